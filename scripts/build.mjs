@@ -1,0 +1,105 @@
+#!/usr/bin/env node
+/**
+ * Builds dist/ from src/:
+ *   dist/bin/docknet.js     the CLI, bundled and split by esbuild: `docknet --version` loads the small entry only
+ *   dist/index.js, *.d.ts   the library, file by file, by tsc (not with --fast)
+ *   dist/labs, dist/schema  what ships beside the code
+ *
+ * Types are not checked here (`npm run check` does): a build turns text into other text. The files of dist/bin/ are as deep as those
+ * of src/<folder>/, so `new URL("../labs/", import.meta.url)` finds the labs from both. __DOCKNET_VERSION__ stands for the version of
+ * package.json, here and under vitest.
+ */
+import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+process.chdir(join(dirname(fileURLToPath(import.meta.url)), ".."));
+const fast = process.argv.includes("--fast");
+const { version } = JSON.parse(readFileSync("package.json", "utf8"));
+
+/** Native modules stay outside the bundle: they find their binary beside their own files. */
+const NATIVE = ["koffi", "cap"];
+
+const filesBelow = (folder) =>
+  existsSync(folder)
+    ? readdirSync(folder, { recursive: true, withFileTypes: true }).flatMap((entry) =>
+        entry.isFile() ? [join(entry.parentPath, entry.name)] : [],
+      )
+    : [];
+
+async function bundleCli() {
+  if (!existsSync("src/cli/main.ts")) {
+    console.log("build: there is no src/cli/main.ts yet, so no dist/bin/docknet.js");
+    return;
+  }
+  const esbuild = await import("esbuild");
+  await esbuild.build({
+    entryPoints: { docknet: "src/cli/main.ts" },
+    outdir: "dist/bin",
+    bundle: true,
+    splitting: true,
+    format: "esm",
+    platform: "node",
+    target: "node20",
+    external: NATIVE,
+    define: { __DOCKNET_VERSION__: JSON.stringify(version) },
+    // commander and other CommonJS packages call require("node:...") when they load; a module of ESM has no such function.
+    banner: {
+      js: 'import { createRequire as __createRequire } from "node:module";\nconst require = __createRequire(import.meta.url);',
+    },
+    legalComments: "none",
+    logLevel: "warning",
+  });
+  const entry = "dist/bin/docknet.js";
+  const text = readFileSync(entry, "utf8");
+  if (!text.startsWith("#!")) writeFileSync(entry, `#!/usr/bin/env node\n${text}`);
+  chmodSync(entry, 0o755);
+}
+
+/** The library: every file of src but the CLI, as JavaScript beside its declarations. */
+async function emitLibrary() {
+  const { default: ts } = await import("typescript");
+  const { config } = ts.readConfigFile("tsconfig.json", ts.sys.readFile);
+  const { options, fileNames, errors } = ts.parseJsonConfigFileContent(
+    { ...config, include: ["src"], exclude: ["src/cli", "src/labs"] },
+    ts.sys,
+    ".",
+    { noEmit: false, declaration: true, outDir: "dist", rootDir: "src", noCheck: true, incremental: false },
+    "tsconfig.json",
+  );
+  const { diagnostics, emitSkipped } = ts.createProgram(fileNames, options).emit(undefined, (name, text, mark) => {
+    ts.sys.writeFile(
+      name,
+      name.endsWith(".js") ? text.replaceAll("__DOCKNET_VERSION__", JSON.stringify(version)) : text,
+      mark,
+    );
+  });
+  const problems = [...errors, ...diagnostics];
+  if (problems.length > 0) {
+    const host = {
+      getCanonicalFileName: (name) => name,
+      getCurrentDirectory: () => process.cwd(),
+      getNewLine: () => "\n",
+    };
+    console.error(ts.formatDiagnostics(problems, host));
+  }
+  if (problems.length > 0 || emitSkipped) throw new Error("tsc could not write the library");
+}
+
+function copyData() {
+  if (existsSync("src/labs")) cpSync("src/labs", "dist/labs", { recursive: true });
+  mkdirSync("dist/schema", { recursive: true });
+  for (const file of filesBelow("src"))
+    if (file.endsWith(".schema.json")) cpSync(file, join("dist/schema", basename(file)));
+}
+
+rmSync("dist", { recursive: true, force: true }); // chunks have hashed names: old ones would pile up
+mkdirSync("dist");
+copyData();
+try {
+  await bundleCli();
+  if (!fast) await emitLibrary();
+} catch (error) {
+  if (!error.errors) console.error(`build: ${error.message}`); // esbuild has printed its own already
+  process.exitCode = 1;
+}

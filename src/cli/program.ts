@@ -1,0 +1,101 @@
+/** The command tree: argv to typed flags. Each command is a function that returns its exit code. */
+import { Command, InvalidArgumentError, Option } from "commander";
+import { completion } from "./completion.ts";
+import { doctor } from "./doctor.ts";
+import { EXIT_HELP } from "./exit.ts";
+import { addLabOptions } from "./lab-options.ts";
+import { labs } from "./labs.ts";
+import { plan } from "./plan.ts";
+import { validate } from "./validate.ts";
+import { verify } from "./verify.ts";
+
+const EXAMPLES = `
+Examples:
+  docknet verify                          prove what compose.yaml here exposes, and what it does not
+  docknet verify --lab seed               the first lesson: docker0, NAT, isolation, a published port
+  docknet verify -f compose.yaml --junit report.xml
+  docknet plan | less                     every command that builds the lab
+  docknet plan > lab.sh; sudo sh lab.sh   build it by hand
+  docknet doctor                          can this machine do it?
+`;
+
+/** @param run receives the chosen command's work; the caller decides about signals and exit */
+export function createProgram(
+  version: string,
+  run: (work: (signal: AbortSignal) => Promise<number>) => Promise<void>,
+): Command {
+  const program = new Command("docknet")
+    .description("Docker's network, rebuilt from scratch on a real Linux kernel and proven packet by packet.")
+    .version(version, "-V, --version", "print the version")
+    .helpOption("-h, --help", "show help")
+    .showHelpAfterError("(docknet --help shows what there is)")
+    .addHelpText("after", `${EXAMPLES}${EXIT_HELP}`)
+    .configureHelp({ sortSubcommands: false })
+    .exitOverride();
+  const command = (name: string, about: string): Command =>
+    program
+      .command(name)
+      .description(about)
+      .helpOption("-h, --help", "show help")
+      .option("--debug", "show causes and stacks of errors");
+
+  addLabOptions(
+    command("verify", "build the lab of a compose file, prove it with captured packets, report, leave nothing"),
+  )
+    .addOption(
+      new Option("--format <format>", "report on standard output")
+        .choices(["text", "json", "markdown", "tap"])
+        .default("text"),
+    )
+    .option("--junit <file>", "also write a JUnit XML report")
+    .option("--tap", "the same as --format tap")
+    .option("-v, --verbose", "tell every check in full")
+    .option("--silence <ms>", "how long silence must last to count as dropped (250)", milliseconds)
+    .option("--deadline <ms>", "how long an expected answer may take (3000)", milliseconds)
+    .addHelpText(
+      "after",
+      `
+The lab file is a compose file as it is; no image is needed: built-in responders stand in for the services.
+\`x-docknet:\` in it describes the world around the host and may name checks:
+
+  x-docknet:
+    world: { router: { forwards: ["8080"] } }
+    checks:
+      - { from: "@internet", to: "@router:8080", expect: reach, seen-as: 203.0.113.80 }
+      - { from: "@neighbour", to: "db:5432", expect: drop }
+${EXIT_HELP}`,
+    )
+    .action((flags) => run((signal) => verify(flags, signal)));
+
+  addLabOptions(command("validate", "check a lab file as Docker would; needs no privilege, creates nothing"))
+    .addOption(new Option("--format <format>", "output").choices(["text", "json"]).default("text"))
+    .option("-q, --quiet", "print nothing when it is valid")
+    .action((flags) => run(() => validate(flags)));
+
+  addLabOptions(command("plan", "print the commands that build the lab: a script that does the same by hand"))
+    .addOption(new Option("--format <format>", "output").choices(["sh", "json"]).default("sh"))
+    .option("--down", "the way back: from the built lab to nothing")
+    .action((flags) => run(() => plan(flags)));
+
+  command("doctor", "what this machine can do: privilege, kernel features, tools, and how to mend a lack")
+    .addOption(new Option("--format <format>", "output").choices(["text", "json"]).default("text"))
+    .action((flags) => run(() => doctor(flags)));
+
+  command("labs", "list the labs that ship with docknet")
+    .addOption(new Option("--format <format>", "output").choices(["table", "json"]).default("table"))
+    .action((flags) => run(() => labs(flags)));
+
+  program
+    .command("completion")
+    .description("print a completion script: source <(docknet completion bash)")
+    .addArgument(program.createArgument("<shell>", "which shell").choices(["bash", "zsh", "fish"]))
+    .action((shell) => run(async () => completion(program, shell)));
+
+  return program;
+}
+
+function milliseconds(text: string): number {
+  const value = /^\d{1,6}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(value >= 1 && value <= 600_000)) throw new InvalidArgumentError("wanted milliseconds, 1 to 600000");
+  return value;
+}

@@ -1,0 +1,43 @@
+/** stdout is data, stderr is talk. Colour and progress only where a person looks on. */
+import { writeSync } from "node:fs";
+
+export const useColour = (stream: NodeJS.WriteStream): boolean =>
+  !process.env.NO_COLOR &&
+  process.env.TERM !== "dumb" &&
+  (process.env.FORCE_COLOR ? process.env.FORCE_COLOR !== "0" : Boolean(stream.isTTY));
+
+export const widthOf = (stream: NodeJS.WriteStream): number => Math.max(60, Math.min(stream.columns ?? 100, 140));
+
+/** Writes all of it, also into a pipe whose reader is slow; a reader that has gone (`| head`) is no error. */
+export function print(text: string): void {
+  let rest = Buffer.from(text.endsWith("\n") ? text : `${text}\n`);
+  while (rest.length > 0) {
+    try {
+      rest = rest.subarray(writeSync(1, rest));
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === "EPIPE") return;
+      if (code !== "EAGAIN") throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
+    }
+  }
+}
+
+export const say = (text: string): void => void process.stderr.write(`${text}\n`);
+
+/** One line that is rewritten in place; nothing when stderr is not a terminal. */
+export class Progress {
+  private readonly on = Boolean(process.stderr.isTTY) && process.env.TERM !== "dumb";
+  private shown = false;
+
+  show(text: string): void {
+    if (!this.on) return;
+    this.shown = true;
+    process.stderr.write(`\r\u001b[2K${text}`);
+  }
+
+  clear(): void {
+    if (this.shown) process.stderr.write("\r\u001b[2K");
+    this.shown = false;
+  }
+}

@@ -1,0 +1,63 @@
+/** docknet verify: build the lab, prove it, report, leave nothing. */
+import { appendFileSync, writeFileSync } from "node:fs";
+import type { Report } from "../index.ts";
+import { EXIT } from "./exit.ts";
+import { type LabFlags, loadOptionsOf } from "./lab-options.ts";
+import { Progress, print, say, useColour, widthOf } from "./terminal.ts";
+
+export interface VerifyFlags extends LabFlags {
+  readonly format: "text" | "json" | "markdown" | "tap";
+  readonly junit?: string;
+  readonly tap?: boolean;
+  readonly verbose?: boolean;
+  readonly silence?: number;
+  readonly deadline?: number;
+}
+
+export async function verify(flags: VerifyFlags, signal: AbortSignal): Promise<number> {
+  const docknet = await import("../index.ts");
+  const spec = docknet.loadSpec(await loadOptionsOf(flags));
+  // what Docker would refuse is told before privilege is asked for
+  docknet.resolveState(spec);
+  if (!docknet.canCreateNamespaces()) docknet.enterUserNamespace();
+  docknet.prepareUserNamespace();
+  const progress = new Progress();
+  progress.show(`building ${spec.name} ...`);
+  let report: Report;
+  try {
+    await using lab = await docknet.buildLab(spec, { signal });
+    report = await lab.verify({
+      onProgress: (done, total) => progress.show(`verifying ${spec.name}: ${done}/${total} probes`),
+      ...(flags.silence ? { silenceMs: flags.silence } : {}),
+      ...(flags.deadline ? { answerDeadlineMs: flags.deadline } : {}),
+    });
+  } finally {
+    progress.clear();
+  }
+  print(await render(report, flags));
+  await publish(report, flags);
+  return { PASS: EXIT.ok, FAIL: EXIT.failed, INCONCLUSIVE: EXIT.inconclusive }[report.verdict];
+}
+
+async function render(report: Report, flags: VerifyFlags): Promise<string> {
+  const { renderJson, renderMarkdown, renderTap, renderText } = await import("../index.ts");
+  const format = flags.tap ? "tap" : flags.format;
+  if (format === "json") return renderJson(report);
+  if (format === "markdown") return renderMarkdown(report);
+  if (format === "tap") return renderTap(report);
+  return renderText(report, {
+    colour: useColour(process.stdout),
+    width: widthOf(process.stdout),
+    verbose: flags.verbose ?? false,
+  });
+}
+
+/** Where others read it: a JUnit file, and GitHub's annotations and step summary when run there. */
+async function publish(report: Report, flags: VerifyFlags): Promise<void> {
+  const { renderAnnotations, renderJunit, renderMarkdown } = await import("../index.ts");
+  if (flags.junit) writeFileSync(flags.junit, renderJunit(report));
+  if (process.env.GITHUB_ACTIONS !== "true") return;
+  // the runner reads workflow commands from both streams; stdout stays pure data
+  for (const line of renderAnnotations(report)) say(line);
+  if (process.env.GITHUB_STEP_SUMMARY) appendFileSync(process.env.GITHUB_STEP_SUMMARY, `${renderMarkdown(report)}\n`);
+}

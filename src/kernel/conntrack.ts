@@ -1,0 +1,137 @@
+/**
+ * The conntrack table of a namespace, read by nfnetlink in process: what was translated into what. Original tuple, reply tuple
+ * and state, as `conntrack -L` shows them. Source: include/uapi/linux/netfilter/nfnetlink_conntrack.h.
+ */
+import { fromNumber, type Ipv4 } from "../net/address.ts";
+import { AF_INET } from "./libc.ts";
+import {
+  decodeAttributes,
+  type Message,
+  NETLINK_NETFILTER,
+  NetlinkSocket,
+  NLM_F_DUMP,
+  type Request,
+} from "./netlink.ts";
+import type { Netns } from "./netns.ts";
+
+const NFNL_SUBSYS_CTNETLINK = 1;
+const IPCTNL_MSG_CT_GET = 1;
+const CTA_TUPLE_ORIG = 1;
+const CTA_TUPLE_REPLY = 2;
+const CTA_STATUS = 3;
+const CTA_PROTOINFO = 4;
+const CTA_TIMEOUT = 7;
+const CTA_TUPLE_IP = 1;
+const CTA_TUPLE_PROTO = 2;
+const CTA_IP_V4_SRC = 1;
+const CTA_IP_V4_DST = 2;
+const CTA_PROTO_NUM = 1;
+const CTA_PROTO_SRC_PORT = 2;
+const CTA_PROTO_DST_PORT = 3;
+const CTA_PROTO_ICMP_ID = 4;
+const CTA_PROTOINFO_TCP = 1;
+const CTA_PROTOINFO_TCP_STATE = 1;
+const IPS_SEEN_REPLY = 2;
+const IPS_ASSURED = 4;
+const IPS_SRC_NAT = 16;
+const IPS_DST_NAT = 32;
+const TCP_STATES = [
+  "NONE",
+  "SYN_SENT",
+  "SYN_RECV",
+  "ESTABLISHED",
+  "FIN_WAIT",
+  "CLOSE_WAIT",
+  "LAST_ACK",
+  "TIME_WAIT",
+  "CLOSE",
+  "SYN_SENT2",
+];
+const PROTOCOLS: Readonly<Record<number, string>> = { 1: "icmp", 6: "tcp", 17: "udp", 132: "sctp" };
+
+export interface Tuple {
+  readonly src: Ipv4;
+  readonly dst: Ipv4;
+  /** Ports of tcp, udp, sctp; the echo id twice for icmp. */
+  readonly srcPort: number;
+  readonly dstPort: number;
+}
+
+export interface ConntrackEntry {
+  readonly proto: string;
+  readonly original: Tuple;
+  readonly reply: Tuple;
+  readonly state?: string;
+  readonly replied: boolean;
+  readonly assured: boolean;
+  readonly srcNat: boolean;
+  readonly dstNat: boolean;
+  readonly timeoutSeconds: number;
+}
+
+/** All IPv4 entries at this moment. @throws NetlinkError */
+export function readConntrack(ns: Netns): ConntrackEntry[] {
+  const socket = new NetlinkSocket(ns, NETLINK_NETFILTER);
+  try {
+    return socket.query(dumpRequest()).flatMap(decodeEntry);
+  } finally {
+    socket.close();
+  }
+}
+
+/** struct nfgenmsg: family, version 0, resource id 0 */
+function dumpRequest(): Request {
+  return {
+    what: "list conntrack entries",
+    type: (NFNL_SUBSYS_CTNETLINK << 8) | IPCTNL_MSG_CT_GET,
+    flags: NLM_F_DUMP,
+    body: Buffer.from([AF_INET, 0, 0, 0]),
+  };
+}
+
+function decodeEntry({ body }: Message): ConntrackEntry[] {
+  const attributes = decodeAttributes(body.subarray(4));
+  const original = decodeTuple(attributes.get(CTA_TUPLE_ORIG));
+  const reply = decodeTuple(attributes.get(CTA_TUPLE_REPLY));
+  if (!original || !reply) return [];
+  const status = attributes.get(CTA_STATUS)?.readUInt32BE(0) ?? 0;
+  const state = decodeTcpState(attributes.get(CTA_PROTOINFO));
+  return [
+    {
+      proto: PROTOCOLS[original.proto] ?? String(original.proto),
+      original: original.tuple,
+      reply: reply.tuple,
+      ...(state ? { state } : {}),
+      replied: (status & IPS_SEEN_REPLY) !== 0,
+      assured: (status & IPS_ASSURED) !== 0,
+      srcNat: (status & IPS_SRC_NAT) !== 0,
+      dstNat: (status & IPS_DST_NAT) !== 0,
+      timeoutSeconds: attributes.get(CTA_TIMEOUT)?.readUInt32BE(0) ?? 0,
+    },
+  ];
+}
+
+function decodeTuple(bytes: Buffer | undefined): { proto: number; tuple: Tuple } | undefined {
+  if (!bytes) return undefined;
+  const parts = decodeAttributes(bytes);
+  const ip = decodeAttributes(parts.get(CTA_TUPLE_IP) ?? Buffer.alloc(0));
+  const proto = decodeAttributes(parts.get(CTA_TUPLE_PROTO) ?? Buffer.alloc(0));
+  const [src, dst] = [ip.get(CTA_IP_V4_SRC), ip.get(CTA_IP_V4_DST)];
+  if (!src || !dst) return undefined;
+  const id = proto.get(CTA_PROTO_ICMP_ID)?.readUInt16BE(0) ?? 0;
+  return {
+    proto: proto.get(CTA_PROTO_NUM)?.readUInt8(0) ?? 0,
+    tuple: {
+      src: fromNumber(src.readUInt32BE(0)),
+      dst: fromNumber(dst.readUInt32BE(0)),
+      srcPort: proto.get(CTA_PROTO_SRC_PORT)?.readUInt16BE(0) ?? id,
+      dstPort: proto.get(CTA_PROTO_DST_PORT)?.readUInt16BE(0) ?? id,
+    },
+  };
+}
+
+function decodeTcpState(bytes: Buffer | undefined): string | undefined {
+  const tcp = bytes && decodeAttributes(bytes).get(CTA_PROTOINFO_TCP);
+  const state = tcp && decodeAttributes(tcp).get(CTA_PROTOINFO_TCP_STATE);
+  return state ? TCP_STATES[state.readUInt8(0)] : undefined;
+}

@@ -1,0 +1,229 @@
+/**
+ * rtnetlink(7) requests for the few things a lab is made of, and the reading back of links. Pure encoders; sending is NetlinkSocket's.
+ * Source: include/uapi/linux/{rtnetlink,if_link,if_addr,veth}.h.
+ */
+import {
+  addressOf,
+  broadcastOf,
+  type IfAddr,
+  type Ipv4,
+  prefixLength,
+  type Subnet,
+  subnetOf,
+  toBytes,
+} from "../net/address.ts";
+import { type Mac, macToBytes } from "../net/mac.ts";
+import type { IfName } from "../net/name.ts";
+import { AF_INET } from "./libc.ts";
+import {
+  attribute,
+  decodeAttributes,
+  type Message,
+  NLM_F_CREATE,
+  NLM_F_DUMP,
+  NLM_F_EXCL,
+  nested,
+  type Request,
+  textAttribute,
+  uint32,
+} from "./netlink.ts";
+
+const RTM_NEWLINK = 16;
+const RTM_DELLINK = 17;
+const RTM_GETLINK = 18;
+const RTM_SETLINK = 19;
+const RTM_NEWADDR = 20;
+const RTM_DELADDR = 21;
+const RTM_NEWROUTE = 24;
+const RTM_DELROUTE = 25;
+const IFF_UP = 1;
+const AF_BRIDGE = 7;
+
+const IFLA_ADDRESS = 1;
+const IFLA_IFNAME = 3;
+const IFLA_MTU = 4;
+const IFLA_MASTER = 10;
+const IFLA_PROTINFO = 12;
+const IFLA_LINKINFO = 18;
+const IFLA_NET_NS_FD = 28;
+const IFLA_INFO_KIND = 1;
+const IFLA_INFO_DATA = 2;
+const VETH_INFO_PEER = 1;
+const IFLA_BRPORT_MODE = 4;
+const IFA_ADDRESS = 1;
+const IFA_LOCAL = 2;
+const IFA_BROADCAST = 4;
+const RTA_DST = 1;
+const RTA_OIF = 4;
+const RTA_GATEWAY = 5;
+const RT_TABLE_MAIN = 254;
+const RTPROT_BOOT = 3;
+const RT_SCOPE_UNIVERSE = 0;
+const RTN_UNICAST = 1;
+
+export interface NewLink {
+  readonly name: IfName;
+  /** Chosen by us, so that nothing must be read back. */
+  readonly index: number;
+  readonly mac?: Mac | undefined;
+  readonly mtuBytes?: number | undefined;
+}
+
+export function createBridge(link: NewLink): Request {
+  const body = Buffer.concat([
+    linkHeader(link.index),
+    ...linkAttributes(link),
+    nested(IFLA_LINKINFO, textAttribute(IFLA_INFO_KIND, "bridge")),
+  ]);
+  return { what: `create bridge ${link.name}`, type: RTM_NEWLINK, flags: NLM_F_CREATE | NLM_F_EXCL, body };
+}
+
+/** @param peer is made straight in the namespace behind `netnsFd` */
+export function createVeth(link: NewLink, peer: NewLink & { readonly netnsFd: number }): Request {
+  const far = Buffer.concat([
+    linkHeader(peer.index),
+    ...linkAttributes(peer),
+    attribute(IFLA_NET_NS_FD, uint32(peer.netnsFd)),
+  ]);
+  const info = nested(
+    IFLA_LINKINFO,
+    textAttribute(IFLA_INFO_KIND, "veth"),
+    nested(IFLA_INFO_DATA, attribute(VETH_INFO_PEER, far)),
+  );
+  const body = Buffer.concat([linkHeader(link.index), ...linkAttributes(link), info]);
+  return {
+    what: `create veth ${link.name} with peer ${peer.name}`,
+    type: RTM_NEWLINK,
+    flags: NLM_F_CREATE | NLM_F_EXCL,
+    body,
+  };
+}
+
+export function deleteLink(name: IfName, index: number): Request {
+  return { what: `delete link ${name}`, type: RTM_DELLINK, flags: 0, body: linkHeader(index) };
+}
+
+export function setLinkUp(name: IfName, index: number, up: boolean): Request {
+  return {
+    what: `set link ${name} ${up ? "up" : "down"}`,
+    type: RTM_NEWLINK,
+    flags: 0,
+    body: linkHeader(index, up ? IFF_UP : 0, IFF_UP),
+  };
+}
+
+/** @param bridgeIndex 0 takes the link out of its bridge */
+export function setLinkMaster(name: IfName, index: number, bridgeIndex: number): Request {
+  return {
+    what: `make ${name} a bridge port`,
+    type: RTM_NEWLINK,
+    flags: 0,
+    body: Buffer.concat([linkHeader(index), attribute(IFLA_MASTER, uint32(bridgeIndex))]),
+  };
+}
+
+export function setHairpin(name: IfName, index: number, on: boolean): Request {
+  const header = linkHeader(index);
+  header.writeUInt8(AF_BRIDGE, 0);
+  const body = Buffer.concat([header, nested(IFLA_PROTINFO, attribute(IFLA_BRPORT_MODE, Uint8Array.of(on ? 1 : 0)))]);
+  return { what: `set hairpin of ${name}`, type: RTM_SETLINK, flags: 0, body };
+}
+
+export function addAddress(link: IfName, index: number, address: IfAddr): Request {
+  return {
+    what: `add address ${address} to ${link}`,
+    type: RTM_NEWADDR,
+    flags: NLM_F_CREATE | NLM_F_EXCL,
+    body: addressBody(index, address),
+  };
+}
+
+export function deleteAddress(link: IfName, index: number, address: IfAddr): Request {
+  return {
+    what: `delete address ${address} of ${link}`,
+    type: RTM_DELADDR,
+    flags: 0,
+    body: addressBody(index, address),
+  };
+}
+
+export function addRoute(to: Subnet, via: Ipv4, index: number | undefined): Request {
+  return {
+    what: `add route ${to} via ${via}`,
+    type: RTM_NEWROUTE,
+    flags: NLM_F_CREATE | NLM_F_EXCL,
+    body: routeBody(to, via, index),
+  };
+}
+
+export function deleteRoute(to: Subnet, via: Ipv4, index: number | undefined): Request {
+  return { what: `delete route ${to} via ${via}`, type: RTM_DELROUTE, flags: 0, body: routeBody(to, via, index) };
+}
+
+/** struct ifinfomsg */
+function linkHeader(index: number, flags = 0, change = 0): Buffer {
+  const header = Buffer.alloc(16);
+  header.writeInt32LE(index, 4);
+  header.writeUInt32LE(flags, 8);
+  header.writeUInt32LE(change, 12);
+  return header;
+}
+
+function linkAttributes(link: NewLink): Buffer[] {
+  return [
+    textAttribute(IFLA_IFNAME, link.name),
+    ...(link.mac ? [attribute(IFLA_ADDRESS, macToBytes(link.mac))] : []),
+    ...(link.mtuBytes ? [attribute(IFLA_MTU, uint32(link.mtuBytes))] : []),
+  ];
+}
+
+/** struct ifaddrmsg; a broadcast address as docker and `ip address add ... brd +` set it. */
+function addressBody(index: number, address: IfAddr): Buffer {
+  const length = prefixLength(address);
+  const header = Buffer.alloc(8);
+  header.writeUInt8(AF_INET, 0);
+  header.writeUInt8(length, 1);
+  header.writeUInt32LE(index, 4);
+  const own = toBytes(addressOf(address));
+  const broadcast = length <= 30 ? [attribute(IFA_BROADCAST, toBytes(broadcastOf(subnetOf(address))))] : [];
+  return Buffer.concat([header, attribute(IFA_LOCAL, own), attribute(IFA_ADDRESS, own), ...broadcast]);
+}
+
+/** struct rtmsg */
+function routeBody(to: Subnet, via: Ipv4, index: number | undefined): Buffer {
+  const length = prefixLength(to);
+  const header = Buffer.from([
+    AF_INET,
+    length,
+    0,
+    0,
+    RT_TABLE_MAIN,
+    RTPROT_BOOT,
+    RT_SCOPE_UNIVERSE,
+    RTN_UNICAST,
+    0,
+    0,
+    0,
+    0,
+  ]);
+  return Buffer.concat([
+    header,
+    ...(length > 0 ? [attribute(RTA_DST, toBytes(addressOf(to)))] : []),
+    attribute(RTA_GATEWAY, toBytes(via)),
+    ...(index === undefined ? [] : [attribute(RTA_OIF, uint32(index))]),
+  ]);
+}
+
+// --- reading ---------------------------------------------------------------------------------------------------------
+
+export interface LinkSummary {
+  readonly index: number;
+  readonly name: string;
+}
+
+export const dumpLinks: Request = { what: "list links", type: RTM_GETLINK, flags: NLM_F_DUMP, body: linkHeader(0) };
+
+export function decodeLink({ body }: Message): LinkSummary {
+  const name = decodeAttributes(body.subarray(16)).get(IFLA_IFNAME);
+  return { index: body.readInt32LE(4), name: name ? name.toString("utf8").replace(/\0.*$/, "") : "" };
+}

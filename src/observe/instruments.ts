@@ -1,0 +1,46 @@
+/**
+ * What observing needs of the kernel, as an interface: probes, captures, and readings. `lab.ts` puts the real ones behind it; a
+ * test may put others. Nothing here decides anything.
+ */
+
+import type { ConntrackEntry } from "../kernel/conntrack.ts";
+import type { Probe } from "../kernel/probe.ts";
+import type { NodeReading } from "../kernel/reading.ts";
+import type { KernelRule } from "../kernel/rules.ts";
+import type { Ipv4 } from "../net/address.ts";
+import type { Frame } from "../net/frame.ts";
+import type { Mac } from "../net/mac.ts";
+import type { IfName, NodeName } from "../net/name.ts";
+import type { Port } from "../net/port.ts";
+import type { ProbeProto } from "../plan/prediction.ts";
+
+export interface Instruments {
+  probe(request: {
+    node: NodeName;
+    proto: ProbeProto;
+    address: Ipv4;
+    port?: Port;
+    sourcePort?: Port;
+    deadlineMs: number;
+  }): Probe;
+  /** Opened before it returns: the first packet after it is seen. */
+  capture(link: CapturedLink, onFrame: (frame: Frame, direction: "in" | "out") => void): CaptureHandle;
+  readRules(node: NodeName): Promise<readonly KernelRule[]>;
+  readConntrack(node: NodeName): readonly ConntrackEntry[];
+  /** Links, addresses, routes and the given sysctls, by tools other than those that made them. */
+  readNode(node: NodeName, sysctls: readonly string[]): Promise<NodeReading>;
+}
+
+export interface CapturedLink {
+  readonly node: NodeName;
+  readonly link: IfName;
+  readonly mac?: Mac;
+  /** The link is a bridge device, not a port or an end. */
+  readonly bridge: boolean;
+}
+
+export interface CaptureHandle {
+  /** Frames that the kernel accepted for this capture, and those it had to throw away. */
+  stats(): { readonly received: number; readonly dropped: number };
+  close(): void | Promise<void>;
+}

@@ -1,0 +1,216 @@
+/** One check's verdict from what was predicted, what came back and what was seen on the way. Pure; each reason is one sentence. */
+import type { ConntrackEntry } from "../kernel/conntrack.ts";
+import type { NodeName } from "../net/name.ts";
+import type { Check } from "../plan/check.ts";
+import type { Outcome } from "../plan/prediction.ts";
+import { renderSpec } from "../plan/rule.ts";
+import { describePlanned } from "./counters.ts";
+import type { CheckResult, Evidence, Lost, Observed, RuleSeen, TranslationSeen, Verdict } from "./report.ts";
+import type { ProbeRun } from "./run.ts";
+import { hopOf, rewritesOf, type Trail } from "./trail.ts";
+
+export interface Testimony {
+  readonly run: ProbeRun;
+  readonly trail: Trail;
+  /** For an expected drop: did the predicted rule count exactly this probe's frames? undefined: no rule to ask. */
+  readonly dropCounted?: boolean;
+  /** The rule that did drop it, with its count, where that was measured. */
+  readonly dropper?: RuleSeen;
+  readonly conntrack: ReadonlyMap<NodeName, readonly ConntrackEntry[]>;
+  /** Frames that captures had to throw away: then what was not seen proves nothing. */
+  readonly framesLost: number;
+}
+
+export function judge(check: Check, testimony: Testimony): CheckResult {
+  const observed = observedOf(testimony.run);
+  const wrong = [...wrongOutcome(check, observed, testimony), ...wrongAnswer(check, observed, testimony)];
+  const unseen = wrong.length === 0 ? wrongWay(check, observed, testimony) : [];
+  const inconclusive =
+    testimony.run.failure !== undefined || (wrong.length === 0 && unseen.length > 0 && testimony.framesLost > 0);
+  const verdict: Verdict = inconclusive ? "INCONCLUSIVE" : wrong.length + unseen.length > 0 ? "FAIL" : "PASS";
+  const reasons =
+    testimony.run.failure !== undefined
+      ? [`the probe could not be made: ${messageOf(testimony.run.failure)}`]
+      : [...wrong, ...unseen];
+  const { from, address, port, proto } = check.probe;
+  const { outcome, seenAs, because } = check.predicted;
+  return {
+    id: check.id,
+    group: check.group,
+    claim: check.claim,
+    from,
+    to: check.to,
+    address,
+    ...(port ? { port } : {}),
+    proto,
+    verdict,
+    expected: check.expected,
+    predicted: { outcome, ...(seenAs ? { seenAs } : {}), because },
+    observed,
+    reasons,
+    evidence: evidenceOf(check, observed, testimony),
+    ...(check.control ? { control: check.control } : {}),
+    ...(check.at ? { at: check.at } : {}),
+  };
+}
+
+function observedOf({ reply }: ProbeRun): Observed {
+  const outcome: Outcome = reply.outcome === "silent" ? "drop" : reply.outcome;
+  return {
+    outcome,
+    ...(reply.answer
+      ? { seenAs: `${reply.answer.from.address}:${reply.answer.from.port}`, server: reply.answer.service }
+      : {}),
+    afterMs: reply.afterMs,
+    ...(reply.errno ? { errno: reply.errno } : {}),
+  };
+}
+
+const VERB: Readonly<Record<Outcome, string>> = {
+  reach: "it was answered",
+  refuse: "it was refused",
+  drop: "there was no answer",
+  unreachable: "there was no way",
+};
+
+function wrongOutcome(check: Check, observed: Observed, { trail, dropper }: Testimony): string[] {
+  if (observed.outcome === check.expected.outcome) return [];
+  const reasons = [
+    `expected ${check.expected.outcome}, but ${VERB[observed.outcome]}${observed.errno ? ` (${observed.errno})` : ""}`,
+  ];
+  if (check.expected.outcome !== check.predicted.outcome && observed.outcome === check.predicted.outcome) {
+    const rule = check.predicted.stop?.rule ?? check.predicted.translations[0]?.rule;
+    const by = rule ? `, by ${renderSpec(rule)} of ${rule.chain} (${rule.owner.label})` : "";
+    return [...reasons, `the lab is built as the file says: ${check.predicted.because}${by}`];
+  }
+  if (dropper)
+    reasons.push(
+      `dropped at ${dropper.node} by ${dropper.table} ${dropper.chain}: ${dropper.rule}, ${dropper.packets} packets counted${dropper.owner ? ` (${dropper.owner})` : ""}`,
+    );
+  return [...reasons, ...wayReasons(trail)];
+}
+
+function wrongAnswer(check: Check, observed: Observed, { run }: Testimony): string[] {
+  if (observed.outcome !== "reach" || check.expected.outcome !== "reach") return [];
+  const { answer } = run.reply;
+  if (!answer) return check.probe.proto === "icmp" ? [] : ["something answered, but not the lab's responder"];
+  const reasons: string[] = [];
+  if (check.expected.seenAs && answer.from.address !== check.expected.seenAs) {
+    reasons.push(
+      `the server saw ${answer.from.address} as the sender, not ${check.expected.seenAs}: ${check.predicted.because}`,
+    );
+  }
+  const server = check.predicted.server;
+  if (server && server !== answer.service) reasons.push(`${answer.service} answered, not ${server}`);
+  return reasons;
+}
+
+/** The outcome is right; was the way? */
+function wrongWay(check: Check, observed: Observed, testimony: Testimony): string[] {
+  if (check.predicted.outcome !== observed.outcome) return [];
+  const reasons = wayReasons(testimony.trail);
+  const rule = check.predicted.stop?.rule;
+  if (testimony.dropCounted !== false || !rule) return reasons;
+  const other = testimony.dropper
+    ? `; ${testimony.dropper.table} ${testimony.dropper.chain} did: ${testimony.dropper.rule}`
+    : "";
+  return [
+    `it was dropped, but not by ${rule.table} ${rule.chain}: -A ${rule.chain} ${renderSpec(rule)} (${rule.owner.label})${other}`,
+    ...reasons,
+  ];
+}
+
+function wayReasons({ missing, extra, request }: Trail): string[] {
+  const last = request.at(-1);
+  const reasons: string[] = [];
+  const [leg] = missing;
+  if (leg) {
+    const pair = `${leg.src} -> ${leg.dst}${leg.dport ? `:${leg.dport}` : ""}`;
+    const where = last
+      ? `; last seen ${last.direction} on ${last.node}/${last.link} as ${hopOf(last).frame}`
+      : "; it was seen on no link";
+    reasons.push(`${pair} was not seen ${leg.direction} on ${leg.node}/${leg.link}${where}`);
+  }
+  const [stray] = extra;
+  if (stray)
+    reasons.push(
+      `seen where it should not be: ${stray.direction} on ${stray.node}/${stray.link} as ${hopOf(stray).frame}`,
+    );
+  return reasons;
+}
+
+function evidenceOf(check: Check, observed: Observed, testimony: Testimony): Evidence {
+  const { trail } = testimony;
+  const lost = observed.outcome === "drop" ? lostOf(check, testimony) : undefined;
+  return {
+    hops: trail.request.map(hopOf),
+    translations: translationsOf(check, trail),
+    conntrack: conntrackOf(check, testimony),
+    ...(lost ? { lost } : {}),
+  };
+}
+
+function translationsOf(check: Check, trail: Trail): TranslationSeen[] {
+  const pending = [...check.predicted.translations];
+  return rewritesOf(trail.request).map((rewrite): TranslationSeen => {
+    // DNAT and MASQUERADE of one node happen between the same two links; the first is named, its rule the telling one
+    const at = pending.findIndex((t) => t.node === rewrite.node);
+    const [planned] = at < 0 ? [] : pending.splice(at, 1);
+    const rule = planned?.rule ? describePlanned(planned.node, planned.rule) : undefined;
+    return { ...rewrite, kind: planned?.kind ?? (sameTarget(rewrite) ? "SNAT" : "DNAT"), ...(rule ? { rule } : {}) };
+  });
+}
+
+const sameTarget = (r: { before: string; after: string }): boolean =>
+  r.before.split(" -> ")[1] === r.after.split(" -> ")[1];
+
+function lostOf(check: Check, { trail, dropper, dropCounted }: Testimony): Lost {
+  const way = trail.reply.length > 0 ? trail.reply : trail.request;
+  const last = way.at(-1);
+  const answered = trail.reply.length > 0;
+  const planned =
+    check.predicted.stop?.rule && dropCounted
+      ? describePlanned(check.predicted.stop.node, check.predicted.stop.rule)
+      : undefined;
+  const rule = dropper ?? planned;
+  return {
+    ...(last ? { lastSeen: { node: last.node, link: last.link, frame: hopOf(last).frame } } : {}),
+    ...(rule ? { rule } : {}),
+    reason: rule
+      ? `${answered ? "the answer" : "it"} was dropped by ${rule.table} ${rule.chain} of ${rule.node}`
+      : last
+        ? `${answered ? "the answer" : "it"} was seen last ${last.direction} on ${last.node}/${last.link}`
+        : "it was seen on no link",
+  };
+}
+
+/** Entries of the probe's flow: its original tuple begins where a hop entered the node. */
+function conntrackOf(check: Check, { run, trail, conntrack }: Testimony): { node: string; entry: string }[] {
+  const found: { node: string; entry: string }[] = [];
+  for (const [node, entries] of conntrack) {
+    const entered = trail.request.find((s) => s.node === node);
+    const port = run.source?.port;
+    const entry = entries.find((e) => {
+      if (e.proto !== check.probe.proto) return false;
+      const hop = entered && hopOf(entered);
+      const byHop =
+        hop &&
+        e.original.src === hop.src &&
+        e.original.dst === hop.dst &&
+        (hop.sport === undefined || e.original.srcPort === hop.sport);
+      const own =
+        e.original.dst === check.probe.address && e.original.srcPort === port && e.original.src === run.source?.address;
+      return byHop || own;
+    });
+    if (entry) found.push({ node, entry: renderConntrack(entry) });
+  }
+  return found;
+}
+
+/** "tcp ESTABLISHED 172.17.0.2:40000 -> 203.0.113.80:80, replies 203.0.113.80:80 -> 192.168.0.10:40000" */
+export function renderConntrack(e: ConntrackEntry): string {
+  const side = (t: ConntrackEntry["original"]): string => `${t.src}:${t.srcPort} -> ${t.dst}:${t.dstPort}`;
+  return `${e.proto}${e.state ? ` ${e.state}` : ""} ${side(e.original)}, ${e.replied ? "replies" : "awaits replies"} ${side(e.reply)}`;
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

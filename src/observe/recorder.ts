@@ -1,0 +1,132 @@
+/** All captures of a verification as one list of sightings: which packet was seen on which link of which node, in which direction. */
+import { type Frame, type Ipv4Packet, PROTO_ICMP, PROTO_TCP, PROTO_UDP } from "../net/frame.ts";
+import { HOST, type IfName, type NodeName, ROUTER } from "../net/name.ts";
+import type { Layout } from "../plan/layout.ts";
+import type { CapturedLink, CaptureHandle, Instruments } from "./instruments.ts";
+
+export interface Sighting {
+  /** Order of arrival at this process; per link it is the order on the wire. */
+  readonly order: number;
+  readonly node: NodeName;
+  readonly link: IfName;
+  readonly direction: "in" | "out";
+  readonly ip: Ipv4Packet;
+  readonly frame: Frame;
+}
+
+/** The links that tell a story: both ends of every way, each interface of host and router, not the ports in between. */
+export function linksToCapture(layout: Layout): CapturedLink[] {
+  return layout.nodes.flatMap((node) =>
+    node.links
+      .filter(
+        (l) =>
+          l.kind === "peer" ||
+          (l.kind === "bridge" && node.name === HOST) ||
+          (l.kind === "veth" && node.name === ROUTER),
+      )
+      .map((l) => ({ node: node.name, link: l.name, bridge: l.kind === "bridge", ...(l.mac ? { mac: l.mac } : {}) })),
+  );
+}
+
+const BROADCAST = "ff:ff:ff:ff:ff:ff";
+
+export class Recorder {
+  readonly sightings: Sighting[] = [];
+  private readonly captures: CaptureHandle[] = [];
+  private readonly byFlow = new Map<string, Sighting[]>();
+  private readonly byLink = new Map<string, Sighting[]>();
+  private delivered = 0;
+  private readonly captured = new Set<string>();
+
+  constructor(instruments: Instruments, links: readonly CapturedLink[]) {
+    for (const link of links) {
+      this.captures.push(instruments.capture(link, (frame, direction) => this.see(link, frame, direction)));
+      this.captured.add(`${link.node} ${link.link}`);
+    }
+  }
+
+  get links(): number {
+    return this.captures.length;
+  }
+
+  isCaptured(node: NodeName, link: IfName): boolean {
+    return this.captured.has(`${node} ${link}`);
+  }
+
+  /** Waits until every frame that the kernel accepted has been read; false when the deadline came first. */
+  async drain(deadlineMs: number): Promise<boolean> {
+    const end = performance.now() + deadlineMs;
+    while (this.delivered < this.totals().received) {
+      if (performance.now() > end) return false;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    return true;
+  }
+
+  totals(): { received: number; dropped: number } {
+    const all = this.captures.map((c) => c.stats());
+    return {
+      received: all.reduce((n, s) => n + s.received - s.dropped, 0),
+      dropped: all.reduce((n, s) => n + s.dropped, 0),
+    };
+  }
+
+  /** The same packet on other links: its transport identity outlives translation. */
+  sameFlow(sighting: Sighting): readonly Sighting[] {
+    return this.byFlow.get(flowKey(sighting.ip)) ?? [];
+  }
+
+  on(node: NodeName, link: IfName): readonly Sighting[] {
+    return this.byLink.get(`${node} ${link}`) ?? [];
+  }
+
+  async close(): Promise<void> {
+    for (const capture of this.captures.splice(0)) await capture.close();
+  }
+
+  private see(link: CapturedLink, frame: Frame, direction: "in" | "out"): void {
+    this.delivered++;
+    // a capture makes its bridge promiscuous: frames that are merely switched between its ports show up too, but the host never gets them
+    const switched = link.bridge && direction === "in" && frame.dstMac !== link.mac && frame.dstMac !== BROADCAST;
+    if (!frame.ip || switched) return;
+    const sighting: Sighting = {
+      order: this.delivered,
+      node: link.node,
+      link: link.link,
+      direction,
+      ip: frame.ip,
+      frame,
+    };
+    this.sightings.push(sighting);
+    push(this.byFlow, flowKey(frame.ip), sighting);
+    push(this.byLink, `${link.node} ${link.link}`, sighting);
+  }
+}
+
+function push<K, V>(map: Map<K, V[]>, key: K, value: V): void {
+  const list = map.get(key);
+  if (list) list.push(value);
+  else map.set(key, [value]);
+}
+
+/**
+ * What stays the same of one packet on its whole way, NAT or not: the sequence number of TCP (32 random bits of the SYN), else the
+ * IP identification with the payload's length.
+ */
+function flowKey(ip: Ipv4Packet): string {
+  if (ip.proto === PROTO_TCP && ip.tcp)
+    return `tcp ${ip.tcp.seq} ${ip.tcp.flags.syn} ${ip.tcp.flags.ack} ${ip.tcp.flags.rst}`;
+  if (ip.proto === PROTO_UDP && ip.udp) return `udp ${ip.id} ${ip.udp.length}`;
+  if (ip.proto === PROTO_ICMP && ip.icmp) return `icmp ${ip.id} ${ip.icmp.type} ${ip.icmp.seq ?? ""}`;
+  return `${ip.proto} ${ip.id} ${ip.length}`;
+}
+
+export const sourcePortOf = (ip: Ipv4Packet): number | undefined => ip.tcp?.srcPort ?? ip.udp?.srcPort ?? ip.icmp?.id;
+export const targetPortOf = (ip: Ipv4Packet): number | undefined => ip.tcp?.dstPort ?? ip.udp?.dstPort;
+
+/** A request, not its answer. */
+export function isRequest(ip: Ipv4Packet): boolean {
+  if (ip.tcp) return ip.tcp.flags.syn && !ip.tcp.flags.ack;
+  if (ip.icmp) return ip.icmp.type === 8;
+  return true;
+}

@@ -1,0 +1,149 @@
+/** The way of one probe through the captures: its request on each link, compared with the legs that were predicted. */
+import { renderIpv4 } from "../net/frame.ts";
+import { HOST, type NodeName } from "../net/name.ts";
+import type { Check } from "../plan/check.ts";
+import type { Leg } from "../plan/prediction.ts";
+import { isRequest, type Recorder, type Sighting, sourcePortOf, targetPortOf } from "./recorder.ts";
+import type { Hop, TranslationSeen } from "./report.ts";
+import type { ProbeSource } from "./run.ts";
+
+export interface Trail {
+  /** The request, link by link, in order of the way; first transmission only. */
+  readonly request: readonly Sighting[];
+  /** Its answer, as far as it came. */
+  readonly reply: readonly Sighting[];
+  /** Predicted legs that no capture saw. */
+  readonly missing: readonly Leg[];
+  /** Sightings that the prediction does not have: beyond the predicted end, or with other addresses. */
+  readonly extra: readonly Sighting[];
+}
+
+export function followTrail(recorder: Recorder, check: Check, source: ProbeSource | undefined): Trail {
+  const own = source ? firstTransmission(recorder, check, source) : [];
+  const claimed = new Set<Sighting>();
+  const missing: Leg[] = [];
+  const ordered: Sighting[] = [];
+  for (const leg of check.predicted.legs) {
+    if (!recorder.isCaptured(leg.node, leg.link)) continue;
+    const found = (leg.newFlow ? laterFlow(recorder, leg, ordered.at(-1)) : own).find(
+      (s) => !claimed.has(s) && matchesLeg(s, leg, check.probe.proto),
+    );
+    if (found) {
+      claimed.add(found);
+      ordered.push(found);
+    } else missing.push(leg);
+  }
+  const extra = own.filter(
+    (s) => !claimed.has(s) && !check.predicted.legs.some((leg) => matchesLeg(s, leg, check.probe.proto)),
+  );
+  const request = [...ordered, ...extra].sort((a, b) =>
+    claimed.has(a) && claimed.has(b) ? 0 : b.ip.ttl - a.ip.ttl || a.order - b.order,
+  );
+  const last = request.at(-1);
+  return { request, reply: last ? repliesTo(recorder, last) : [], missing, extra };
+}
+
+/** The probe's own packet wherever it was seen: found by its source port, followed by what NAT does not change. */
+function firstTransmission(recorder: Recorder, check: Check, source: ProbeSource): Sighting[] {
+  const { probe } = check;
+  const start = recorder.sightings.find(
+    (s) =>
+      isRequest(s.ip) &&
+      protoOf(s) === probe.proto &&
+      sourcePortOf(s.ip) === source.port &&
+      ((s.ip.src === source.address &&
+        s.ip.dst === probe.address &&
+        (targetPortOf(s.ip) === probe.port || probe.proto === "icmp")) ||
+        isOwnTranslation(s, check)),
+  );
+  return start ? recorder.sameFlow(start).filter((s) => isRequest(s.ip)) : [];
+}
+
+/** The host's own packet to a published port is first seen after nat OUTPUT has changed its destination. */
+function isOwnTranslation(s: Sighting, check: Check): boolean {
+  return (
+    s.node === HOST &&
+    s.direction === "out" &&
+    check.probe.from === HOST &&
+    check.predicted.legs.some((leg) => matchesLeg(s, leg, check.probe.proto))
+  );
+}
+
+function protoOf(s: Sighting): string {
+  return s.ip.tcp ? "tcp" : s.ip.udp ? "udp" : s.ip.icmp ? "icmp" : String(s.ip.proto);
+}
+
+function matchesLeg(s: Sighting, leg: Leg, proto: string): boolean {
+  return (
+    s.node === leg.node &&
+    s.link === leg.link &&
+    s.direction === leg.direction &&
+    s.ip.src === leg.src &&
+    s.ip.dst === leg.dst &&
+    protoOf(s) === proto &&
+    (leg.dport === undefined || targetPortOf(s.ip) === leg.dport)
+  );
+}
+
+/** The userland proxy's connection: a request of its own, after the one that caused it. */
+function laterFlow(recorder: Recorder, leg: Leg, previous: Sighting | undefined): Sighting[] {
+  if (previous && previous.node === HOST && previous.direction === "out")
+    return recorder.sameFlow(previous).filter((s) => isRequest(s.ip));
+  return recorder.on(leg.node, leg.link).filter((s) => isRequest(s.ip) && s.order > (previous?.order ?? 0));
+}
+
+function repliesTo(recorder: Recorder, last: Sighting): Sighting[] {
+  const first = recorder
+    .on(last.node, last.link)
+    .find((s) => s.order > last.order && s.direction !== last.direction && answers(s, last));
+  return first ? [...recorder.sameFlow(first)] : [];
+}
+
+function answers(s: Sighting, request: Sighting): boolean {
+  if (s.ip.src !== request.ip.dst || s.ip.dst !== request.ip.src) return false;
+  if (request.ip.tcp) return s.ip.tcp?.ack === (request.ip.tcp.seq + 1) >>> 0;
+  if (request.ip.icmp) return s.ip.icmp?.type === 0 && s.ip.icmp.seq === request.ip.icmp.seq;
+  return s.ip.udp?.dstPort === request.ip.udp?.srcPort;
+}
+
+export function hopOf(s: Sighting): Hop {
+  const [sport, dport] = [sourcePortOf(s.ip), targetPortOf(s.ip)];
+  return {
+    node: s.node,
+    link: s.link,
+    direction: s.direction,
+    frame: renderIpv4(s.ip),
+    src: s.ip.src,
+    dst: s.ip.dst,
+    ...(sport === undefined ? {} : { sport }),
+    ...(dport === undefined ? {} : { dport }),
+    ttl: s.ip.ttl,
+  };
+}
+
+/** Where the request left a node with other addresses than it came with. */
+export function rewritesOf(request: readonly Sighting[]): Omit<TranslationSeen, "kind" | "rule">[] {
+  return request.flatMap((after, i) => {
+    const before = request[i - 1];
+    return before && before.node === after.node && renderPair(before) !== renderPair(after)
+      ? [{ node: after.node, before: renderPair(before), after: renderPair(after) }]
+      : [];
+  });
+}
+
+export function renderPair(s: Sighting): string {
+  return `${renderEnd(s.ip.src, sourcePortOf(s.ip))} -> ${renderEnd(s.ip.dst, targetPortOf(s.ip))}`;
+}
+
+const renderEnd = (address: string, port: number | undefined): string =>
+  port === undefined ? address : `${address}:${port}`;
+
+/** How many frames of this probe entered a node: what a rule there must have counted, repetitions included. */
+export function framesInto(recorder: Recorder, node: NodeName, check: Check, source: ProbeSource): number {
+  const entry =
+    check.predicted.legs.findLast((leg) => leg.node === node && leg.direction === "in") ?? check.predicted.legs.at(-1);
+  if (!entry) return 0;
+  return recorder
+    .on(entry.node, entry.link)
+    .filter((s) => matchesLeg(s, entry, check.probe.proto) && sourcePortOf(s.ip) === source.port).length;
+}

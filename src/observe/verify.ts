@@ -1,0 +1,226 @@
+/**
+ * Predict, observe, compare: captures open, counters read, all probes out, counters and conntrack read again, one verdict each.
+ * What fails or was dropped by another rule than predicted is sent once more, alone, so that the counters that move are its own.
+ */
+
+import type { ConntrackEntry } from "../kernel/conntrack.ts";
+import type { KernelRule } from "../kernel/rules.ts";
+import { HOST, type NodeName, ROUTER } from "../net/name.ts";
+import type { Check } from "../plan/check.ts";
+import type { Layout } from "../plan/layout.ts";
+import type { Rule, Ruleset } from "../plan/rule.ts";
+import { describeRule, isDrop, isRule, type Moved, movedRules } from "./counters.ts";
+import { findDrift, relatedDrift, renderDrift } from "./drift.ts";
+import type { Instruments } from "./instruments.ts";
+import { judge } from "./judge.ts";
+import { linksToCapture, Recorder } from "./recorder.ts";
+import type { CheckResult, Drift, RuleSeen } from "./report.ts";
+import { type ProbeRun, runProbes } from "./run.ts";
+import { followTrail, framesInto } from "./trail.ts";
+
+export interface VerifyOptions {
+  readonly answerDeadlineMs: number;
+  readonly silenceMs: number;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+export interface Verified {
+  readonly results: readonly CheckResult[];
+  readonly drift: readonly Drift[];
+  readonly captures: { readonly links: number; readonly frames: number; readonly dropped: number };
+}
+
+/** Namespaces whose rules and conntrack tables take part. */
+const FIREWALLS: readonly NodeName[] = [HOST, ROUTER];
+const CONCURRENCY = 512;
+const DRAIN_MS = 1000;
+/** More than these are reported without a measurement of their own. */
+const MAX_ALONE = 24;
+
+export async function verifyLayout(
+  instruments: Instruments,
+  layout: Layout,
+  checks: readonly Check[],
+  options: VerifyOptions,
+): Promise<Verified> {
+  const recorder = new Recorder(instruments, linksToCapture(layout));
+  try {
+    const session = new Session(instruments, layout, recorder, options);
+    return await session.verify(checks);
+  } finally {
+    await recorder.close();
+  }
+}
+
+class Session {
+  private readonly instruments: Instruments;
+  private readonly layout: Layout;
+  private readonly recorder: Recorder;
+  private readonly options: VerifyOptions;
+
+  constructor(instruments: Instruments, layout: Layout, recorder: Recorder, options: VerifyOptions) {
+    this.instruments = instruments;
+    this.layout = layout;
+    this.recorder = recorder;
+    this.options = options;
+  }
+
+  async verify(checks: readonly Check[]): Promise<Verified> {
+    const { runs, moved } = await this.measure(checks);
+    const conntrack = this.readConntrack();
+    const counted = this.countDrops(runs, moved);
+    const alone = new Map<Check, RuleSeen | undefined>();
+    let left = MAX_ALONE;
+    for (const run of runs) {
+      if (this.options.signal?.aborted || left === 0 || !needsOwnMeasurement(run, counted)) continue;
+      left--;
+      alone.set(run.check, await this.findDropper(run.check));
+    }
+    const { dropped } = this.recorder.totals();
+    const results = runs.map((run) => {
+      const { check } = run;
+      const isAlone = alone.has(check);
+      const dropper = alone.get(check) ?? counted.get(check)?.rule;
+      const dropCounted = isAlone ? sameRule(alone.get(check), check) : counted.get(check)?.exact;
+      return judge(check, {
+        run,
+        trail: followTrail(this.recorder, check, run.source),
+        ...(dropCounted === undefined ? {} : { dropCounted }),
+        ...(dropper ? { dropper } : {}),
+        conntrack,
+        framesLost: dropped,
+      });
+    });
+    const judged = compareNapt(withControls(results));
+    const drift = judged.some((r) => r.verdict === "FAIL") ? await findDrift(this.instruments, this.layout) : [];
+    const { received } = this.recorder.totals();
+    return {
+      results: judged.map((r) => withDrift(r, drift)),
+      drift,
+      captures: { links: this.recorder.links, frames: received, dropped },
+    };
+  }
+
+  private async measure(checks: readonly Check[]): Promise<{ runs: ProbeRun[]; moved: Moved[] }> {
+    const before = await this.readRules();
+    const runs = await runProbes(this.instruments, checks, { ...this.options, concurrency: CONCURRENCY });
+    await this.recorder.drain(DRAIN_MS);
+    const after = await this.readRules();
+    return {
+      runs,
+      moved: FIREWALLS.flatMap((node) => movedRules(node, before.get(node) ?? [], after.get(node) ?? [])),
+    };
+  }
+
+  private async readRules(): Promise<Map<NodeName, readonly KernelRule[]>> {
+    return new Map(
+      await Promise.all(FIREWALLS.map(async (node) => [node, await this.instruments.readRules(node)] as const)),
+    );
+  }
+
+  private readConntrack(): Map<NodeName, readonly ConntrackEntry[]> {
+    return new Map(FIREWALLS.map((node) => [node, this.instruments.readConntrack(node)]));
+  }
+
+  /** A rule is proven the dropper when it counted exactly the frames of the probes that it should have dropped. */
+  private countDrops(
+    runs: readonly ProbeRun[],
+    moved: readonly Moved[],
+  ): Map<Check, { exact: boolean; rule?: RuleSeen }> {
+    const byRule = new Map<Rule, ProbeRun[]>();
+    for (const run of runs) {
+      const { stop, outcome } = run.check.predicted;
+      if (outcome !== "drop" || !stop?.rule || stop.onReply) continue;
+      byRule.set(stop.rule, [...(byRule.get(stop.rule) ?? []), run]);
+    }
+    const result = new Map<Check, { exact: boolean; rule?: RuleSeen }>();
+    for (const [rule, its] of byRule) {
+      const node = its[0]?.check.predicted.stop?.node ?? HOST;
+      const frames = its.reduce(
+        (n, run) => n + (run.source ? framesInto(this.recorder, node, run.check, run.source) : 0),
+        0,
+      );
+      const counter = moved.find((m) => m.node === node && isRule(m.rule, rule));
+      for (const run of its) {
+        const exact = counter !== undefined && counter.packets === frames;
+        result.set(run.check, {
+          exact,
+          ...(counter && exact ? { rule: describeRule(counter, this.rulesOf(node)) } : {}),
+        });
+      }
+    }
+    return result;
+  }
+
+  /** Sends one probe alone and names the rule or policy that counted it away. */
+  private async findDropper(check: Check): Promise<RuleSeen | undefined> {
+    const { probe } = check;
+    const { sourcePort: _, ...free } = probe;
+    const { runs, moved } = await this.measure([{ ...check, probe: free }]);
+    if (runs[0]?.reply.outcome !== "silent") return undefined;
+    const drop = moved.filter((m) => isDrop(m.rule)).sort((a, b) => b.packets - a.packets)[0];
+    return drop && describeRule(drop, this.rulesOf(drop.node));
+  }
+
+  private rulesOf(node: NodeName): Ruleset {
+    return this.layout.nodes.find((n) => n.name === node)?.rules ?? { chains: [], rules: [] };
+  }
+}
+
+/** A drop that no counter vouches for, or silence where an answer was expected. */
+function needsOwnMeasurement(run: ProbeRun, counted: ReadonlyMap<Check, { exact: boolean }>): boolean {
+  if (run.failure !== undefined || run.reply.outcome !== "silent") return false;
+  if (run.check.expected.outcome !== "drop") return true;
+  return counted.get(run.check)?.exact === false;
+}
+
+function sameRule(seen: RuleSeen | undefined, check: Check): boolean | undefined {
+  const { stop } = check.predicted;
+  if (!stop?.rule || stop.onReply) return undefined;
+  return seen?.table === stop.rule.table && seen.chain === stop.rule.chain && seen.owner === stop.rule.owner.label;
+}
+
+/** A negative whose control failed proves nothing. */
+function withControls(results: readonly CheckResult[]): CheckResult[] {
+  const byId = new Map(results.map((r) => [r.id, r]));
+  return results.map((r) => {
+    const control = r.control === undefined ? undefined : byId.get(r.control);
+    if (r.verdict !== "PASS" || !control || control.verdict === "PASS") return r;
+    return {
+      ...r,
+      verdict: "INCONCLUSIVE",
+      reasons: [`its control did not pass: ${control.claim} (${control.verdict})`],
+    };
+  });
+}
+
+/** Two senders with one source port behind one address: the server must see two ports. */
+function compareNapt(results: readonly CheckResult[]): CheckResult[] {
+  const pair = results.filter((r) => r.group === "napt");
+  const seen = pair.map((r) => r.observed.seenAs);
+  const same = pair.length === 2 && seen[0] !== undefined && seen[0] === seen[1];
+  if (!same) return [...results];
+  return results.map((r) =>
+    r.group === "napt"
+      ? {
+          ...r,
+          verdict: "FAIL",
+          reasons: [...r.reasons, `both senders were seen as ${seen[0]}: the port was not rewritten`],
+        }
+      : r,
+  );
+}
+
+/** A failed check names what in the kernel is otherwise on the nodes of its way. */
+function withDrift(result: CheckResult, drift: readonly Drift[]): CheckResult {
+  if (result.verdict !== "FAIL") return result;
+  const nodes = [
+    ...new Set([result.from, ...result.evidence.hops.map((h) => h.node), HOST, ROUTER, result.to.split(":")[0] ?? ""]),
+  ];
+  const related = relatedDrift(drift, nodes).slice(0, 5);
+  return {
+    ...result,
+    reasons: [...result.reasons, ...related.map((d) => `the kernel differs from the lab: ${renderDrift(d)}`)],
+  };
+}

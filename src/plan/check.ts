@@ -1,0 +1,340 @@
+/**
+ * Checks as values: one probe, what is expected of it, and the sentence that it proves. Derived from the state when the lab file
+ * names none; every "cannot reach" gets a control that shows the target alive in the same topology.
+ */
+import type { Origin } from "../errors.ts";
+import { type Ipv4, isIpv4, isLoopback, LOCALHOST } from "../net/address.ts";
+import { HOST, INTERNET, NEIGHBOUR, type NodeName } from "../net/name.ts";
+import { type Port, renderProtoPort } from "../net/port.ts";
+
+import {
+  type CheckRef,
+  type CheckSpec,
+  type Container,
+  type Endpoint,
+  gatewayEndpoint,
+  networkById,
+  type PortBinding,
+  type ServedPort,
+  type State,
+  sandboxOwner,
+} from "../state/state.ts";
+import { predict } from "./predict.ts";
+import type { Outcome, Prediction, ProbeSpec } from "./prediction.ts";
+import type { Ruleset } from "./rule.ts";
+
+/** Sections of the report, in the order in which they are told. */
+export type CheckGroup = "explicit" | "service" | "isolation" | "publish" | "direct" | "outbound" | "napt" | "control";
+
+export interface Check {
+  /** Unique in a report and stable from run to run: "publish/web:80/tcp/@neighbour". */
+  readonly id: string;
+  readonly group: CheckGroup;
+  /** One sentence that the packets prove. */
+  readonly claim: string;
+  readonly probe: ProbeSpec & { readonly sourcePort?: Port };
+  /** The target as people say it: "db:5432/tcp". */
+  readonly to: string;
+  readonly predicted: Prediction;
+  /** What must be seen; where the file says, what it says, else the prediction. */
+  readonly expected: { readonly outcome: Outcome; readonly seenAs?: Ipv4 };
+  /** Id of the check that shows the target alive; set on every check that expects silence or refusal by a rule. */
+  readonly control?: string;
+  readonly at?: Origin;
+}
+
+interface Rules {
+  readonly host: Ruleset;
+  readonly router: Ruleset;
+}
+
+/** @param explicit the file's own checks; when there are any, they are the report. */
+export function checksOf(state: State, rules: Rules, explicit: readonly CheckSpec[]): Check[] {
+  const build = new CheckBuilder(state, rules);
+  if (explicit.length > 0) for (const spec of explicit) build.explicit(spec);
+  else build.derive();
+  return build.finish();
+}
+
+/** The same source port for two senders, so that NAPT must rewrite one. */
+const NAPT_PORT = 40000 as Port;
+
+class CheckBuilder {
+  private readonly state: State;
+  private readonly rules: Rules;
+  private readonly checks: Check[] = [];
+
+  constructor(state: State, rules: Rules) {
+    this.state = state;
+    this.rules = rules;
+  }
+
+  derive(): void {
+    const senders = this.state.containers.filter((c) => c.running);
+    for (const from of senders) for (const to of senders) if (from !== to) this.serviceToService(from, to);
+    for (const container of senders) for (const binding of container.bindings) this.published(container, binding);
+    for (const container of senders) this.direct(container);
+    for (const from of senders) this.outbound(from);
+    this.napt(senders);
+  }
+
+  /** Adds the controls that the negative checks point at, each once. */
+  finish(): Check[] {
+    const controls = new Map<string, Check>();
+    const withControls = this.checks.map((check): Check => {
+      const control = isNegative(check) ? this.controlFor(check) : undefined;
+      if (!control) return check;
+      const known = this.checks.find((c) => c.id === control.id) ?? controls.get(control.id) ?? control;
+      if (!this.checks.includes(known)) controls.set(known.id, known);
+      return { ...check, control: known.id };
+    });
+    return [...withControls, ...controls.values()];
+  }
+
+  private serviceToService(from: Container, to: Container): void {
+    const target = this.addressFor(from, to);
+    if (!target) return;
+    for (const port of to.serves) {
+      const probe = { from: from.node, address: target, port: port.port, proto: port.proto };
+      const predicted = predict(this.state, probe, this.rules);
+      const reach = predicted.outcome === "reach";
+      const label = `${to.node}:${renderProtoPort(port)}`;
+      this.add({
+        id: `${reach ? "service" : "isolation"}/${from.node}/${label}`,
+        group: reach ? "service" : "isolation",
+        claim: reach
+          ? `${from.node} reaches ${label} at ${target}`
+          : `${from.node} does not reach ${label} at ${target}`,
+        probe,
+        to: label,
+        predicted,
+        ...originOf(port.at ?? to.at),
+      });
+    }
+  }
+
+  private published(container: Container, binding: PortBinding): void {
+    if (!isIpv4(binding.hostIp)) return;
+    const { world } = this.state;
+    if (binding.hostPort === undefined) {
+      const endpoint = container.endpoints.find((e) => e.id === binding.endpoint);
+      if (endpoint) this.publishedAt(container, binding, NEIGHBOUR, endpoint.address, binding.target);
+      return;
+    }
+    const port = binding.hostPort;
+    const loopback = isLoopback(binding.hostIp) ? binding.hostIp : LOCALHOST;
+    this.publishedAt(container, binding, HOST, loopback, port);
+    this.publishedAt(container, binding, HOST, world.host, port);
+    this.publishedAt(container, binding, NEIGHBOUR, world.host, port);
+    const forward = world.router.forwards.find(
+      (f) => f.to === world.host && f.toPort === port && f.proto === binding.proto,
+    );
+    if (forward) this.publishedAt(container, binding, INTERNET, world.router.public, forward.publicPort);
+  }
+
+  private publishedAt(container: Container, binding: PortBinding, from: NodeName, address: Ipv4, port: Port): void {
+    const probe = { from, address, port, proto: binding.proto };
+    const predicted = predict(this.state, probe, this.rules);
+    const shown = `${address}:${port}/${binding.proto}`;
+    const reach = predicted.outcome === "reach";
+    this.add({
+      id: `publish/${container.node}:${binding.target}/${from}/${shown}`,
+      group: "publish",
+      claim: reach
+        ? `${from} reaches ${container.node} through ${shown}`
+        : `${from} does not reach ${container.node} through ${shown}`,
+      probe,
+      to: shown,
+      predicted,
+      ...originOf(binding.at ?? container.at),
+    });
+  }
+
+  /** The neighbour addresses the container itself, routed through the host: the attack that the raw table answers. */
+  private direct(container: Container): void {
+    if (container.sandbox.kind !== "own") return;
+    for (const endpoint of container.endpoints) {
+      for (const port of container.serves) {
+        const probe = { from: NEIGHBOUR, address: endpoint.address, port: port.port, proto: port.proto };
+        const predicted = predict(this.state, probe, this.rules);
+        const label = `${endpoint.address}:${renderProtoPort(port)}`;
+        const verb = predicted.outcome === "reach" ? "reaches" : "cannot reach";
+        this.add({
+          id: `direct/${container.node}/${label}`,
+          group: "direct",
+          claim: `${NEIGHBOUR} ${verb} ${container.node} directly at ${label}`,
+          probe,
+          to: label,
+          predicted,
+          ...originOf(port.at ?? container.at),
+        });
+      }
+    }
+  }
+
+  private outbound(from: Container, sourcePort?: Port): void {
+    const { www } = this.state.world.internet;
+    const probe = { from: from.node, address: www, port: 80 as Port, proto: "tcp" as const };
+    const predicted = predict(this.state, probe, this.rules);
+    const reach = predicted.outcome === "reach";
+    const seen = reach && predicted.seenAs ? `, which sees ${predicted.seenAs}` : "";
+    this.add({
+      id: sourcePort ? `napt/${from.node}/${sourcePort}` : `outbound/${from.node}`,
+      group: sourcePort ? "napt" : "outbound",
+      claim: sourcePort
+        ? `${from.node} reaches www from source port ${sourcePort}, used by two containers at once${seen}`
+        : `${from.node} ${reach ? "reaches" : "does not reach"} www on the internet${seen}`,
+      probe: { ...probe, ...(sourcePort ? { sourcePort } : {}) },
+      to: `www ${www}:80/tcp`,
+      predicted,
+      ...originOf(from.at),
+    });
+  }
+
+  /** Two containers with sandboxes of their own that leave through the host's one address. */
+  private napt(senders: readonly Container[]): void {
+    const { www } = this.state.world.internet;
+    const masked = senders.filter((c) => {
+      if (c.sandbox.kind !== "own" || c.endpoints.length === 0) return false;
+      const p = predict(this.state, { from: c.node, address: www, port: 80 as Port, proto: "tcp" }, this.rules);
+      return p.outcome === "reach" && p.translations.some((t) => t.node === HOST && t.kind === "MASQUERADE");
+    });
+    if (masked.length >= 2) for (const c of masked.slice(0, 2)) this.outbound(c, NAPT_PORT);
+  }
+
+  explicit(spec: CheckSpec): void {
+    for (const from of this.nodesOf(spec.from)) {
+      for (const { address, label } of this.targetsOf(spec, from)) {
+        const port = spec.proto === "icmp" || spec.port === undefined ? {} : { port: spec.port };
+        const probe: ProbeSpec = { from, address, proto: spec.proto, ...port };
+        const predicted = predict(this.state, probe, this.rules);
+        const to = spec.port === undefined ? label : `${label}:${spec.port}/${spec.proto}`;
+        const seen = spec.seenAs ? ` as ${spec.seenAs}` : "";
+        const words: Readonly<Record<Outcome, string>> = {
+          reach: `${from} reaches ${to}${seen}`,
+          refuse: `${from} is refused by ${to}`,
+          drop: `${from} gets no answer from ${to}`,
+          unreachable: `${from} has no way to ${to}`,
+        };
+        this.checks.push({
+          id: `explicit/${this.checks.length + 1}/${from}/${to}`,
+          group: "explicit",
+          claim: spec.name ?? words[spec.expect],
+          probe: { ...probe, ...(spec.sourcePort ? { sourcePort: spec.sourcePort } : {}) },
+          to,
+          predicted,
+          expected: { outcome: spec.expect, ...(spec.seenAs ? { seenAs: spec.seenAs } : {}) },
+          at: spec.at,
+        });
+      }
+    }
+  }
+
+  private nodesOf(ref: CheckRef): NodeName[] {
+    if (ref.kind === "node") return [ref.node as NodeName];
+    if (ref.kind === "address") return [];
+    return this.state.containers.filter((c) => c.service === ref.service).map((c) => c.node);
+  }
+
+  private targetsOf(spec: CheckSpec, from: NodeName): { address: Ipv4; label: string }[] {
+    const { to } = spec;
+    const { world } = this.state;
+    if (to.kind === "address") return [{ address: to.address, label: to.address }];
+    if (to.kind === "node") {
+      const router = from === INTERNET ? world.router.public : world.router.lan;
+      const address = {
+        "@host": world.host,
+        "@neighbour": world.neighbour,
+        "@internet": world.internet.www,
+        "@router": router,
+      }[to.node];
+      return [{ address, label: to.node }];
+    }
+    const sender = this.state.containers.find((c) => c.node === from);
+    return this.state.containers
+      .filter((c) => c.service === to.service)
+      .flatMap((c) => {
+        const named = spec.network && c.endpoints.find((e) => this.isOn(e, spec.network as string));
+        const address = named ? named.address : sender ? this.addressFor(sender, c) : this.ownAddress(c);
+        return address ? [{ address, label: c.node }] : [];
+      });
+  }
+
+  /** By the network's Docker name, or its key in the file (`<project>_<key>`). */
+  private isOn(endpoint: Endpoint, network: string): boolean {
+    const { name } = networkById(this.state, endpoint.network);
+    return name === network || name === `${this.state.lab}_${network}`;
+  }
+
+  /** The address by which `from` would know `to`: on a network that both share, else its own first one; the host's for host mode. */
+  private addressFor(from: Container, to: Container): Ipv4 | undefined {
+    const [sender, target] = [sandboxOwner(this.state, from), sandboxOwner(this.state, to)];
+    if (sender && sender === target) return LOCALHOST;
+    if (!sender && !target) return LOCALHOST;
+    const shared = target?.endpoints.find((e) => sender?.endpoints.some((s) => s.network === e.network));
+    return shared?.address ?? this.ownAddress(to);
+  }
+
+  private ownAddress(container: Container): Ipv4 | undefined {
+    const owner = sandboxOwner(this.state, container);
+    if (!owner) return this.state.world.host;
+    return (gatewayEndpoint(this.state, owner.endpoints) ?? owner.endpoints[0])?.address;
+  }
+
+  private add(check: Omit<Check, "expected">): void {
+    const { outcome, seenAs } = check.predicted;
+    this.checks.push({ ...check, expected: { outcome, ...(outcome === "reach" && seenAs ? { seenAs } : {}) } });
+  }
+
+  /** The host reaches the very listener that the negative check must not: it is alive, and its address is right. */
+  private controlFor(check: Check): Check | undefined {
+    const target = this.listenerBehind(check);
+    if (!target) return undefined;
+    const { container, endpoint, port } = target;
+    const probe = { from: HOST, address: endpoint.address, port: port.port, proto: port.proto };
+    const fromHost = predict(this.state, probe, this.rules);
+    const own = fromHost.outcome === "reach" ? undefined : { ...probe, from: container.node };
+    const predicted = own ? predict(this.state, own, this.rules) : fromHost;
+    if (predicted.outcome !== "reach") return undefined;
+    const label = `${container.node}:${renderProtoPort(port)}`;
+    const from = own ? container.node : HOST;
+    return {
+      id: `control/${from}/${endpoint.address}:${renderProtoPort(port)}`,
+      group: "control",
+      claim: `${from} reaches ${label} at ${endpoint.address}: the listener is alive`,
+      probe: own ?? probe,
+      to: label,
+      predicted,
+      expected: { outcome: "reach", ...(predicted.seenAs ? { seenAs: predicted.seenAs } : {}) },
+      ...originOf(container.at),
+    };
+  }
+
+  private listenerBehind(check: Check): { container: Container; endpoint: Endpoint; port: ServedPort } | undefined {
+    for (const container of this.state.containers) {
+      for (const endpoint of container.endpoints) {
+        const bound = container.bindings.find(
+          (b) => b.endpoint === endpoint.id && b.hostPort === check.probe.port && b.proto === check.probe.proto,
+        );
+        const wanted =
+          endpoint.address === check.probe.address
+            ? check.probe.port
+            : check.group === "publish" || check.group === "explicit"
+              ? bound?.target
+              : undefined;
+        const users = this.state.containers.filter((c) => sandboxOwner(this.state, c) === container);
+        const port =
+          wanted && users.flatMap((c) => c.serves).find((s) => s.port === wanted && s.proto === check.probe.proto);
+        if (port) return { container, endpoint, port };
+      }
+    }
+    return undefined;
+  }
+}
+
+/** Silence, refusal or no way: it proves nothing unless the target is shown alive. */
+function isNegative(check: Check): boolean {
+  return check.expected.outcome !== "reach";
+}
+
+const originOf = (at: Origin | undefined): { at?: Origin } => (at ? { at } : {});

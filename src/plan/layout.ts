@@ -1,0 +1,84 @@
+/**
+ * What the kernel must look like: namespaces, links, addresses, routes, sysctls, rules and listeners as plain data. A Layout
+ * follows from a State alone; the plan is the difference of two Layouts, drift the difference of a Layout and the kernel.
+ */
+import type { IfAddr, Ipv4, Ipv6, Subnet } from "../net/address.ts";
+import type { Mac } from "../net/mac.ts";
+import type { IfName, LabName, NodeName } from "../net/name.ts";
+import type { Port, Proto } from "../net/port.ts";
+import type { Owner, Ruleset } from "./rule.ts";
+
+export interface Layout {
+  readonly lab: LabName;
+  /** In order of creation. */
+  readonly nodes: readonly Node[];
+}
+
+/** One namespace. */
+export interface Node {
+  readonly name: NodeName;
+  /** Set right after creation, before any link but lo exists. */
+  readonly sysctls: readonly Sysctl[];
+  /** In order of creation; a veth pair stands where its first end is, `peer` in the other node. */
+  readonly links: readonly Link[];
+  readonly routes: readonly Route[];
+  readonly rules: Ruleset;
+  readonly proxies: readonly ProxyListener[];
+}
+
+export interface Sysctl {
+  readonly key: string;
+  readonly value: string;
+}
+
+interface LinkBase {
+  readonly name: IfName;
+  readonly mac?: Mac;
+  readonly mtuBytes?: number;
+  readonly addresses: readonly IfAddr[];
+  /** Set after the link exists and before it is up. */
+  readonly sysctls: readonly Sysctl[];
+  /** The bridge that it is a port of. */
+  readonly master?: IfName;
+  /** Frames may leave by the port they came in by. */
+  readonly hairpin?: boolean;
+  readonly owner: Owner;
+}
+
+export interface BridgeLink extends LinkBase {
+  readonly kind: "bridge";
+}
+
+/** The end from which the pair is made. */
+export interface VethLink extends LinkBase {
+  readonly kind: "veth";
+  readonly peer: { readonly node: NodeName; readonly name: IfName };
+}
+
+/** The other end: created with the pair, configured in its own namespace. */
+export interface PeerLink extends LinkBase {
+  readonly kind: "peer";
+}
+
+export type Link = BridgeLink | VethLink | PeerLink;
+
+export interface Route {
+  readonly to: Subnet;
+  readonly via: Ipv4;
+  /** Absent: the kernel finds the link by the gateway's address. */
+  readonly link?: IfName;
+}
+
+/** A listener of the userland proxy, where docker-proxy would stand. */
+export interface ProxyListener {
+  readonly proto: Proto;
+  readonly hostIp: Ipv4 | Ipv6;
+  readonly hostPort: Port;
+  readonly containerIp: Ipv4;
+  readonly containerPort: Port;
+  readonly owner: Owner;
+}
+
+export function nodeOf(layout: Layout, name: NodeName): Node | undefined {
+  return layout.nodes.find((n) => n.name === name);
+}

@@ -1,0 +1,256 @@
+/**
+ * The planner: (Layout, Layout) -> Op[]. What goes is removed first (listeners, rules, links before their namespaces), then what
+ * comes is made: all namespaces, then links with what hangs on them, the host's rules between its bridges and its bridge ports.
+ * `up` is planLab(undefined, s), `down` is planLab(s, undefined), everything else a step between.
+ */
+import type { IfName, NodeName } from "../net/name.ts";
+import { type Layout, type Link, type Node, nodeOf, type ProxyListener, type Route, type VethLink } from "./layout.ts";
+import type { Op, VethEnd } from "./op.ts";
+import { EMPTY_RULESET, type Ruleset, renderSpec } from "./rule.ts";
+import { diffRulesets } from "./rule-diff.ts";
+
+export function planLab(before: Layout | undefined, after: Layout | undefined): Op[] {
+  const [old, next] = [before?.nodes ?? [], after?.nodes ?? []];
+  const isNew = (n: Node): boolean => !old.some((o) => o.name === n.name);
+  const isGone = (o: Node): boolean => !next.some((n) => n.name === o.name);
+  const change: Change = { before, after };
+  return [
+    ...old.flatMap((node) => closeProxies(node, after)),
+    ...old.filter((n) => !isGone(n)).flatMap((node) => deleteRoutes(node, after)),
+    ...old.flatMap((node) => deleteLinks(node, change)),
+    ...old
+      .filter(isGone)
+      .reverse()
+      .map((node): Op => ({ kind: "netns.delete", node: node.name })),
+    ...next.filter(isNew).flatMap(createNode),
+    ...next.filter((n) => !isNew(n)).flatMap((node) => changeSysctls(node, before)),
+    ...next.flatMap((node) => changeLinks(node, change)),
+    ...next.flatMap((node) => openProxies(node, before)),
+  ];
+}
+
+interface Change {
+  readonly before: Layout | undefined;
+  readonly after: Layout | undefined;
+}
+
+function createNode(node: Node): Op[] {
+  return [
+    { kind: "netns.create", node: node.name },
+    ...node.sysctls.map(({ key, value }): Op => ({ kind: "sysctl.set", node: node.name, key, value })),
+  ];
+}
+
+function changeSysctls(node: Node, before: Layout | undefined): Op[] {
+  const old = (before && nodeOf(before, node.name)?.sysctls) ?? [];
+  return node.sysctls.flatMap(({ key, value }): Op[] => {
+    const was = old.find((s) => s.key === key)?.value;
+    return was === value
+      ? []
+      : [{ kind: "sysctl.set", node: node.name, key, value, ...(was === undefined ? {} : { before: was }) }];
+  });
+}
+
+// --- removal ---------------------------------------------------------------------------------------------------------
+
+function deleteLinks(node: Node, change: Change): Op[] {
+  const leaving = node.links.filter(
+    (link) => link.kind !== "peer" && mustGo(node.name, link, change) && !goesWithNamespaces(node.name, link, change),
+  );
+  // ports go before their bridge, and the rules that speak of them before both
+  const ports = leaving.filter((l) => l.kind === "veth");
+  const bridges = leaving.filter((l) => l.kind === "bridge");
+  const stays = change.after && nodeOf(change.after, node.name);
+  const gone = (l: Link): Op => ({
+    kind: "link.delete",
+    node: node.name,
+    name: l.name,
+    create: createLink(node.name, l, change.before),
+  });
+  return [
+    ...ports.map(gone),
+    ...(stays ? commitRules(node.name, node.rules, withoutNew(node.rules, stays.rules)) : []),
+    ...(stays ? bridges.map(gone) : []),
+  ];
+}
+
+/** A link dies with its namespace, and deleting thousands one by one waits for the kernel each time; but an end that stays is deleted at once. */
+function goesWithNamespaces(node: NodeName, link: Link, { after }: Change): boolean {
+  const stays = (name: NodeName): boolean => after !== undefined && nodeOf(after, name) !== undefined;
+  return !stays(node) && (link.kind !== "veth" || !stays(link.peer.node));
+}
+
+/** The old rules less those that the new set does not have. */
+function withoutNew(old: Ruleset, next: Ruleset): Ruleset {
+  const wanted = new Set(next.rules.map((r) => `${r.table} ${r.chain} ${renderSpec(r)}`));
+  return { chains: old.chains, rules: old.rules.filter((r) => wanted.has(`${r.table} ${r.chain} ${renderSpec(r)}`)) };
+}
+
+/** Gone, or made anew because something changed that a link keeps for life. */
+function mustGo(node: NodeName, link: Link, { after }: Change): boolean {
+  const next = linkIn(after, node, link.name);
+  if (!next || !sameDevice(link, next)) return true;
+  if (link.kind !== "veth") return false;
+  const peer = linkIn(after, link.peer.node, link.peer.name);
+  return !peer || next.kind !== "veth" || next.peer.node !== link.peer.node || next.peer.name !== link.peer.name;
+}
+
+const sameDevice = (a: Link, b: Link): boolean => a.kind === b.kind && a.mac === b.mac && a.mtuBytes === b.mtuBytes;
+
+function linkIn(layout: Layout | undefined, node: NodeName, name: IfName): Link | undefined {
+  return layout && nodeOf(layout, node)?.links.find((l) => l.name === name);
+}
+
+function deleteRoutes(node: Node, after: Layout | undefined): Op[] {
+  const next = (after && nodeOf(after, node.name)?.routes) ?? [];
+  return node.routes
+    .filter((r) => !next.some((n) => sameRoute(n, r)))
+    .map((route): Op => ({ kind: "route.delete", node: node.name, route }));
+}
+
+const sameRoute = (a: Route, b: Route): boolean => a.to === b.to && a.via === b.via && a.link === b.link;
+
+// --- creation --------------------------------------------------------------------------------------------------------
+
+function changeLinks(node: Node, change: Change): Op[] {
+  const old = change.before && nodeOf(change.before, node.name);
+  const own = node.links.filter((l) => l.kind !== "peer");
+  const rules = commitRules(node.name, old ? withoutNew(old.rules, node.rules) : EMPTY_RULESET, node.rules);
+  const fresh = (l: Link): boolean => mustCome(node.name, l, change);
+  const make = (l: Link): Op[] => (fresh(l) ? makeLink(node.name, l, change) : alterLink(node.name, l, change));
+  const peers = node.links.filter((l) => l.kind === "peer" && !isFreshPeer(node, l, change));
+  return [
+    ...own.filter((l) => l.kind === "bridge").flatMap(make),
+    ...rules,
+    ...own.filter((l) => l.kind === "veth").flatMap(make),
+    ...peers.flatMap((l) => alterLink(node.name, l, change)),
+    ...(hasFreshPeer(node, change) ? [] : addRoutes(node, change.before)),
+  ];
+}
+
+function commitRules(node: NodeName, before: Ruleset, after: Ruleset): Op[] {
+  const edits = diffRulesets(before, after);
+  return edits.length > 0 ? [{ kind: "rules.commit", node, edits }] : [];
+}
+
+/** Not there before, or there but about to be deleted. */
+function mustCome(node: NodeName, link: Link, change: Change): boolean {
+  const old = linkIn(change.before, node, link.name);
+  return !old || mustGo(node, old, change);
+}
+
+/** The pair that a peer end belongs to. */
+function pairOf(
+  layout: Layout | undefined,
+  node: NodeName,
+  name: IfName,
+): { node: NodeName; link: VethLink } | undefined {
+  for (const other of layout?.nodes ?? []) {
+    for (const link of other.links) {
+      if (link.kind === "veth" && link.peer.node === node && link.peer.name === name) return { node: other.name, link };
+    }
+  }
+  return undefined;
+}
+
+function isFreshPeer(node: Node, link: Link, change: Change): boolean {
+  const pair = pairOf(change.after, node.name, link.name);
+  return pair !== undefined && mustCome(pair.node, pair.link, change);
+}
+
+const hasFreshPeer = (node: Node, change: Change): boolean =>
+  node.links.some((l) => l.kind === "peer" && isFreshPeer(node, l, change));
+
+function createLink(node: NodeName, link: Link, layout: Layout | undefined): Op {
+  if (link.kind !== "veth") return { kind: "bridge.create", node, ...endOf(link) };
+  const peer = linkIn(layout, link.peer.node, link.peer.name);
+  return {
+    kind: "veth.create",
+    node,
+    end: endOf(link),
+    peerNode: link.peer.node,
+    peer: peer ? endOf(peer) : { name: link.peer.name },
+  };
+}
+
+function endOf(link: Link): VethEnd {
+  return {
+    name: link.name,
+    ...(link.mac ? { mac: link.mac } : {}),
+    ...(link.mtuBytes ? { mtuBytes: link.mtuBytes } : {}),
+  };
+}
+
+function makeLink(node: NodeName, link: Link, change: Change): Op[] {
+  const create = createLink(node, link, change.after);
+  if (link.kind !== "veth") return [create, ...configure(node, link)];
+  const peerNode = change.after && nodeOf(change.after, link.peer.node);
+  const peer = peerNode?.links.find((l) => l.name === link.peer.name);
+  if (!peerNode || !peer) return [create, ...configure(node, link)];
+  const last = peerNode.links.filter((l) => l.kind === "peer" && isFreshPeer(peerNode, l, change)).at(-1);
+  return [
+    create,
+    ...configure(node, link),
+    ...configure(peerNode.name, peer),
+    ...(last === peer ? addRoutes(peerNode, change.before) : []),
+  ];
+}
+
+/** In Docker's order: enslave, sysctls, addresses, up. */
+function configure(node: NodeName, link: Link): Op[] {
+  return [
+    ...(link.master
+      ? [{ kind: "port.join", node, name: link.name, bridge: link.master, hairpin: link.hairpin ?? false } as const]
+      : []),
+    ...link.sysctls.map(({ key, value }): Op => ({ kind: "sysctl.set", node, key, value })),
+    ...link.addresses.map((address): Op => ({ kind: "address.add", node, link: link.name, address })),
+    { kind: "link.up", node, name: link.name },
+  ];
+}
+
+/** A link that stays: its addresses, sysctls and bridge may change. */
+function alterLink(node: NodeName, link: Link, change: Change): Op[] {
+  const old = linkIn(change.before, node, link.name);
+  if (!old) return [];
+  const port = (l: Link, kind: "port.join" | "port.leave"): Op[] =>
+    l.master ? [{ kind, node, name: link.name, bridge: l.master, hairpin: l.hairpin ?? false }] : [];
+  const moved = old.master !== link.master || (old.hairpin ?? false) !== (link.hairpin ?? false);
+  return [
+    ...(moved ? [...port(old, "port.leave"), ...port(link, "port.join")] : []),
+    ...link.sysctls
+      .filter((s) => !old.sysctls.some((o) => o.key === s.key && o.value === s.value))
+      .map(({ key, value }): Op => ({ kind: "sysctl.set", node, key, value })),
+    ...old.addresses
+      .filter((a) => !link.addresses.includes(a))
+      .map((address): Op => ({ kind: "address.delete", node, link: link.name, address })),
+    ...link.addresses
+      .filter((a) => !old.addresses.includes(a))
+      .map((address): Op => ({ kind: "address.add", node, link: link.name, address })),
+  ];
+}
+
+function addRoutes(node: Node, before: Layout | undefined): Op[] {
+  const old = (before && nodeOf(before, node.name)?.routes) ?? [];
+  return node.routes
+    .filter((r) => !old.some((o) => sameRoute(o, r)))
+    .map((route): Op => ({ kind: "route.add", node: node.name, route }));
+}
+
+// --- userland proxy --------------------------------------------------------------------------------------------------
+
+const proxyKey = (p: ProxyListener): string =>
+  [p.proto, p.hostIp, p.hostPort, p.containerIp, p.containerPort].join(" ");
+
+function closeProxies(node: Node, after: Layout | undefined): Op[] {
+  const next = new Set(((after && nodeOf(after, node.name)?.proxies) ?? []).map(proxyKey));
+  return node.proxies
+    .filter((p) => !next.has(proxyKey(p)))
+    .map((proxy): Op => ({ kind: "proxy.close", node: node.name, proxy }));
+}
+
+function openProxies(node: Node, before: Layout | undefined): Op[] {
+  const old = new Set(((before && nodeOf(before, node.name)?.proxies) ?? []).map(proxyKey));
+  return node.proxies
+    .filter((p) => !old.has(proxyKey(p)))
+    .map((proxy): Op => ({ kind: "proxy.open", node: node.name, proxy }));
+}

@@ -1,0 +1,523 @@
+/**
+ * Who can reach whom, and how each packet is rewritten: Docker's documented semantics as a walk over the state, from the
+ * sender's routing to the listener. It does not read the rules to decide (it names them when they decide), so a profile that
+ * writes a wrong rule is caught by the difference between this and what the kernel does.
+ * Source: docker-reference sections 4.3, 7.6, 8; moby integration/networking TestDirectRoutingOpenPorts and its neighbours.
+ */
+import { contains, type Ipv4, isIpv4, isLoopback, LOCALHOST, prefixLength, type Subnet } from "../net/address.ts";
+import { HOST, type IfName, INTERNET, NEIGHBOUR, type NodeName, ROUTER } from "../net/name.ts";
+import type { Port } from "../net/port.ts";
+import {
+  type Container,
+  type Endpoint,
+  gatewayEndpoint,
+  type Network,
+  networkById,
+  type PortBinding,
+  type State,
+  sandboxOwner,
+} from "../state/state.ts";
+import type { Leg, Outcome, Prediction, ProbeProto, ProbeSpec, Stop, Translation } from "./prediction.ts";
+import type { Purpose, Rule, Ruleset } from "./rule.ts";
+
+const eth0 = "eth0" as IfName;
+const lan0 = "lan0" as IfName;
+const wan0 = "wan0" as IfName;
+
+/** What the internet's server answers on. */
+export const INTERNET_PORTS: readonly { readonly port: Port; readonly proto: "tcp" | "udp" }[] = [
+  { port: 80 as Port, proto: "tcp" },
+  { port: 80 as Port, proto: "udp" },
+];
+
+/** @param rules the host's and the router's, only to name the rule that decides */
+export function predict(
+  state: State,
+  probe: ProbeSpec,
+  rules: { readonly host: Ruleset; readonly router: Ruleset },
+): Prediction {
+  return new Walk(state, probe, rules).start(probe.from);
+}
+
+class Walk {
+  private readonly state: State;
+  private readonly rules: { readonly host: Ruleset; readonly router: Ruleset };
+  private readonly proto: ProbeProto;
+  private src: Ipv4;
+  private dst: Ipv4;
+  private dport: Port | undefined;
+  private newFlow = false;
+  private readonly legs: Leg[] = [];
+  private readonly translations: Translation[] = [];
+
+  constructor(state: State, probe: ProbeSpec, rules: { readonly host: Ruleset; readonly router: Ruleset }) {
+    this.state = state;
+    this.rules = rules;
+    this.proto = probe.proto;
+    this.src = probe.address;
+    this.dst = probe.address;
+    this.dport = probe.port;
+  }
+
+  start(from: NodeName): Prediction {
+    const { world } = this.state;
+    if (from === HOST) return this.fromHost();
+    if (from === NEIGHBOUR) return this.fromNeighbour();
+    if (from === INTERNET) return this.fromInternet();
+    if (from === ROUTER) return this.send(ROUTER, lan0, world.router.lan, () => this.lanDeliver());
+    const container = this.state.containers.find((c) => c.node === from);
+    if (!container) throw new Error(`no node ${from} in lab ${this.state.lab}`);
+    const owner = sandboxOwner(this.state, container);
+    return owner ? this.fromContainer(owner) : this.fromHost();
+  }
+
+  // --- senders -------------------------------------------------------------------------------------------------------
+
+  private fromContainer(sender: Container): Prediction {
+    const own = sender.endpoints.find((e) => e.address === this.dst);
+    if (own || isLoopback(this.dst)) {
+      this.src = own ? own.address : LOCALHOST;
+      return this.answer(
+        sender.node,
+        listener(this.state, sender, this.proto, this.dport),
+        "it is the container itself",
+      );
+    }
+    const onLink = longestMatch(sender.endpoints, (e) => this.networkOf(e).subnet, this.dst);
+    const way = onLink ?? gatewayEndpoint(this.state, sender.endpoints);
+    if (!way)
+      return this.end(
+        "unreachable",
+        { node: sender.node },
+        `${sender.node} has no route to ${this.dst}: ${noRouteReason(this.state, sender)}`,
+      );
+    const network = this.networkOf(way);
+    return this.send(sender.node, way.ifName, way.address, () => {
+      if (onLink && network.gateway !== this.dst) return this.bridged(network);
+      return bearsAddress(network) ? this.hostIngress(network.bridge) : this.nobody(sender.node);
+    });
+  }
+
+  private fromHost(): Prediction {
+    const network = longestMatch(this.state.networks.filter(bearsAddress), (n) => n.subnet, this.dst);
+    if (this.isHostAddress(this.dst)) {
+      this.src = isLoopback(this.dst) ? LOCALHOST : this.dst;
+      const hit = !isLoopback(this.dst) || !this.state.engine.userlandProxy ? this.matchBinding(undefined) : undefined;
+      return hit ? this.hostDnat(hit) : this.hostInput();
+    }
+    if (network?.gateway) {
+      this.src = network.gateway;
+      return this.outOnBridge(network);
+    }
+    return this.send(HOST, eth0, this.state.world.host, () => this.lanDeliver());
+  }
+
+  private fromNeighbour(): Prediction {
+    const { world } = this.state;
+    const viaHost =
+      this.dst === world.host ||
+      this.state.networks.some((n) => prefixLength(n.subnet) <= 31 && contains(n.subnet, this.dst));
+    return this.send(NEIGHBOUR, eth0, world.neighbour, () => (viaHost ? this.hostIngress(eth0) : this.lanDeliver()));
+  }
+
+  private fromInternet(): Prediction {
+    const { world } = this.state;
+    if (!contains(world.internet.subnet, this.dst)) {
+      return this.end(
+        "unreachable",
+        { node: INTERNET },
+        `${this.dst} is a private address: the internet has no route to it`,
+      );
+    }
+    return this.send(INTERNET, eth0, world.internet.www, () => this.routerFromWan());
+  }
+
+  private send(node: NodeName, link: IfName, src: Ipv4, next: () => Prediction): Prediction {
+    this.src = src;
+    this.leg(node, link, "out");
+    return next();
+  }
+
+  // --- on a bridge ---------------------------------------------------------------------------------------------------
+
+  /** From one port of a bridge to another: iptables sees it only where icc is off, or the proxy. */
+  private bridged(network: Network): Prediction {
+    const target = this.endpointAt(network, this.dst);
+    if (!target) return this.nobody(HOST);
+    if (!network.icc)
+      return this.drop(
+        HOST,
+        "icc-drop",
+        (r) => r.match.in === network.bridge,
+        `network ${network.name} has inter-container communication off`,
+      );
+    return this.arrive(target.container, target.endpoint, `both are on network ${network.name}`);
+  }
+
+  /** The host puts it on a bridge. */
+  private outOnBridge(network: Network): Prediction {
+    this.leg(HOST, network.bridge, "out");
+    const target = this.endpointAt(network, this.dst);
+    return target
+      ? this.arrive(target.container, target.endpoint, "the host reaches its own containers")
+      : this.nobody(HOST);
+  }
+
+  private arrive(container: Container, endpoint: Endpoint, because: string): Prediction {
+    this.leg(container.node, endpoint.ifName, "in");
+    const back =
+      container.endpoints.some((e) => contains(this.networkOf(e).subnet, this.src)) ||
+      gatewayEndpoint(this.state, container.endpoints);
+    if (!back)
+      return this.end(
+        "drop",
+        { node: container.node, onReply: true },
+        `${container.node} has no route back to ${this.src}`,
+      );
+    return this.answer(container.node, listener(this.state, container, this.proto, this.dport), because);
+  }
+
+  /** @param server who answers; undefined: nobody listens there */
+  private answer(node: NodeName, server: NodeName | undefined, because: string): Prediction {
+    if (!server) return this.end("refuse", { node }, `nothing listens on ${this.dport}/${this.proto} of ${node}`);
+    return { outcome: "reach", seenAs: this.src, server, legs: this.legs, translations: this.translations, because };
+  }
+
+  // --- the Docker host -----------------------------------------------------------------------------------------------
+
+  private hostIngress(from: IfName): Prediction {
+    this.leg(HOST, from, "in");
+    const direct = this.directAccess(from);
+    if (direct) return direct;
+    if (!this.isHostAddress(this.dst)) return this.forward(from);
+    const hit = this.matchBinding(from);
+    if (!hit) return this.hostInput();
+    this.translateTo(hit);
+    return this.forward(from, true);
+  }
+
+  /** raw PREROUTING: a container's own address is for its bridge alone. */
+  private directAccess(from: IfName): Prediction | undefined {
+    if (this.state.engine.allowDirectRouting) return undefined;
+    for (const network of this.state.networks) {
+      if (
+        network.internal ||
+        network.gatewayMode !== "nat" ||
+        network.bridge === from ||
+        network.trustedInterfaces.includes(from)
+      )
+        continue;
+      if (!this.endpointAt(network, this.dst)) continue;
+      return this.drop(
+        HOST,
+        "direct-access",
+        (r) => r.match.destination === this.dst,
+        `${this.dst} may be addressed only from its own network ${network.name}`,
+      );
+    }
+    return undefined;
+  }
+
+  /** The first binding whose DNAT rule matches. @param from undefined: the host's own packet */
+  private matchBinding(from: IfName | undefined): BindingHit | undefined {
+    if (this.proto === "icmp") return undefined;
+    const containers = [...this.state.containers].sort((a, b) => a.programmedAt - b.programmedAt);
+    for (const container of containers) {
+      for (const binding of container.bindings) {
+        const endpoint = container.endpoints.find((e) => e.id === binding.endpoint);
+        if (!endpoint || binding.hostPort !== this.dport || binding.proto !== this.proto || !isIpv4(binding.hostIp))
+          continue;
+        if (binding.hostIp !== "0.0.0.0" && binding.hostIp !== this.dst) continue;
+        const network = this.networkOf(endpoint);
+        if (this.state.engine.userlandProxy && from === network.bridge) continue;
+        return { container, endpoint, network, binding };
+      }
+    }
+    return undefined;
+  }
+
+  private translateTo({ endpoint, binding }: BindingHit): void {
+    this.dst = endpoint.address;
+    this.dport = binding.target;
+    const rule = this.find(
+      "dnat",
+      (r) =>
+        r.match.dport === binding.hostPort &&
+        r.target.kind === "DNAT" &&
+        r.target.to === endpoint.address &&
+        r.match.proto === binding.proto,
+    );
+    this.translations.push({ node: HOST, kind: "DNAT", ...(rule ? { rule } : {}) });
+  }
+
+  /** The host's own packet to a published port of one of its own addresses: nat OUTPUT. */
+  private hostDnat(hit: BindingHit): Prediction {
+    this.translateTo(hit);
+    if (!this.state.engine.userlandProxy)
+      this.masquerade(hit.network, "masquerade-local", (r) => r.match.out === hit.network.bridge);
+    this.leg(HOST, hit.network.bridge, "out");
+    return this.arrive(hit.container, hit.endpoint, `port ${hit.binding.hostPort} is published`);
+  }
+
+  /** Delivered to the host itself: a service in host mode, or the userland proxy, or nobody. */
+  private hostInput(): Prediction {
+    if (this.proto === "icmp") return this.answer(HOST, HOST, "the host answers ping");
+    const service = this.state.containers.find(
+      (c) => c.sandbox.kind === "host" && c.serves.some((s) => s.port === this.dport && s.proto === this.proto),
+    );
+    if (service) return this.answer(HOST, service.node, `${service.node} listens on the host's own port`);
+    const hit = this.state.engine.userlandProxy ? this.matchBinding(undefined) : undefined;
+    if (!hit)
+      return this.end(
+        "refuse",
+        { node: HOST },
+        `nothing listens on ${this.dst}:${this.dport}/${this.proto} of the host`,
+      );
+    this.translations.push({ node: HOST, kind: "proxy" });
+    this.src = hit.network.gateway ?? this.src;
+    this.dst = hit.endpoint.address;
+    this.dport = hit.binding.target;
+    this.newFlow = true;
+    this.leg(HOST, hit.network.bridge, "out");
+    return this.arrive(
+      hit.container,
+      hit.endpoint,
+      `the userland proxy of port ${hit.binding.hostPort} opens a connection of its own`,
+    );
+  }
+
+  private forward(from: IfName, dnat = false): Prediction {
+    const network = longestMatch(this.state.networks.filter(bearsAddress), (n) => n.subnet, this.dst);
+    const out = network?.bridge ?? eth0;
+    const refusal = this.filterForward(from, out, network);
+    if (refusal) return refusal;
+    const lostReply = this.masqueradeForward(from, out, network);
+    this.leg(HOST, out, "out");
+    if (!network) return this.lanDeliver(lostReply);
+    const target = this.endpointAt(network, this.dst);
+    if (!target) return this.nobody(HOST);
+    return this.arrive(
+      target.container,
+      target.endpoint,
+      dnat ? "the port is published" : `network ${network.name} is in gateway mode ${network.gatewayMode}`,
+    );
+  }
+
+  /** filter FORWARD for a new flow: internal networks, what comes into a network, what leaves one, the policy. */
+  private filterForward(from: IfName, out: IfName, network: Network | undefined): Prediction | undefined {
+    const source = this.state.networks.find((n) => n.bridge === from);
+    if (network?.internal && !contains(network.subnet, this.src)) {
+      return this.drop(
+        HOST,
+        "internal-in",
+        (r) => r.match.out === network.bridge,
+        `network ${network.name} is internal`,
+      );
+    }
+    if (source?.internal && !contains(source.subnet, this.dst)) {
+      return this.drop(HOST, "internal-out", (r) => r.match.in === source.bridge, `network ${source.name} is internal`);
+    }
+    if (network && !network.internal && from !== out) return this.intoNetwork(network);
+    if (source && from === out) {
+      return source.icc
+        ? undefined
+        : this.drop(
+            HOST,
+            "icc-drop",
+            (r) => r.match.in === source.bridge,
+            `network ${source.name} has inter-container communication off`,
+          );
+    }
+    if (source || this.state.engine.ipForward) return undefined;
+    const stop: Stop = { node: HOST, policy: { table: "filter", chain: "FORWARD" } };
+    return this.end("drop", stop, "no rule accepts it, and the policy of FORWARD is DROP");
+  }
+
+  private intoNetwork(network: Network): Prediction | undefined {
+    if (network.gatewayMode === "nat-unprotected") return undefined;
+    const target = this.endpointAt(network, this.dst);
+    const open = target?.container.bindings.some(
+      (b) => b.endpoint === target.endpoint.id && isIpv4(b.hostIp) && b.target === this.dport && b.proto === this.proto,
+    );
+    if (open || (network.gatewayMode === "routed" && this.proto === "icmp")) return undefined;
+    const rule = (r: Rule): boolean => r.match.out === network.bridge;
+    return this.drop(
+      HOST,
+      "default-drop",
+      rule,
+      `${this.proto === "icmp" ? "ping" : `${this.dport}/${this.proto}`} of ${this.dst} is not published`,
+    );
+  }
+
+  /** nat POSTROUTING. @returns why answers would be lost, when they would */
+  private masqueradeForward(_from: IfName, out: IfName, network: Network | undefined): Stop | undefined {
+    const source = this.state.networks.find((n) => contains(n.subnet, this.src) && !n.internal);
+    if (!this.state.engine.userlandProxy && network && this.src === this.dst) {
+      this.masquerade(network, "masquerade-hairpin", (r) => r.match.source === this.dst);
+      return undefined;
+    }
+    if (!source || source.bridge === out) return undefined;
+    if (source.masquerade && source.gatewayMode !== "routed") {
+      const address = network ? network.gateway : this.state.world.host;
+      this.masquerade(source, "masquerade", (r) => r.match.source === source.subnet, address);
+      return undefined;
+    }
+    // it leaves with the container's own address: answers come back to that address, and meet what guards it
+    const guarded = source.gatewayMode === "nat" && !this.state.engine.allowDirectRouting;
+    const rule = guarded ? this.find("direct-access", (r) => r.match.destination === this.src) : undefined;
+    return rule ? { node: HOST, rule, onReply: true } : undefined;
+  }
+
+  private masquerade(network: Network, purpose: Purpose, where: (r: Rule) => boolean, address = network.gateway): void {
+    const rule = this.find(purpose, where);
+    this.src = network.snatTo ?? address ?? this.src;
+    this.translations.push({ node: HOST, kind: network.snatTo ? "SNAT" : "MASQUERADE", ...(rule ? { rule } : {}) });
+  }
+
+  // --- LAN, router, internet -----------------------------------------------------------------------------------------
+
+  /** @param lostReply set when answers to this packet will be dropped on their way back */
+  private lanDeliver(lostReply?: Stop): Prediction {
+    const { world } = this.state;
+    if (this.dst === world.host) return this.hostIngress(eth0);
+    if (this.dst === world.neighbour) {
+      this.leg(NEIGHBOUR, eth0, "in");
+      if (lostReply)
+        return this.end("drop", lostReply, `the answer to ${this.src} is dropped: it is a container's own address`);
+      return this.proto === "icmp"
+        ? this.answer(NEIGHBOUR, NEIGHBOUR, "it is on the LAN")
+        : this.end("refuse", { node: NEIGHBOUR }, "nothing listens on the neighbour");
+    }
+    const ownRouter = this.dst === world.router.lan || this.dst === world.router.public;
+    if (contains(world.lan, this.dst) && !ownRouter) return this.nobody(HOST);
+    this.leg(ROUTER, lan0, "in");
+    if (ownRouter) return this.routerInput();
+    if (!contains(world.internet.subnet, this.dst)) {
+      return this.end("unreachable", { node: ROUTER }, `the router has no route to ${this.dst}`);
+    }
+    const stranger = !contains(world.lan, this.src);
+    const rule = this.rules.router.rules.find((r) => r.purpose === "masquerade");
+    const inside = this.src;
+    this.src = world.router.public;
+    this.translations.push({ node: ROUTER, kind: "MASQUERADE", ...(rule ? { rule } : {}) });
+    this.leg(ROUTER, wan0, "out");
+    if (this.dst !== world.internet.www && this.dst !== world.internet.dns) return this.nobody(ROUTER);
+    this.leg(INTERNET, eth0, "in");
+    if (stranger)
+      return this.end(
+        "drop",
+        { node: ROUTER, onReply: true },
+        `the router has no route back to ${inside}: it is not an address of the LAN`,
+      );
+    const served = this.proto === "icmp" || INTERNET_PORTS.some((p) => p.port === this.dport && p.proto === this.proto);
+    return this.answer(INTERNET, served ? INTERNET : undefined, "both NATs let it out");
+  }
+
+  private routerFromWan(): Prediction {
+    const { world } = this.state;
+    if (this.dst !== world.router.public) return this.nobody(INTERNET);
+    this.leg(ROUTER, wan0, "in");
+    const forward = world.router.forwards.find((f) => f.publicPort === this.dport && f.proto === this.proto);
+    if (!forward) return this.routerInput();
+    const rule = this.rules.router.rules.find(
+      (r) => r.purpose === "dnat" && r.match.dport === forward.publicPort && r.match.proto === forward.proto,
+    );
+    this.dst = forward.to;
+    this.dport = forward.toPort;
+    this.translations.push({ node: ROUTER, kind: "DNAT", ...(rule ? { rule } : {}) });
+    this.leg(ROUTER, lan0, "out");
+    return this.lanDeliver();
+  }
+
+  private routerInput(): Prediction {
+    if (this.proto === "icmp") return this.answer(ROUTER, ROUTER, "the router answers ping");
+    return this.end(
+      "refuse",
+      { node: ROUTER },
+      `the router forwards no ${this.dport}/${this.proto}, and nothing listens there`,
+    );
+  }
+
+  // --- ends ----------------------------------------------------------------------------------------------------------
+
+  private nobody(at: NodeName): Prediction {
+    return this.end("unreachable", { node: at }, `nobody has the address ${this.dst}: ARP is not answered`);
+  }
+
+  private drop(node: NodeName, purpose: Purpose, where: (r: Rule) => boolean, because: string): Prediction {
+    const rule = this.find(purpose, where);
+    return this.end("drop", { node, ...(rule ? { rule } : {}) }, because);
+  }
+
+  private end(outcome: Outcome, stop: Stop, because: string): Prediction {
+    return { outcome, legs: this.legs, translations: this.translations, stop, because };
+  }
+
+  private leg(node: NodeName, link: IfName, direction: "in" | "out"): void {
+    const port = this.dport === undefined ? {} : { dport: this.dport };
+    this.legs.push({
+      node,
+      link,
+      direction,
+      src: this.src,
+      dst: this.dst,
+      ...port,
+      ...(this.newFlow ? { newFlow: true } : {}),
+    });
+  }
+
+  private find(purpose: Purpose, where: (r: Rule) => boolean): Rule | undefined {
+    return this.rules.host.rules.find((r) => r.purpose === purpose && where(r));
+  }
+
+  private networkOf(endpoint: Endpoint): Network {
+    return networkById(this.state, endpoint.network);
+  }
+
+  private endpointAt(network: Network, address: Ipv4): { container: Container; endpoint: Endpoint } | undefined {
+    for (const container of this.state.containers) {
+      const endpoint = container.endpoints.find((e) => e.network === network.id && e.address === address);
+      if (endpoint) return { container, endpoint };
+    }
+    return undefined;
+  }
+
+  private isHostAddress(address: Ipv4): boolean {
+    return (
+      isLoopback(address) ||
+      address === this.state.world.host ||
+      this.state.networks.some((n) => bearsAddress(n) && n.gateway === address)
+    );
+  }
+}
+
+interface BindingHit {
+  readonly container: Container;
+  readonly endpoint: Endpoint;
+  readonly network: Network;
+  readonly binding: PortBinding;
+}
+
+/** Does the bridge have an address, and so the host a connected route? */
+function bearsAddress(network: Network): boolean {
+  return network.gateway !== undefined && !network.inhibitIpv4;
+}
+
+/** The container of this sandbox that serves the port: the owner or a sharer. Ping is answered by the stack itself. */
+function listener(state: State, owner: Container, proto: ProbeProto, port: Port | undefined): NodeName | undefined {
+  if (proto === "icmp") return owner.node;
+  const users = [owner, ...state.containers.filter((c) => c !== owner && sandboxOwner(state, c) === owner)];
+  return users.find((c) => c.serves.some((s) => s.port === port && s.proto === proto))?.node;
+}
+
+function longestMatch<T>(items: readonly T[], subnet: (item: T) => Subnet, address: Ipv4): T | undefined {
+  return [...items]
+    .filter((i) => contains(subnet(i), address))
+    .sort((a, b) => prefixLength(subnet(b)) - prefixLength(subnet(a)))[0];
+}
+
+function noRouteReason(state: State, container: Container): string {
+  if (container.endpoints.length === 0) return "it has only lo";
+  const names = container.endpoints.map((e) => networkById(state, e.network).name).join(", ");
+  return `its networks (${names}) are internal and have no default gateway`;
+}

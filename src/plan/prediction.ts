@@ -1,0 +1,61 @@
+/** What the model says will happen to one packet: the outcome, the addresses on every link, and the rule that decides. */
+import type { Ipv4 } from "../net/address.ts";
+import type { IfName, NodeName } from "../net/name.ts";
+import type { Port, Proto } from "../net/port.ts";
+import type { Rule } from "./rule.ts";
+
+/** reach: answered. refuse: RST or port unreachable. drop: silence. unreachable: the stack or a router says there is no way. */
+export type Outcome = "reach" | "refuse" | "drop" | "unreachable";
+export type ProbeProto = Proto | "icmp";
+
+/** One stimulus: prediction and measurement take the same value. */
+export interface ProbeSpec {
+  readonly from: NodeName;
+  readonly address: Ipv4;
+  /** Absent for icmp. */
+  readonly port?: Port;
+  readonly proto: ProbeProto;
+}
+
+/** The packet on one link, in the direction of the request. */
+export interface Leg {
+  readonly node: NodeName;
+  readonly link: IfName;
+  readonly direction: "in" | "out";
+  readonly src: Ipv4;
+  readonly dst: Ipv4;
+  readonly dport?: Port;
+  /** The userland proxy opens a connection of its own: this leg is another flow. */
+  readonly newFlow?: boolean;
+}
+
+/** Where addresses change, and by what. */
+export interface Translation {
+  readonly node: NodeName;
+  readonly kind: "DNAT" | "MASQUERADE" | "SNAT" | "proxy";
+  readonly rule?: Rule;
+}
+
+/** Where and why a packet ends before its destination answers. */
+export interface Stop {
+  readonly node: NodeName;
+  /** The rule that drops it; absent where routing or a missing listener ends it. */
+  readonly rule?: Rule;
+  /** Chain policy that drops it. */
+  readonly policy?: { readonly table: "filter"; readonly chain: "FORWARD" };
+  /** The request arrives; the answer is what is lost. */
+  readonly onReply?: boolean;
+}
+
+export interface Prediction {
+  readonly outcome: Outcome;
+  /** The source address that the server sees. */
+  readonly seenAs?: Ipv4;
+  /** The node that answers. */
+  readonly server?: NodeName;
+  readonly legs: readonly Leg[];
+  readonly translations: readonly Translation[];
+  readonly stop?: Stop;
+  /** One sentence for people. */
+  readonly because: string;
+}

@@ -1,0 +1,179 @@
+/**
+ * A firewall rule as data: rendered, applied, undone, compared and explained from one record. The text form is that of
+ * iptables-save, option for option, so a rule read back from the kernel equals the rule that was planned.
+ * Source: iptables-extensions(8); order of options as iptables prints them.
+ */
+import type { Origin } from "../errors.ts";
+import type { Ipv4, Subnet } from "../net/address.ts";
+import type { IfName } from "../net/name.ts";
+import type { Port, Proto } from "../net/port.ts";
+
+export type Table = "raw" | "nat" | "filter";
+
+/** In the order in which a packet meets them. */
+export const TABLES: readonly Table[] = ["raw", "nat", "filter"];
+
+export interface Chain {
+  readonly table: Table;
+  readonly name: string;
+  /** Built-in chains have one; the user's chains have none. */
+  readonly policy?: "ACCEPT" | "DROP";
+}
+
+interface Not<T> {
+  readonly not: T;
+}
+type Maybe<T> = T | Not<T>;
+
+/** All given fields must match. */
+export interface Match {
+  readonly source?: Maybe<Ipv4 | Subnet>;
+  readonly destination?: Maybe<Ipv4 | Subnet>;
+  readonly in?: Maybe<IfName>;
+  readonly out?: Maybe<IfName>;
+  readonly proto?: Proto | "icmp";
+  readonly sport?: Port;
+  readonly dport?: Port;
+  readonly ctstate?: readonly ("RELATED" | "ESTABLISHED" | "DNAT" | "NEW")[];
+  readonly dstType?: "LOCAL";
+  readonly srcType?: "LOCAL";
+}
+
+export type Target =
+  | { readonly kind: "ACCEPT" | "DROP" | "RETURN" | "MASQUERADE" }
+  | { readonly kind: "JUMP"; readonly chain: string }
+  | { readonly kind: "DNAT"; readonly to: Ipv4; readonly port: Port }
+  | { readonly kind: "SNAT"; readonly to: Ipv4 };
+
+/** What a rule is there for; a prediction names the rule it expects by purpose and owner. */
+export type Purpose =
+  | "jump"
+  | "masquerade"
+  | "masquerade-local"
+  | "masquerade-hairpin"
+  | "dnat"
+  | "open-port"
+  | "default-drop"
+  | "default-accept"
+  | "routed-icmp"
+  | "outgoing"
+  | "icc-accept"
+  | "icc-drop"
+  | "replies"
+  | "direct-access"
+  | "direct-access-trusted"
+  | "loopback-access"
+  | "internal-in"
+  | "internal-out"
+  | "forward-policy"
+  | "router-forward"
+  | "router-out";
+
+/** Which object of the lab wants a rule. */
+export interface Owner {
+  readonly kind: "engine" | "network" | "endpoint" | "port" | "router";
+  /** For people: "port 8080/tcp of web", "network backend". */
+  readonly label: string;
+  readonly at?: Origin;
+}
+
+export interface Rule {
+  readonly table: Table;
+  readonly chain: string;
+  readonly match: Match;
+  readonly target: Target;
+  readonly purpose: Purpose;
+  readonly owner: Owner;
+}
+
+/** The whole wanted content of one namespace's tables: chains, and rules in the order in which they stand. */
+export interface Ruleset {
+  readonly chains: readonly Chain[];
+  readonly rules: readonly Rule[];
+}
+
+export const EMPTY_RULESET: Ruleset = { chains: [], rules: [] };
+
+/** "-A DOCKER ! -i docker0 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80" */
+export function renderRule(rule: Rule): string {
+  return `-A ${rule.chain} ${renderSpec(rule)}`;
+}
+
+/** The rule without its chain: what follows `-A CHAIN`, `-I CHAIN n` or `-D CHAIN`. */
+export function renderSpec({ match, target }: Pick<Rule, "match" | "target">): string {
+  return [...renderMatch(match), ...renderTarget(target)].join(" ");
+}
+
+function renderMatch(match: Match): string[] {
+  const ports = [
+    ...(match.sport ? ["--sport", String(match.sport)] : []),
+    ...(match.dport ? ["--dport", String(match.dport)] : []),
+  ];
+  const types = [
+    ...(match.srcType ? ["--src-type", match.srcType] : []),
+    ...(match.dstType ? ["--dst-type", match.dstType] : []),
+  ];
+  return [
+    ...renderMaybe("-s", match.source, withLength),
+    ...renderMaybe("-d", match.destination, withLength),
+    ...renderMaybe("-i", match.in, String),
+    ...renderMaybe("-o", match.out, String),
+    ...(match.proto ? ["-p", match.proto] : []),
+    ...(match.proto && ports.length > 0 ? ["-m", match.proto, ...ports] : []),
+    ...(match.ctstate ? ["-m", "conntrack", "--ctstate", match.ctstate.join(",")] : []),
+    ...(types.length > 0 ? ["-m", "addrtype", ...types] : []),
+  ];
+}
+
+function renderMaybe<T extends string>(
+  option: string,
+  value: Maybe<T> | undefined,
+  text: (value: T) => string,
+): string[] {
+  if (value === undefined) return [];
+  return typeof value === "string" ? [option, text(value)] : ["!", option, text(value.not)];
+}
+
+const withLength = (address: Ipv4 | Subnet): string => (address.includes("/") ? address : `${address}/32`);
+
+function renderTarget(target: Target): string[] {
+  switch (target.kind) {
+    case "JUMP":
+      return ["-j", target.chain];
+    case "DNAT":
+      return ["-j", "DNAT", "--to-destination", `${target.to}:${target.port}`];
+    case "SNAT":
+      return ["-j", "SNAT", "--to-source", target.to];
+    default:
+      return ["-j", target.kind];
+  }
+}
+
+const WORDS: Readonly<Record<Purpose, string>> = {
+  jump: "go through the rules of another chain",
+  masquerade: "what leaves the network takes the host's address",
+  "masquerade-local": "what the host itself sends in takes the gateway's address",
+  "masquerade-hairpin": "a container that calls its own published port sees the gateway",
+  dnat: "the host's port leads to the container's port",
+  "open-port": "the published port is open",
+  "default-drop": "nothing else comes in from outside the network",
+  "default-accept": "everything comes in: the network is unprotected",
+  "routed-icmp": "a routed network answers ping",
+  outgoing: "containers may send out",
+  "icc-accept": "containers of an internal network reach each other",
+  "icc-drop": "containers of this network do not reach each other",
+  replies: "replies to containers are let in",
+  "direct-access": "a container's own address is not reachable from outside its bridge",
+  "direct-access-trusted": "a trusted interface may reach the container's own address",
+  "loopback-access": "a port published on loopback is not reachable from another machine",
+  "internal-in": "nothing outside reaches an internal network",
+  "internal-out": "an internal network reaches nothing outside",
+  "forward-policy": "what no rule accepts is not forwarded",
+  "router-forward": "the router lets forwarded ports in",
+  "router-out": "the router lets the LAN out",
+};
+
+/** One rule in words: "the published port is open (port 8080/tcp of web)". */
+export function explainRule(rule: Pick<Rule, "purpose" | "owner">): string {
+  return `${WORDS[rule.purpose]} (${rule.owner.label})`;
+}

@@ -1,0 +1,115 @@
+/**
+ * A plan as a POSIX shell script that a person could have typed: run by sh as root it builds the same kernel state, with named
+ * namespaces. Each step shows the object that wants it. Values were parsed strictly; what could still mean something to a shell is quoted.
+ */
+import { prefixLength } from "../net/address.ts";
+import { type LabName, type NodeName, netnsName } from "../net/name.ts";
+import type { Op, VethEnd } from "./op.ts";
+import { renderRestore } from "./restore.ts";
+
+export function renderScript(lab: LabName, ops: readonly Op[]): string {
+  const head = [
+    "#!/bin/sh",
+    `# docknet plan of lab ${lab}: run as root; undo with: for n in $(ip netns list | cut -d' ' -f1 | grep '^${lab}[.]'); do ip netns delete "$n"; done`,
+    "set -e",
+  ];
+  return `${[...head, ...ops.flatMap((op) => renderOp(lab, op))].join("\n")}\n`;
+}
+
+/** One step as the commands for it; a comment where no command exists. */
+export function renderOp(lab: LabName, op: Op): string[] {
+  const ns = quote(netnsName(lab, op.node));
+  const ip = (...args: string[]): string => ["ip", "-n", ns, ...args.map(quote)].join(" ");
+  const inside = (...args: string[]): string => ["ip", "netns", "exec", ns, ...args.map(quote)].join(" ");
+  switch (op.kind) {
+    case "netns.create":
+      return ["", `# --- ${op.node}`, `ip netns add ${ns}`, ip("link", "set", "lo", "up")];
+    case "netns.delete":
+      return [`ip netns delete ${ns}`];
+    case "sysctl.set":
+      return [inside("sysctl", "-qw", `${op.key}=${op.value}`)];
+    case "bridge.create":
+      return [ip("link", "add", ...endArgs("name", op), "type", "bridge")];
+    case "veth.create":
+      return [
+        ip(
+          "link",
+          "add",
+          ...endArgs("name", op.end),
+          "type",
+          "veth",
+          "peer",
+          ...endArgs("name", op.peer),
+          "netns",
+          netnsName(lab, op.peerNode),
+        ),
+      ];
+    case "link.delete":
+      return [ip("link", "delete", op.name)];
+    case "port.join":
+      return [
+        ip("link", "set", op.name, "master", op.bridge),
+        ...(op.hairpin ? [inside("bridge", "link", "set", "dev", op.name, "hairpin", "on")] : []),
+      ];
+    case "port.leave":
+      return [ip("link", "set", op.name, "nomaster")];
+    case "link.up":
+      return [ip("link", "set", op.name, "up")];
+    case "link.down":
+      return [ip("link", "set", op.name, "down")];
+    case "address.add":
+      return [
+        ip("address", "add", op.address, ...(prefixLength(op.address) <= 30 ? ["broadcast", "+"] : []), "dev", op.link),
+      ];
+    case "address.delete":
+      return [ip("address", "delete", op.address, "dev", op.link)];
+    case "route.add":
+    case "route.delete": {
+      const to = op.route.to === "0.0.0.0/0" ? "default" : op.route.to;
+      return [
+        ip(
+          "route",
+          op.kind === "route.add" ? "add" : "delete",
+          to,
+          "via",
+          op.route.via,
+          ...(op.route.link ? ["dev", op.route.link] : []),
+        ),
+      ];
+    }
+    case "rules.commit":
+      return [`${inside("iptables-restore", "--noflush")} <<'RULES'`, `${renderRestore(op.edits)}RULES`];
+    case "proxy.open":
+    case "proxy.close": {
+      const p = op.proxy;
+      const verb =
+        op.kind === "proxy.open"
+          ? "docknet listens here itself, where Docker runs"
+          : "docknet stops listening, where Docker stops";
+      return [
+        `# ${verb}: docker-proxy -proto ${p.proto} -host-ip ${p.hostIp} -host-port ${p.hostPort} -container-ip ${p.containerIp} -container-port ${p.containerPort}`,
+      ];
+    }
+  }
+}
+
+function endArgs(word: string, end: VethEnd): string[] {
+  return [
+    word,
+    end.name,
+    ...(end.mac ? ["address", end.mac] : []),
+    ...(end.mtuBytes ? ["mtu", String(end.mtuBytes)] : []),
+  ];
+}
+
+/** As is when no shell could read anything into it, else in single quotes. */
+function quote(text: string): string {
+  return /^[A-Za-z0-9@%+=:,./_-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+/** The namespaces that a plan creates, by the names that `ip netns` shows. */
+export function namespacesOf(lab: LabName, ops: readonly Op[]): string[] {
+  return ops
+    .filter((op): op is Extract<Op, { kind: "netns.create" }> => op.kind === "netns.create")
+    .map((op: { node: NodeName }) => netnsName(lab, op.node));
+}

@@ -1,0 +1,77 @@
+/** The sections of the report, in the order in which they are told: what each is called, and what a beginner should know first. */
+import type { CheckResult, Report } from "../observe/report.ts";
+import type { CheckGroup } from "../plan/check.ts";
+
+export interface Section {
+  readonly group: CheckGroup;
+  readonly heading: string;
+  readonly lesson: string;
+  readonly checks: readonly CheckResult[];
+  readonly passed: number;
+}
+
+type Title = Pick<Section, "heading" | "lesson">;
+
+const TITLES: Readonly<Record<CheckGroup, Title>> = {
+  explicit: {
+    heading: "Checks of the lab file",
+    lesson: "What the lab file itself claims, under x-docknet: checks.",
+  },
+  service: {
+    heading: "Services reach each other by their network",
+    lesson:
+      "Containers of one network are plugged into one bridge, a switch in software: it carries their packets unchanged. The host has an address on every bridge, so it is in reach too.",
+  },
+  isolation: {
+    heading: "Isolation",
+    lesson:
+      "Two networks are two bridges. Only the host could pass a packet from one to the other, and Docker's rules tell it not to. A container without a network has no way out at all.",
+  },
+  publish: {
+    heading: "Published ports",
+    lesson:
+      "A published port is a port of the host that leads to a container. DNAT writes the container's address into the packet as its new destination; the sender does not notice.",
+  },
+  direct: {
+    heading: "Direct access to container addresses",
+    lesson:
+      "Another machine of the LAN may simply route a container's own address through the host. Unless it comes through a published port, it must not get in.",
+  },
+  outbound: {
+    heading: "Outbound through two NATs",
+    lesson:
+      "Container addresses are private. The host writes its own address over the source of what leaves (MASQUERADE), and the home router does the same again with its public one. Each remembers the pair in its conntrack table, so that answers find the way back.",
+  },
+  napt: {
+    heading: "Two senders, one source port (NAPT)",
+    lesson:
+      "Two containers send from the same port to the same server. Behind the host's one address their answers would be mixed up, so the second one gets another port.",
+  },
+  control: {
+    heading: "Controls: the targets are alive",
+    lesson:
+      '"Does not reach" proves nothing if the target is dead. Each target of such a check is reached here by someone who may.',
+  },
+};
+
+const ORDER = Object.keys(TITLES) as CheckGroup[];
+
+/** Groups that have checks. Within one, what failed comes first, then what was not measured; else the order of the report. */
+export function sectionsOf(report: Report): Section[] {
+  return ORDER.flatMap((group) => {
+    const checks = report.checks.filter((c) => c.group === group);
+    if (checks.length === 0) return [];
+    const failed = checks.filter((c) => c.verdict === "FAIL");
+    const unclear = checks.filter((c) => c.verdict === "INCONCLUSIVE");
+    const passed = checks.filter((c) => c.verdict === "PASS");
+    return [{ group, ...TITLES[group], checks: [...failed, ...unclear, ...passed], passed: passed.length }];
+  });
+}
+
+/** What needs a reader's attention, most urgent first. */
+export function troubles(report: Report): CheckResult[] {
+  return [
+    ...report.checks.filter((c) => c.verdict === "FAIL"),
+    ...report.checks.filter((c) => c.verdict === "INCONCLUSIVE"),
+  ];
+}

@@ -1,0 +1,119 @@
+/**
+ * `.env` files by the rules of Compose: single quotes are literal, double quotes know escapes, both may span lines;
+ * ` #` ends an unquoted value; `export` and the YAML-like `KEY: value` are accepted; a bare `KEY` takes the value of the
+ * surroundings. Source: https://docs.docker.com/reference/compose-file/ "Env file syntax"; compose-go dotenv/parser.go.
+ */
+import { DocknetError, type Origin } from "../errors.ts";
+import { interpolateText, type Lookup } from "./interpolate.ts";
+import type { ProblemList } from "./problem-list.ts";
+
+/** Variables of one file, in order. What `outer` knows wins over the file, also inside `${...}`. */
+export function parseDotenv(text: string, file: string, outer: Lookup, problems: ProblemList): Map<string, string> {
+  const found = new Map<string, string>();
+  const lookup: Lookup = (name) => outer(name) ?? found.get(name);
+  for (const statement of splitStatements(text.replaceAll("\r\n", "\n"), file, problems)) {
+    const { key, at } = statement;
+    if (statement.value === undefined) {
+      const inherited = outer(key);
+      if (inherited !== undefined) found.set(key, inherited);
+      continue;
+    }
+    const { value: raw, literal } = statement;
+    const value = problems.attempt(at, () => (literal ? raw : expand(raw, lookup)));
+    if (value !== undefined) found.set(key, value);
+  }
+  return found;
+}
+
+function expand(text: string, lookup: Lookup): string {
+  try {
+    return interpolateText(text, lookup);
+  } catch (error) {
+    if (!(error instanceof DocknetError) || error.details.missing === true) throw error;
+    throw new DocknetError("LAB_FILE", `${error.message}; you may need to escape any $ with another $`);
+  }
+}
+
+interface Statement {
+  readonly key: string;
+  readonly at: Origin;
+  /** Undefined: the bare `KEY`. */
+  readonly value: string | undefined;
+  /** In single quotes: nothing is replaced. */
+  readonly literal: boolean;
+}
+
+function splitStatements(text: string, file: string, problems: ProblemList): Statement[] {
+  const statements: Statement[] = [];
+  let offset = 0;
+  let line = 1;
+  while (offset < text.length) {
+    const end = lineEnd(text, offset);
+    const content = text.slice(offset, end);
+    const at = { file, line, column: content.length - content.trimStart().length + 1 };
+    if (content.trim() === "" || content.trimStart().startsWith("#")) {
+      offset = end + 1;
+      line++;
+      continue;
+    }
+    const read = readStatement(text, offset, end, at, problems);
+    if (read.statement) statements.push(read.statement);
+    line += text.slice(offset, read.next).split("\n").length - 1;
+    offset = read.next;
+  }
+  return statements;
+}
+
+function lineEnd(text: string, from: number): number {
+  const end = text.indexOf("\n", from);
+  return end < 0 ? text.length : end;
+}
+
+function readStatement(
+  text: string,
+  offset: number,
+  end: number,
+  at: Origin,
+  problems: ProblemList,
+): { statement?: Statement; next: number } {
+  const content = text.slice(offset, end);
+  const match = /^\s*(?:export\s+)?([^=:\s]+)[ \t]*(?:([=:])[ \t]*|$)/.exec(content);
+  const key = match?.[1] ?? "";
+  if (!match || !/^[\p{L}\p{N}_.[\]-]+$/u.test(key)) {
+    const bad = /[^\p{L}\p{N}_.[\]\s-]/u.exec(content.split(/[=:]/)[0] ?? "")?.[0];
+    problems.error(at, bad ? `unexpected character "${bad}" in variable name` : "key cannot contain a space");
+    return { next: end + 1 };
+  }
+  if (match[2] === undefined) return { statement: { key, at, value: undefined, literal: true }, next: end + 1 };
+  const start = offset + match[0].length;
+  const quote = text[start];
+  if (quote !== "'" && quote !== '"') {
+    const value = content
+      .slice(match[0].length)
+      .replace(/(^|\s)#.*$/, "")
+      .trimEnd();
+    return { statement: { key, at, value, literal: false }, next: end + 1 };
+  }
+  const close = findQuote(text, start + 1, quote);
+  if (close < 0) {
+    problems.error(at, `unterminated quoted value ${text.slice(start, end)}`);
+    return { next: text.length };
+  }
+  const inner = text.slice(start + 1, close);
+  const value = quote === '"' ? unescapeDouble(inner) : inner.replaceAll("\\'", "'");
+  return { statement: { key, at, value, literal: quote === "'" }, next: lineEnd(text, close) + 1 };
+}
+
+function findQuote(text: string, from: number, quote: string): number {
+  for (let i = from; i < text.length; i++) {
+    if (text[i] === "\\") i++;
+    else if (text[i] === quote) return i;
+  }
+  return -1;
+}
+
+const ESCAPES: Readonly<Record<string, string>> = { n: "\n", r: "\r", t: "\t", '"': '"', "\\": "\\", $: "$$" };
+
+function unescapeDouble(text: string): string {
+  return text.replace(/\\(.)/gs, (whole, char: string) => ESCAPES[char] ?? whole);
+}

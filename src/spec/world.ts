@@ -1,0 +1,149 @@
+/** `x-docknet: world:` the LAN, the router and the internet around the Docker host (design.md section 3). */
+import { DocknetError, type Origin } from "../errors.ts";
+import {
+  addressOf,
+  broadcastOf,
+  contains,
+  type Ipv4,
+  overlaps,
+  parseIpv4,
+  parseSubnet,
+  prefixLength,
+  type Subnet,
+} from "../net/address.ts";
+import { parsePort, parseProto } from "../net/port.ts";
+import type { ProblemList } from "./problem-list.ts";
+import type { ForwardSpec, WorldSpec } from "./spec.ts";
+import { type Entry, originAt } from "./tree.ts";
+import type { ForwardInput, WorldInput } from "./x-docknet.ts";
+
+/** TEST-NET-1 (RFC 5737) is in use on some machines that run docknet. */
+const TAKEN = "192.0.2.0/24" as Subnet;
+
+/** @param fallback a place for messages about values that are not written */
+export function readWorld(
+  input: WorldInput | undefined,
+  entry: Entry | undefined,
+  fallback: Origin,
+  problems: ProblemList,
+): WorldSpec {
+  const given = input ?? {};
+  const at = (...path: PropertyKey[]): Origin => (entry ? originAt(entry.value, path) : fallback);
+  const subnet = (text: string | undefined, standard: string, ...path: string[]): Subnet =>
+    problems.attempt(at(...path), () => parseSubnet(text ?? standard)) ?? parseSubnet(standard);
+  const address = (text: string | undefined, standard: string, ...path: string[]): Ipv4 =>
+    problems.attempt(at(...path), () => parseIpv4(text ?? standard)) ?? parseIpv4(standard);
+  const host = address(given.host, "192.168.0.10", "host");
+  const world: WorldSpec = {
+    lan: subnet(given.lan, "192.168.0.0/24", "lan"),
+    host,
+    neighbour: address(given.neighbour, "192.168.0.20", "neighbour"),
+    router: {
+      lan: address(given.router?.lan, "192.168.0.1", "router", "lan"),
+      public: address(given.router?.public, "203.0.113.91", "router", "public"),
+      forwards: readForwards(given.router?.forwards ?? [], host, (i) => at("router", "forwards", i), problems),
+    },
+    internet: {
+      subnet: subnet(given.internet?.subnet, "203.0.113.0/24", "internet", "subnet"),
+      www: address(given.internet?.www, "203.0.113.80", "internet", "www"),
+      dns: address(given.internet?.dns, "203.0.113.53", "internet", "dns"),
+    },
+    ...(entry ? { at: entry.at } : {}),
+  };
+  checkAddresses(world, at, problems);
+  for (const forward of world.router.forwards) {
+    if (!contains(world.lan, forward.to))
+      problems.error(forward.at, `forward to ${forward.to}: the LAN ${world.lan} doesn't contain this address`);
+  }
+  return world;
+}
+
+function checkAddresses(world: WorldSpec, at: (...path: string[]) => Origin, problems: ProblemList): void {
+  const { lan, router, internet } = world;
+  const places: readonly (readonly [readonly string[], Ipv4, Subnet])[] = [
+    [["host"], world.host, lan],
+    [["neighbour"], world.neighbour, lan],
+    [["router", "lan"], router.lan, lan],
+    [["router", "public"], router.public, internet.subnet],
+    [["internet", "www"], internet.www, internet.subnet],
+    [["internet", "dns"], internet.dns, internet.subnet],
+  ];
+  for (const [path, subnet] of [
+    [["lan"], lan],
+    [["internet", "subnet"], internet.subnet],
+  ] as const) {
+    if (overlaps(subnet, TAKEN)) {
+      problems.error(
+        at(...path),
+        `x-docknet.world.${path.join(".")}: ${subnet} overlaps ${TAKEN}, which is in use on some machines`,
+        "Choose another subnet",
+      );
+    }
+  }
+  if (overlaps(lan, internet.subnet)) {
+    problems.error(at("lan"), `x-docknet.world: lan ${lan} overlaps internet ${internet.subnet}`);
+    return;
+  }
+  const owners = new Map<Ipv4, string>();
+  for (const [path, address, subnet] of places) {
+    const name = path.join(".");
+    const owner = owners.get(address);
+    if (!contains(subnet, address)) {
+      problems.error(at(...path), `x-docknet.world.${name}: subnet ${subnet} doesn't contain ${address}`);
+    } else if (isEdge(subnet, address)) {
+      problems.error(
+        at(...path),
+        `x-docknet.world.${name}: ${address} is the network or broadcast address of ${subnet}`,
+      );
+    } else if (owner) {
+      problems.error(at(...path), `x-docknet.world.${name}: ${address} is already the address of ${owner}`);
+    }
+    owners.set(address, owner ?? name);
+  }
+}
+
+function isEdge(subnet: Subnet, address: Ipv4): boolean {
+  return prefixLength(subnet) < 31 && (address === addressOf(subnet) || address === broadcastOf(subnet));
+}
+
+function readForwards(
+  inputs: readonly ForwardInput[],
+  host: Ipv4,
+  at: (index: number) => Origin,
+  problems: ProblemList,
+): ForwardSpec[] {
+  const owners = new Map<string, ForwardSpec>();
+  for (const [i, input] of inputs.entries()) {
+    const forward = problems.attempt(at(i), () => ({ ...parseForward(input, host), at: at(i) }));
+    if (!forward) continue;
+    const key = `${forward.publicPort}/${forward.proto}`;
+    const twin = owners.get(key);
+    if (twin)
+      problems.error(forward.at, `duplicate forward: public port ${key} already goes to ${twin.to}:${twin.toPort}`);
+    else owners.set(key, forward);
+  }
+  return [...owners.values()];
+}
+
+/** "P", "P:H", "P:H/proto" or the long form. @throws DocknetError LAB_FILE */
+function parseForward(input: ForwardInput, host: Ipv4): Omit<ForwardSpec, "at"> {
+  if (typeof input === "object") {
+    const colon = input.to.lastIndexOf(":");
+    if (colon < 0) throw new DocknetError("LAB_FILE", `invalid forward: "${input.to}" must be ADDRESS:PORT`);
+    return {
+      publicPort: parsePort(String(input.public), "public port"),
+      proto: parseProto(input.protocol ?? "tcp"),
+      to: parseIpv4(input.to.slice(0, colon)),
+      toPort: parsePort(input.to.slice(colon + 1), "port"),
+    };
+  }
+  const [, outer = "", inner = outer, proto = "tcp"] = /^(\d+)(?::(\d+))?(?:\/(\w+))?$/.exec(String(input)) ?? [];
+  if (outer === "")
+    throw new DocknetError("LAB_FILE", `invalid forward: "${input}" must be PORT, PUBLIC:PORT or PUBLIC:PORT/proto`);
+  return {
+    publicPort: parsePort(outer, "public port"),
+    proto: parseProto(proto),
+    to: host,
+    toPort: parsePort(inner, "port"),
+  };
+}

@@ -1,0 +1,24 @@
+/** Ids, MACs and veth names that Docker draws at random, derived here from what they name: one lab file, one result. */
+import { createHash } from "node:crypto";
+import { type Mac, macFromBytes } from "../net/mac.ts";
+import { type IfName, parseIfName } from "../net/name.ts";
+
+/** 64 lower-case hex digits, like Docker's. */
+export function deriveId(...parts: readonly string[]): string {
+  return createHash("sha256").update(parts.join("\0")).digest("hex");
+}
+
+/** Random-looking, locally administered, unicast: what Docker makes since 28.0. */
+export function deriveMac(id: string): Mac {
+  return macFromBytes(Buffer.from(deriveId("mac", id), "hex"));
+}
+
+/** `br-` + first 12 of the network's id (moby daemon/libnetwork/drivers/bridge/bridge_linux.go parseNetworkOptions). */
+export function bridgeName(networkId: string): IfName {
+  return parseIfName(`br-${networkId.slice(0, 12)}`);
+}
+
+/** `veth` + 7 hex digits (moby daemon/libnetwork/netutils/utils_linux.go GenerateIfaceName). */
+export function vethName(endpointId: string): IfName {
+  return parseIfName(`veth${endpointId.slice(0, 7)}`);
+}

@@ -1,0 +1,130 @@
+/**
+ * Address management with Docker's default pools and its order: the first free pool, the lowest free address. Pure: what is
+ * taken is read off the state, so nothing can be forgotten or given twice.
+ * Source: moby daemon/libnetwork/ipamutils/utils.go, ipams/defaultipam/address_space.go, allocator.go newPoolData.
+ */
+import { DocknetError } from "../errors.ts";
+import {
+  addressOf,
+  contains,
+  fromNumber,
+  type Ipv4,
+  overlaps,
+  prefixLength,
+  rangeOf,
+  type Subnet,
+  toNumber,
+} from "../net/address.ts";
+import type { Network, State } from "./state.ts";
+
+export interface AddressPool {
+  readonly base: Subnet;
+  /** Prefix length of the subnets cut from it. */
+  readonly size: number;
+}
+
+/** Local scope: 31 subnets in this order. */
+export const DEFAULT_POOLS: readonly AddressPool[] = [
+  ...["172.17.0.0/16", "172.18.0.0/16", "172.19.0.0/16"].map((base) => ({ base: base as Subnet, size: 16 })),
+  ...["172.20.0.0/14", "172.24.0.0/14", "172.28.0.0/14"].map((base) => ({ base: base as Subnet, size: 16 })),
+  { base: "192.168.0.0/16" as Subnet, size: 20 },
+];
+
+/** The first subnet, in pool order, that overlaps no network's and nothing the host has on link. @throws DocknetError CONFLICT */
+export function allocateSubnet(state: State): Subnet {
+  const pools = state.engine.addressPools.length > 0 ? state.engine.addressPools : DEFAULT_POOLS;
+  const taken = [...state.networks.map((n) => n.subnet), ...reservedSubnets(state)];
+  for (const { base, size } of pools) {
+    const { first, last } = rangeOf(base);
+    const step = 2 ** (32 - size);
+    for (let at = first; at <= last; at += step) {
+      const candidate = `${fromNumber(at)}/${size}` as Subnet;
+      if (!taken.some((t) => overlaps(t, candidate))) return candidate;
+    }
+  }
+  throw new DocknetError("CONFLICT", "all predefined address pools have been fully subnetted", {
+    remedy: "Give the network a subnet of its own, or set x-docknet engine default-address-pools",
+  });
+}
+
+/** The emulated host's on-link routes and name server (moby netutils/utils_linux.go InferReservedNetworks). */
+function reservedSubnets(state: State): readonly Subnet[] {
+  return [state.world.lan, `${state.world.internet.dns}/32` as Subnet];
+}
+
+/** Refuses a subnet that another network has. @throws DocknetError CONFLICT, in Docker's words */
+export function requestSubnet(state: State, subnet: Subnet): void {
+  if (state.networks.some((n) => overlaps(n.subnet, subnet))) {
+    throw new DocknetError("CONFLICT", "invalid pool request: Pool overlaps with other one on this address space", {
+      remedy: `Choose a subnet other than ${subnet}; in use: ${state.networks.map((n) => `${n.subnet} (${n.name})`).join(", ")}`,
+    });
+  }
+}
+
+/** Reserved by the pool itself: network and broadcast address of /30 and bigger; none of /31 and /32. */
+function edgesOf(subnet: Subnet): readonly number[] {
+  const { first, last } = rangeOf(subnet);
+  return prefixLength(subnet) <= 30 ? [first, last] : [];
+}
+
+/** The gateway that Docker picks when none is given: the lowest free address of the range, else of the subnet. */
+export function allocateGateway(subnet: Subnet, ipRange: Subnet | undefined, aux: readonly Ipv4[]): Ipv4 {
+  const gateway = lowestFree(subnet, ipRange, new Set([...edgesOf(subnet), ...aux.map(toNumber)]));
+  if (gateway === undefined)
+    throw new DocknetError("CONFLICT", `no available IPv4 addresses on this network's address pools: ${subnet}`);
+  return gateway;
+}
+
+/** The lowest free address of the network at this moment. @throws DocknetError CONFLICT when the pool is full */
+export function allocateAddress(state: State, network: Network): Ipv4 {
+  const address = lowestFree(network.subnet, network.ipRange, takenIn(state, network));
+  if (address !== undefined) return address;
+  throw new DocknetError(
+    "CONFLICT",
+    `no available IPv4 addresses on this network's address pools: ${network.name} (${network.id})`,
+    {
+      remedy: `Give network ${network.name} a bigger subnet than ${network.ipRange ?? network.subnet}`,
+    },
+  );
+}
+
+/** A fixed address: inside the subnet (the ip-range does not matter) and free. @throws DocknetError CONFLICT, in Docker's words */
+export function requestAddress(state: State, network: Network, address: Ipv4): Ipv4 {
+  if (!contains(network.subnet, address)) {
+    throw new DocknetError(
+      "CONFLICT",
+      `invalid endpoint settings: no configured subnet contains IP address ${address}`,
+      {
+        remedy: `Choose an address in ${network.subnet}`,
+      },
+    );
+  }
+  if (takenIn(state, network).has(toNumber(address))) {
+    throw new DocknetError("CONFLICT", "Address already in use", {
+      remedy: `${address} of network ${network.name} is taken; give the containers that start earlier fixed addresses too, or keep dynamic ones away with ip_range`,
+    });
+  }
+  return address;
+}
+
+/** Every address of the network that may not be given: edges, gateway, auxiliary, and those of running containers. */
+export function takenIn(state: State, network: Network): Set<number> {
+  const endpoints = state.containers.flatMap((c) => c.endpoints).filter((e) => e.network === network.id);
+  return new Set([
+    ...edgesOf(network.subnet),
+    ...(network.gateway ? [toNumber(network.gateway)] : []),
+    ...network.auxAddresses.map(toNumber),
+    ...endpoints.map((e) => toNumber(e.address)),
+  ]);
+}
+
+function lowestFree(subnet: Subnet, ipRange: Subnet | undefined, taken: ReadonlySet<number>): Ipv4 | undefined {
+  const { first, last } = rangeOf(ipRange ?? subnet);
+  for (let at = first; at <= last; at++) if (!taken.has(at)) return fromNumber(at);
+  return undefined;
+}
+
+/** For messages: the first host address of a subnet. */
+export function firstHostOf(subnet: Subnet): Ipv4 {
+  return fromNumber(toNumber(addressOf(subnet)) + 1);
+}

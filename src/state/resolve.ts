@@ -1,0 +1,235 @@
+/**
+ * From a lab file's Spec to the State that `docker compose up` would leave: networks in file order, then containers in
+ * dependency order. Every refusal of the engine is collected with the place in the file; all are reported at once.
+ */
+import { DocknetError, type Origin, type Problem, ProblemsError } from "../errors.ts";
+import { overlaps, type Subnet } from "../net/address.ts";
+import { type ContainerName, type NodeName, parseContainerName } from "../net/name.ts";
+import type { AttachmentSpec, NetworkSpec, ServiceSpec, Spec } from "../spec/spec.ts";
+import { type ContainerRequest, type EndpointRequest, runContainer } from "./container.ts";
+import { exposedPorts } from "./image.ts";
+import { createNetwork, emptyState } from "./network.ts";
+import { hasDefaultGateway, networkById, type SandboxMode, type ServedPort, type State } from "./state.ts";
+
+export interface Resolved {
+  readonly state: State;
+  readonly warnings: readonly Problem[];
+}
+
+/** @throws ProblemsError CONFLICT with everything that Docker would refuse */
+export function resolveState(spec: Spec): Resolved {
+  const problems: Problem[] = [];
+  const attempt = (state: State, at: Origin | undefined, step: (s: State) => State): State => {
+    try {
+      return step(state);
+    } catch (error) {
+      if (!(error instanceof DocknetError)) throw error;
+      problems.push(...(error instanceof ProblemsError ? error.problems : [error.toProblem(at)]));
+      return state;
+    }
+  };
+  if (spec.engine.profile !== "docker-29") {
+    problems.push({
+      message: `firewall profile ${spec.engine.profile} is not built yet`,
+      remedy: "Use docker-29",
+      ...(spec.engine.at ? { at: spec.engine.at } : {}),
+    });
+  }
+  let state = emptyState(spec.name, spec.engine, spec.world);
+  // like compose, only networks that a service uses are made
+  const used = new Set(
+    spec.services.filter((s) => s.mode.kind === "networks").flatMap((s) => s.attachments.map((a) => a.network)),
+  );
+  for (const network of spec.networks.filter((n) => used.has(n.key))) {
+    if (network.external && state.networks.some((n) => n.name === network.name)) continue;
+    state = attempt(state, network.at, (s) => createNetwork(s, networkRequest(network)));
+  }
+  problems.push(...worldConflicts(state));
+  if (problems.length > 0) throw new ProblemsError("CONFLICT", problems);
+  const plan = startOrder(spec).flatMap((service) => containersOf(spec, service));
+  for (const { request, at } of plan) state = attempt(state, at, (s) => runContainer(s, request));
+  if (problems.length > 0) throw new ProblemsError("CONFLICT", problems);
+  return { state, warnings: [...spec.warnings, ...discardedPorts(state)] };
+}
+
+function networkRequest(network: NetworkSpec): Parameters<typeof createNetwork>[1] {
+  const [pool, second] = network.ipam;
+  if (second) throw new DocknetError("LAB_FILE", "bridge driver doesn't support multiple subnets", { at: second.at });
+  return {
+    name: network.name,
+    driver: network.driver,
+    ...(pool?.subnet ? { subnet: pool.subnet } : {}),
+    ...(pool?.ipRange ? { ipRange: pool.ipRange } : {}),
+    ...(pool?.gateway ? { gateway: pool.gateway } : {}),
+    auxAddresses: Object.values(pool?.auxAddresses ?? {}),
+    internal: network.internal,
+    options: network.driverOpts,
+    labels: network.labels,
+    at: network.at,
+  };
+}
+
+/** Depth first along depends_on, links and shared sandboxes, in file order; compose does the same, in parallel. */
+function startOrder(spec: Spec): ServiceSpec[] {
+  const byKey = new Map(spec.services.map((s) => [s.key, s]));
+  const order: ServiceSpec[] = [];
+  const visiting = new Set<string>();
+  const visit = (service: ServiceSpec, from: string[]): void => {
+    if (order.includes(service)) return;
+    if (visiting.has(service.key)) {
+      throw new DocknetError("LAB_FILE", `dependency cycle detected: ${[...from, service.key].join(" -> ")}`, {
+        at: service.at,
+      });
+    }
+    visiting.add(service.key);
+    const shared = service.mode.kind === "service" ? [service.mode.service] : [];
+    for (const key of [
+      ...service.dependsOn,
+      ...service.links.filter((l) => !l.external).map((l) => l.service),
+      ...shared,
+    ]) {
+      const next = byKey.get(key);
+      if (next) visit(next, [...from, service.key]);
+    }
+    order.push(service);
+  };
+  for (const service of spec.services) visit(service, []);
+  return order;
+}
+
+interface Planned {
+  readonly request: ContainerRequest;
+  readonly at: Origin;
+}
+
+function containersOf(spec: Spec, service: ServiceSpec): Planned[] {
+  return Array.from({ length: service.replicas }, (_, i) => ({
+    request: containerRequest(spec, service, i + 1),
+    at: service.at,
+  }));
+}
+
+function containerRequest(spec: Spec, service: ServiceSpec, index: number): ContainerRequest {
+  const exposed = service.expose.map(({ port, proto }) => ({ port, proto }));
+  return {
+    name: containerName(spec, service, index),
+    node: nodeName(spec, service, index),
+    service: service.key,
+    ...(service.image ? { image: service.image } : {}),
+    ...(service.hostname ? { hostname: service.hostname } : {}),
+    sandbox: sandboxOf(spec, service),
+    endpoints: endpointsOf(spec, service),
+    publish: service.ports,
+    exposed,
+    serves: servedPorts(service),
+    sysctls: service.sysctls,
+    labels: service.labels,
+    at: service.at,
+  };
+}
+
+function containerName(spec: Spec, service: ServiceSpec, index: number): ContainerName {
+  return service.containerName ?? parseContainerName(`${spec.name}-${service.key}-${index}`);
+}
+
+/** Short where it is clear: the service's own name, numbered when it has several replicas. */
+function nodeName(spec: Spec, service: ServiceSpec, index: number): NodeName {
+  const short = service.replicas === 1 ? service.key : `${service.key}-${index}`;
+  const clash = spec.services.some((s) => s !== service && (s.key === short || s.containerName === short));
+  return (clash ? containerName(spec, service, index) : short) as string as NodeName;
+}
+
+function sandboxOf(spec: Spec, service: ServiceSpec): SandboxMode {
+  const { mode } = service;
+  if (mode.kind === "none" || mode.kind === "host") return { kind: mode.kind };
+  if (mode.kind === "container") return { kind: "container", name: parseContainerName(mode.container) };
+  if (mode.kind !== "service") return { kind: "own" };
+  const target = spec.services.find((s) => s.key === mode.service);
+  if (!target)
+    throw new DocknetError(
+      "LAB_FILE",
+      `service "${service.key}" shares the network of undefined service "${mode.service}"`,
+      { at: service.at },
+    );
+  return { kind: "container", name: containerName(spec, target, 1) };
+}
+
+function endpointsOf(spec: Spec, service: ServiceSpec): EndpointRequest[] {
+  if (service.mode.kind === "bridge")
+    return [{ network: "bridge", ...(service.mac ? { mac: service.mac } : {}), at: service.at }];
+  if (service.mode.kind !== "networks") return [];
+  // higher priority joins first, so that it is eth0; Docker itself follows Go's random map order
+  const ordered = [...service.attachments].sort((a, b) => b.priority - a.priority);
+  return ordered.map((attachment, i) => endpointRequest(spec, service, attachment, i === 0));
+}
+
+function endpointRequest(
+  spec: Spec,
+  service: ServiceSpec,
+  attachment: AttachmentSpec,
+  first: boolean,
+): EndpointRequest {
+  const network = spec.networks.find((n) => n.key === attachment.network);
+  if (!network)
+    throw new DocknetError("LAB_FILE", `service "${service.key}" refers to undefined network ${attachment.network}`, {
+      at: attachment.at,
+    });
+  const mac = attachment.mac ?? (first ? service.mac : undefined);
+  return {
+    network: network.name,
+    ...(attachment.ipv4 ? { address: attachment.ipv4 } : {}),
+    ...(mac ? { mac } : {}),
+    ...(attachment.interfaceName ? { ifName: attachment.interfaceName } : {}),
+    // compose adds the service's name as an alias; the default bridge takes none
+    aliases: network.name === "bridge" ? attachment.aliases : [...new Set([service.key, ...attachment.aliases])],
+    linkLocal: attachment.linkLocalIps,
+    driverOpts: attachment.driverOpts,
+    gwPriority: attachment.gwPriority,
+    at: attachment.at,
+  };
+}
+
+/** Where a responder must stand: published targets, exposed ports, `serve`, and what a well-known image exposes. */
+function servedPorts(service: ServiceSpec): ServedPort[] {
+  const all: ServedPort[] = [
+    ...service.ports.map(({ target, proto, at }) => ({ port: target, proto, at })),
+    ...service.expose,
+    ...service.serve,
+    ...exposedPorts(service.image),
+  ];
+  return all.filter((p, i) => all.findIndex((q) => q.port === p.port && q.proto === p.proto) === i);
+}
+
+/** Docker lets a network overlap the host's own routes; here that would cut the lab's own world off. */
+function worldConflicts(state: State): Problem[] {
+  const places: readonly (readonly [string, Subnet])[] = [
+    ["the lab's LAN", state.world.lan],
+    ["the lab's internet", state.world.internet.subnet],
+  ];
+  return state.networks.flatMap((network) =>
+    places
+      .filter(([, subnet]) => overlaps(subnet, network.subnet))
+      .map(([name, subnet]) => ({
+        message: `network ${network.name}: subnet ${network.subnet} overlaps ${subnet}, ${name}`,
+        remedy: "Choose another subnet, or move the world by x-docknet world",
+        ...(network.at ? { at: network.at } : {}),
+      })),
+  );
+}
+
+/** Docker ignores -p silently where nothing can lead in; a lab says so. */
+function discardedPorts(state: State): Problem[] {
+  return state.containers.flatMap((c) => {
+    const lost = c.publish.find((p) => !c.bindings.some((b) => b.target === p.target && b.proto === p.proto));
+    if (!lost || c.sandbox.kind === "container") return [];
+    const internal =
+      c.endpoints.length > 0 && c.endpoints.every((e) => !hasDefaultGateway(networkById(state, e.network)));
+    const reason =
+      c.sandbox.kind === "own"
+        ? internal
+          ? "it has only internal networks"
+          : "it has no network"
+        : `its network mode is ${c.sandbox.kind}`;
+    return [{ message: `published ports of ${c.node} are discarded: ${reason}`, ...(lost.at ? { at: lost.at } : {}) }];
+  });
+}
