@@ -63,6 +63,12 @@ as_owner=()
 owner_name=$(id -un "$owner" 2>/dev/null || true)
 if [ "$uid" = 0 ] && [ "$owner" != 0 ] && [ -n "$owner_name" ] && runuser -u "$owner_name" -- test -x "$node_path" -a -w .; then
   as_owner=(runuser -u "$owner_name" -- env "HOME=$(getent passwd "$owner_name" | cut -d: -f6)")
+  for made in dist node_modules; do
+    if [ -e "$made" ] && [ "$(stat -c %u "$made")" != "$owner" ]; then
+      say "giving $made back to $owner_name"
+      chown -Rh "$owner_name:" "$made"
+    fi
+  done
 fi
 
 # --- System packages ----------------------------------------------------------------------------------------------------------

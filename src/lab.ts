@@ -187,7 +187,7 @@ export class Lab implements AsyncDisposable {
     const { executor } = this.parts;
     const netns = (node: NodeName) => executor.netns(this.sandboxOf(node));
     return {
-      probe: ({ node, ...request }) => startProbe({ ns: netns(node), ...request }),
+      probe: ({ node, ...request }) => startProbe({ ns: netns(node), token: nextToken(), ...request }),
       capture: ({ node, link, mac }, onFrame) =>
         openCapture(netns(node), link, {
           ...(mac ? { mac } : {}),
@@ -203,6 +203,14 @@ export class Lab implements AsyncDisposable {
 
 declare const __DOCKNET_VERSION__: string | undefined;
 export const VERSION: string = typeof __DOCKNET_VERSION__ === "string" ? __DOCKNET_VERSION__ : "0.0.0-source";
+
+let tokens = 0;
+
+/** Payload of a probe: each differs in its length, up to a frame's worth, so that captures tell two datagrams apart. */
+function nextToken(): string {
+  const n = tokens++;
+  return `probe-${n} `.padEnd(16 + (n % 1024), ".");
+}
 
 /** What tells a flow's story: its first packets and its refusals; data and acknowledgements would only load the captures. */
 const STORY_FILTER = "(tcp[tcpflags] & (tcp-syn|tcp-rst) != 0) or udp or icmp";

@@ -6,7 +6,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { DocknetError } from "../errors.ts";
-import { execve, mount } from "./libc.ts";
+import { closeFd, dup, dup2, execve, mount } from "./libc.ts";
 
 /** linux/capability.h */
 const CAP_NET_ADMIN = 12n;
@@ -76,7 +76,17 @@ export function enterUserNamespace(): never {
   if (reason) throw reason;
   const unshare = findUnshare() ?? "/usr/bin/unshare";
   const argv = [unshare, ...UNSHARE_ARGS, "--", process.execPath, ...process.execArgv, ...process.argv.slice(1)];
+  keepStdio();
   return execve(unshare, argv, { ...process.env, [INSIDE]: "1" });
+}
+
+/** Node marks 0, 1 and 2 close-on-exec when it starts (uv_disable_stdio_inheritance); what dup2(2) makes has no such mark. */
+function keepStdio(): void {
+  for (const fd of [0, 1, 2]) {
+    const copy = dup(fd);
+    dup2(copy, fd);
+    closeFd(copy);
+  }
 }
 
 /** Inside a user namespace of ours, /run belongs to nobody we map: a tmpfs of our own holds named namespaces and iptables' lock. */

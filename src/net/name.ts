@@ -24,11 +24,12 @@ export function parseIfName(text: string): IfName {
       remedy: `Choose a name of at most ${MAX_IFNAME_BYTES} bytes; this one has ${bytes}`,
     });
   }
-  // the kernel would take more, but "+" is a wildcard to iptables, and quotes and a leading dash mean something to every tool
-  if (!/^[A-Za-z0-9_][A-Za-z0-9_.@=%,-]*$/.test(text)) {
+  // the kernel takes more, but "+" is a wildcard to iptables, quotes and a leading dash mean something to every tool, and "%" is
+  // no character but a format: "eth%d" becomes the next free number, anything else is EINVAL (net/core/dev.c dev_get_valid_name)
+  if (!/^[A-Za-z0-9_][A-Za-z0-9_.@=,-]*$/.test(text)) {
     throw new DocknetError(
       "LAB_FILE",
-      `invalid interface name ${JSON.stringify(text)}: wanted letters, digits and . _ - @ = % , with a letter or digit first`,
+      `invalid interface name ${JSON.stringify(text)}: wanted letters, digits and . _ - @ = , with a letter or digit first`,
     );
   }
   return text as IfName;

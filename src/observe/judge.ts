@@ -14,6 +14,8 @@ export interface Testimony {
   readonly trail: Trail;
   /** For an expected drop: did the predicted rule count exactly this probe's frames? undefined: no rule to ask. */
   readonly dropCounted?: boolean;
+  /** The predicted rule's counter does not agree, and there was no time to ask for this probe alone. */
+  readonly unproven?: boolean;
   /** The rule that did drop it, with its count, where that was measured. */
   readonly dropper?: RuleSeen;
   readonly conntrack: ReadonlyMap<NodeName, readonly ConntrackEntry[]>;
@@ -25,13 +27,18 @@ export function judge(check: Check, testimony: Testimony): CheckResult {
   const observed = observedOf(testimony.run);
   const wrong = [...wrongOutcome(check, observed, testimony), ...wrongAnswer(check, observed, testimony)];
   const unseen = wrong.length === 0 ? wrongWay(check, observed, testimony) : [];
+  const uncounted = testimony.unproven === true && wrong.length === 0 && unseen.length === 0;
   const inconclusive =
-    testimony.run.failure !== undefined || (wrong.length === 0 && unseen.length > 0 && testimony.framesLost > 0);
+    testimony.run.failure !== undefined ||
+    uncounted ||
+    (wrong.length === 0 && unseen.length > 0 && testimony.framesLost > 0);
   const verdict: Verdict = inconclusive ? "INCONCLUSIVE" : wrong.length + unseen.length > 0 ? "FAIL" : "PASS";
   const reasons =
     testimony.run.failure !== undefined
       ? [`the probe could not be made: ${messageOf(testimony.run.failure)}`]
-      : [...wrong, ...unseen];
+      : uncounted
+        ? ["it was dropped, but the counter of the rule that should have done it does not agree"]
+        : [...wrong, ...unseen];
   const { from, address, port, proto } = check.probe;
   const { outcome, seenAs, because } = check.predicted;
   return {

@@ -1,5 +1,5 @@
 /** All captures of a verification as one list of sightings: which packet was seen on which link of which node, in which direction. */
-import { type Frame, type Ipv4Packet, PROTO_ICMP, PROTO_TCP, PROTO_UDP } from "../net/frame.ts";
+import { type Frame, type Ipv4Packet, PROTO_TCP } from "../net/frame.ts";
 import { HOST, type IfName, type NodeName, ROUTER } from "../net/name.ts";
 import type { Layout } from "../plan/layout.ts";
 import type { CapturedLink, CaptureHandle, Instruments } from "./instruments.ts";
@@ -110,15 +110,14 @@ function push<K, V>(map: Map<K, V[]>, key: K, value: V): void {
 }
 
 /**
- * What stays the same of one packet on its whole way, NAT or not: the sequence number of TCP (32 random bits of the SYN), else the
- * IP identification with the payload's length.
+ * What stays the same of one packet on its whole way, NAT or not: the sequence number of TCP (32 random bits of the SYN); else the IP
+ * identification with the length, which the probes vary so that two of them hardly agree in both.
  */
 function flowKey(ip: Ipv4Packet): string {
-  if (ip.proto === PROTO_TCP && ip.tcp)
+  if (ip.proto === PROTO_TCP && ip.tcp) {
     return `tcp ${ip.tcp.seq} ${ip.tcp.flags.syn} ${ip.tcp.flags.ack} ${ip.tcp.flags.rst}`;
-  if (ip.proto === PROTO_UDP && ip.udp) return `udp ${ip.id} ${ip.udp.length}`;
-  if (ip.proto === PROTO_ICMP && ip.icmp) return `icmp ${ip.id} ${ip.icmp.type} ${ip.icmp.seq ?? ""}`;
-  return `${ip.proto} ${ip.id} ${ip.length}`;
+  }
+  return `${ip.proto} ${ip.id} ${ip.length} ${ip.icmp?.type ?? ""}`;
 }
 
 export const sourcePortOf = (ip: Ipv4Packet): number | undefined => ip.tcp?.srcPort ?? ip.udp?.srcPort ?? ip.icmp?.id;

@@ -1,6 +1,6 @@
 /** The way of one probe through the captures: its request on each link, compared with the legs that were predicted. */
 import { renderIpv4 } from "../net/frame.ts";
-import { HOST, type NodeName } from "../net/name.ts";
+import { HOST } from "../net/name.ts";
 import type { Check } from "../plan/check.ts";
 import type { Leg } from "../plan/prediction.ts";
 import { isRequest, type Recorder, type Sighting, sourcePortOf, targetPortOf } from "./recorder.ts";
@@ -33,14 +33,23 @@ export function followTrail(recorder: Recorder, check: Check, source: ProbeSourc
       ordered.push(found);
     } else missing.push(leg);
   }
-  const extra = own.filter(
-    (s) => !claimed.has(s) && !check.predicted.legs.some((leg) => matchesLeg(s, leg, check.probe.proto)),
-  );
-  const request = [...ordered, ...extra].sort((a, b) =>
-    claimed.has(a) && claimed.has(b) ? 0 : b.ip.ttl - a.ip.ttl || a.order - b.order,
-  );
+  const expected = (s: Sighting): boolean =>
+    check.predicted.legs.some((leg) => matchesLeg(s, leg, check.probe.proto)) ||
+    (check.predicted.unsure?.some((u) => u.node === s.node && u.link === s.link) ?? false);
+  const extra = own.filter((s) => !claimed.has(s) && !expected(s)).sort((a, b) => a.order - b.order);
+  const request = insertByWay(ordered, extra);
   const last = request.at(-1);
   return { request, reply: last ? repliesTo(recorder, last) : [], missing, extra };
+}
+
+/** Strays take their place by what a router does to a packet: time to live falls along the way. */
+function insertByWay(ordered: readonly Sighting[], strays: readonly Sighting[]): Sighting[] {
+  const way = [...ordered];
+  for (const stray of strays) {
+    const at = way.findLastIndex((s) => s.ip.ttl >= stray.ip.ttl && s.order < stray.order);
+    way.splice(at + 1, 0, stray);
+  }
+  return way;
 }
 
 /** The probe's own packet wherever it was seen: found by its source port, followed by what NAT does not change. */
@@ -125,8 +134,10 @@ export function hopOf(s: Sighting): Hop {
 export function rewritesOf(request: readonly Sighting[]): Omit<TranslationSeen, "kind" | "rule">[] {
   return request.flatMap((after, i) => {
     const before = request[i - 1];
-    return before && before.node === after.node && renderPair(before) !== renderPair(after)
-      ? [{ node: after.node, before: renderPair(before), after: renderPair(after) }]
+    // a bridge with netfilter rewrites a frame on its way through a port: between two nodes, but it is the host that did it
+    const node = before?.node === after.node ? after.node : HOST;
+    return before && renderPair(before) !== renderPair(after)
+      ? [{ node, before: renderPair(before), after: renderPair(after) }]
       : [];
   });
 }
@@ -138,12 +149,27 @@ export function renderPair(s: Sighting): string {
 const renderEnd = (address: string, port: number | undefined): string =>
   port === undefined ? address : `${address}:${port}`;
 
-/** How many frames of this probe entered a node: what a rule there must have counted, repetitions included. */
-export function framesInto(recorder: Recorder, node: NodeName, check: Check, source: ProbeSource): number {
-  const entry =
-    check.predicted.legs.findLast((leg) => leg.node === node && leg.direction === "in") ?? check.predicted.legs.at(-1);
-  if (!entry) return 0;
+/**
+ * How many frames of this probe the deciding rule of a node must have counted, repetitions included: requests that entered the node,
+ * or, where the answer is what is lost, answers that the server sent.
+ */
+export function framesInto(recorder: Recorder, check: Check, source: ProbeSource): number {
+  const { legs, stop } = check.predicted;
+  const last = legs.at(-1);
+  if (!stop || !last) return 0;
+  if (stop.onReply)
+    return recorder.on(last.node, last.link).filter((s) => s.direction === "out" && isAnswerOn(s, last, source)).length;
+  const entry = legs.findLast((leg) => leg.node === stop.node && leg.direction === "in") ?? last;
   return recorder
     .on(entry.node, entry.link)
     .filter((s) => matchesLeg(s, entry, check.probe.proto) && sourcePortOf(s.ip) === source.port).length;
+}
+
+function isAnswerOn(s: Sighting, leg: Leg, source: ProbeSource): boolean {
+  return (
+    s.ip.src === leg.dst &&
+    s.ip.dst === leg.src &&
+    targetPortOf(s.ip) === source.port &&
+    sourcePortOf(s.ip) === leg.dport
+  );
 }

@@ -35,8 +35,9 @@ export interface Verified {
 const FIREWALLS: readonly NodeName[] = [HOST, ROUTER];
 const CONCURRENCY = 512;
 const DRAIN_MS = 1000;
-/** More than these are reported without a measurement of their own. */
-const MAX_ALONE = 24;
+/** Probes that are sent once more, alone: enough to name each fault, few enough to fail fast. */
+const MAX_ALONE = 10;
+const MAX_ALONE_PER_GROUP = 3;
 
 export async function verifyLayout(
   instruments: Instruments,
@@ -71,22 +72,22 @@ class Session {
     const conntrack = this.readConntrack();
     const counted = this.countDrops(runs, moved);
     const alone = new Map<Check, RuleSeen | undefined>();
-    let left = MAX_ALONE;
-    for (const run of runs) {
-      if (this.options.signal?.aborted || left === 0 || !needsOwnMeasurement(run, counted)) continue;
-      left--;
-      alone.set(run.check, await this.findDropper(run.check));
+    for (const check of chooseAlone(runs, counted)) {
+      if (this.options.signal?.aborted) break;
+      alone.set(check, await this.findDropper(check));
     }
     const { dropped } = this.recorder.totals();
     const results = runs.map((run) => {
       const { check } = run;
       const isAlone = alone.has(check);
       const dropper = alone.get(check) ?? counted.get(check)?.rule;
-      const dropCounted = isAlone ? sameRule(alone.get(check), check) : counted.get(check)?.exact;
+      const exact = counted.get(check)?.exact;
+      const dropCounted = isAlone ? sameRule(alone.get(check), check) : exact === true ? true : undefined;
       return judge(check, {
         run,
         trail: followTrail(this.recorder, check, run.source),
         ...(dropCounted === undefined ? {} : { dropCounted }),
+        unproven: exact === false && !isAlone,
         ...(dropper ? { dropper } : {}),
         conntrack,
         framesLost: dropped,
@@ -102,9 +103,12 @@ class Session {
     };
   }
 
-  private async measure(checks: readonly Check[]): Promise<{ runs: ProbeRun[]; moved: Moved[] }> {
+  private async measure(
+    checks: readonly Check[],
+    options: VerifyOptions = this.options,
+  ): Promise<{ runs: ProbeRun[]; moved: Moved[] }> {
     const before = await this.readRules();
-    const runs = await runProbes(this.instruments, checks, { ...this.options, concurrency: CONCURRENCY });
+    const runs = await runProbes(this.instruments, checks, { ...options, concurrency: CONCURRENCY });
     await this.recorder.drain(DRAIN_MS);
     const after = await this.readRules();
     return {
@@ -131,17 +135,18 @@ class Session {
     const byRule = new Map<Rule, ProbeRun[]>();
     for (const run of runs) {
       const { stop, outcome } = run.check.predicted;
-      if (outcome !== "drop" || !stop?.rule || stop.onReply) continue;
+      if (outcome !== "drop" || !stop?.rule) continue;
       byRule.set(stop.rule, [...(byRule.get(stop.rule) ?? []), run]);
     }
     const result = new Map<Check, { exact: boolean; rule?: RuleSeen }>();
     for (const [rule, its] of byRule) {
       const node = its[0]?.check.predicted.stop?.node ?? HOST;
-      const frames = its.reduce(
-        (n, run) => n + (run.source ? framesInto(this.recorder, node, run.check, run.source) : 0),
-        0,
-      );
+      const frames = its.map((run) => (run.source ? framesInto(this.recorder, run.check, run.source) : 0));
+      const least = frames.reduce((n, f) => n + f, 0);
+      // a packet that a bridge turns around may pass FORWARD twice, routed and bridged (br_nf_pre_routing_finish_bridge_slow)
+      const most = its.reduce((n, run, i) => n + (frames[i] ?? 0) * (run.check.predicted.unsure ? 2 : 1), 0);
       const counter = moved.find((m) => m.node === node && isRule(m.rule, rule));
+      const exact = counter !== undefined && counter.packets >= least && counter.packets <= most;
       for (const run of its) {
         const exact = counter !== undefined && counter.packets === frames;
         result.set(run.check, {
@@ -157,7 +162,9 @@ class Session {
   private async findDropper(check: Check): Promise<RuleSeen | undefined> {
     const { probe } = check;
     const { sourcePort: _, ...free } = probe;
-    const { runs, moved } = await this.measure([{ ...check, probe: free }]);
+    // what answers in this lab answers at once: here silence need not last as long as a first answer may take
+    const quick = { ...this.options, answerDeadlineMs: this.options.silenceMs };
+    const { runs, moved } = await this.measure([{ ...check, probe: free }], quick);
     if (runs[0]?.reply.outcome !== "silent") return undefined;
     const drop = moved.filter((m) => isDrop(m.rule)).sort((a, b) => b.packets - a.packets)[0];
     return drop && describeRule(drop, this.rulesOf(drop.node));
@@ -166,6 +173,19 @@ class Session {
   private rulesOf(node: NodeName): Ruleset {
     return this.layout.nodes.find((n) => n.name === node)?.rules ?? { chains: [], rules: [] };
   }
+}
+
+/** Some of each group, so that every kind of failure gets its rule named. */
+function chooseAlone(runs: readonly ProbeRun[], counted: ReadonlyMap<Check, { exact: boolean }>): Check[] {
+  const perGroup = new Map<string, number>();
+  const chosen = runs
+    .filter((run) => needsOwnMeasurement(run, counted))
+    .filter(({ check }) => {
+      const n = (perGroup.get(check.group) ?? 0) + 1;
+      perGroup.set(check.group, n);
+      return n <= MAX_ALONE_PER_GROUP;
+    });
+  return chosen.slice(0, MAX_ALONE).map((run) => run.check);
 }
 
 /** A drop that no counter vouches for, or silence where an answer was expected. */
@@ -177,7 +197,7 @@ function needsOwnMeasurement(run: ProbeRun, counted: ReadonlyMap<Check, { exact:
 
 function sameRule(seen: RuleSeen | undefined, check: Check): boolean | undefined {
   const { stop } = check.predicted;
-  if (!stop?.rule || stop.onReply) return undefined;
+  if (!stop?.rule) return undefined;
   return seen?.table === stop.rule.table && seen.chain === stop.rule.chain && seen.owner === stop.rule.owner.label;
 }
 

@@ -5,7 +5,7 @@
 import type { Origin } from "../errors.ts";
 import { type Ipv4, isIpv4, isLoopback, LOCALHOST } from "../net/address.ts";
 import { HOST, INTERNET, NEIGHBOUR, type NodeName } from "../net/name.ts";
-import { type Port, renderProtoPort } from "../net/port.ts";
+import { type Port, type ProtoPort, renderProtoPort } from "../net/port.ts";
 
 import {
   type CheckRef,
@@ -13,13 +13,13 @@ import {
   type Container,
   type Endpoint,
   gatewayEndpoint,
+  isHostAddress,
   networkById,
   type PortBinding,
-  type ServedPort,
   type State,
   sandboxOwner,
 } from "../state/state.ts";
-import { predict } from "./predict.ts";
+import { INTERNET_PORTS, predict } from "./predict.ts";
 import type { Outcome, Prediction, ProbeSpec } from "./prediction.ts";
 import type { Ruleset } from "./rule.ts";
 
@@ -63,6 +63,9 @@ class CheckBuilder {
   private readonly state: State;
   private readonly rules: Rules;
   private readonly checks: Check[] = [];
+  private readonly ids = new Set<string>();
+  /** Whose port a probe to a published port is meant for, where its address does not say it. */
+  private readonly behind = new Map<ProbeSpec, { readonly container: Container; readonly port: ProtoPort }>();
 
   constructor(state: State, rules: Rules) {
     this.state = state;
@@ -126,6 +129,9 @@ class CheckBuilder {
     this.publishedAt(container, binding, HOST, loopback, port);
     this.publishedAt(container, binding, HOST, world.host, port);
     this.publishedAt(container, binding, NEIGHBOUR, world.host, port);
+    // a container goes by the host's address too, even one of the same network or the published one itself
+    for (const from of this.state.containers)
+      if (from.sandbox.kind === "own") this.publishedAt(container, binding, from.node, world.host, port);
     const forward = world.router.forwards.find(
       (f) => f.to === world.host && f.toPort === port && f.proto === binding.proto,
     );
@@ -137,6 +143,8 @@ class CheckBuilder {
     const predicted = predict(this.state, probe, this.rules);
     const shown = `${address}:${port}/${binding.proto}`;
     const reach = predicted.outcome === "reach";
+    if (reach && !this.sharesSandbox(predicted.server, container)) return; // there the port is another container's
+    this.behind.set(probe, { container, port: { port: binding.target, proto: binding.proto } });
     this.add({
       id: `publish/${container.node}:${binding.target}/${from}/${shown}`,
       group: "publish",
@@ -281,55 +289,94 @@ class CheckBuilder {
     return (gatewayEndpoint(this.state, owner.endpoints) ?? owner.endpoints[0])?.address;
   }
 
+  private sharesSandbox(node: NodeName | undefined, container: Container): boolean {
+    const server = this.state.containers.find((c) => c.node === node);
+    return server !== undefined && sandboxOwner(this.state, server) === sandboxOwner(this.state, container);
+  }
+
+  /** Two bindings of one port may ask the same of the same address: once is enough. */
   private add(check: Omit<Check, "expected">): void {
+    if (this.ids.has(check.id)) return;
+    this.ids.add(check.id);
     const { outcome, seenAs } = check.predicted;
     this.checks.push({ ...check, expected: { outcome, ...(outcome === "reach" && seenAs ? { seenAs } : {}) } });
   }
 
-  /** The host reaches the very listener that the negative check must not: it is alive, and its address is right. */
+  /** The host, or else the target itself, reaches the very listener that the negative check must not: it is alive, its address right. */
   private controlFor(check: Check): Check | undefined {
     const target = this.listenerBehind(check);
     if (!target) return undefined;
-    const { container, endpoint, port } = target;
-    const probe = { from: HOST, address: endpoint.address, port: port.port, proto: port.proto };
-    const fromHost = predict(this.state, probe, this.rules);
-    const own = fromHost.outcome === "reach" ? undefined : { ...probe, from: container.node };
-    const predicted = own ? predict(this.state, own, this.rules) : fromHost;
-    if (predicted.outcome !== "reach") return undefined;
-    const label = `${container.node}:${renderProtoPort(port)}`;
-    const from = own ? container.node : HOST;
+    const { node, address, port } = target;
+    const [control] = [HOST, node].flatMap((from) => {
+      const probe: ProbeSpec = { from, address, port: port.port, proto: port.proto };
+      const predicted = predict(this.state, probe, this.rules);
+      return predicted.outcome === "reach" ? [{ from, probe, predicted }] : [];
+    });
+    if (!control) return undefined;
+    const { from, probe, predicted } = control;
+    const label = `${node}:${renderProtoPort(port)}`;
     return {
-      id: `control/${from}/${endpoint.address}:${renderProtoPort(port)}`,
+      id: `control/${from}/${address}:${renderProtoPort(port)}`,
       group: "control",
-      claim: `${from} reaches ${label} at ${endpoint.address}: the listener is alive`,
-      probe: own ?? probe,
+      claim: `${from} reaches ${label} at ${address}: the listener is alive`,
+      probe,
       to: label,
       predicted,
       expected: { outcome: "reach", ...(predicted.seenAs ? { seenAs: predicted.seenAs } : {}) },
-      ...originOf(container.at),
+      ...originOf(target.at),
     };
   }
 
-  private listenerBehind(check: Check): { container: Container; endpoint: Endpoint; port: ServedPort } | undefined {
+  /** The listener that answers where the probe's address leads, or where the port that it means is published from. */
+  private listenerBehind(check: Check): Listener | undefined {
+    const { address, port, proto } = check.probe;
+    if (port === undefined || proto === "icmp") return undefined;
+    const { world } = this.state;
+    if (address === world.internet.www && INTERNET_PORTS.some((p) => p.port === port && p.proto === proto))
+      return { node: INTERNET, address, port: { port, proto } };
+    const meant = this.behind.get(check.probe);
     for (const container of this.state.containers) {
-      for (const endpoint of container.endpoints) {
-        const bound = container.bindings.find(
-          (b) => b.endpoint === endpoint.id && b.hostPort === check.probe.port && b.proto === check.probe.proto,
-        );
-        const wanted =
-          endpoint.address === check.probe.address
-            ? check.probe.port
-            : check.group === "publish" || check.group === "explicit"
-              ? bound?.target
-              : undefined;
-        const users = this.state.containers.filter((c) => sandboxOwner(this.state, c) === container);
-        const port =
-          wanted && users.flatMap((c) => c.serves).find((s) => s.port === wanted && s.proto === check.probe.proto);
-        if (port) return { container, endpoint, port };
-      }
+      const own = container.endpoints.find((e) => e.address === address);
+      const endpoint =
+        container === meant?.container
+          ? (own ?? gatewayEndpoint(this.state, container.endpoints))
+          : meant
+            ? undefined
+            : own;
+      const wanted = meant?.port ?? { port, proto };
+      if (endpoint && this.isServed(container, wanted))
+        return { node: container.node, address: endpoint.address, port: wanted, ...originOf(container.at) };
     }
-    return undefined;
+    const published = this.state.containers.flatMap((container) =>
+      container.bindings
+        .filter((b) => b.hostPort === port && b.proto === proto && isHostAddress(this.state, address))
+        .flatMap((b) => container.endpoints.filter((e) => e.id === b.endpoint).map((e) => ({ container, b, e }))),
+    )[0];
+    if (published && this.isServed(published.container, { port: published.b.target, proto })) {
+      const { container, b, e } = published;
+      return { node: container.node, address: e.address, port: { port: b.target, proto }, ...originOf(container.at) };
+    }
+    const onHost = this.state.containers.find(
+      (c) => sandboxOwner(this.state, c) === undefined && c.serves.some((s) => s.port === port && s.proto === proto),
+    );
+    if (!onHost || !isHostAddress(this.state, address) || isLoopback(address)) return undefined;
+    return { node: onHost.node, address, port: { port, proto }, ...originOf(onHost.at) };
   }
+
+  /** By the container or one that shares its sandbox. */
+  private isServed(owner: Container, { port, proto }: ProtoPort): boolean {
+    return this.state.containers.some(
+      (c) => sandboxOwner(this.state, c) === owner && c.serves.some((s) => s.port === port && s.proto === proto),
+    );
+  }
+}
+
+/** Something that answers, and the address that leads straight to it. */
+interface Listener {
+  readonly node: NodeName;
+  readonly address: Ipv4;
+  readonly port: ProtoPort;
+  readonly at?: Origin;
 }
 
 /** Silence, refusal or no way: it proves nothing unless the target is shown alive. */

@@ -16,7 +16,7 @@ export function planLab(before: Layout | undefined, after: Layout | undefined): 
   const change: Change = { before, after };
   return [
     ...old.flatMap((node) => closeProxies(node, after)),
-    ...old.filter((n) => !isGone(n)).flatMap((node) => deleteRoutes(node, after)),
+    ...old.filter((n) => !isGone(n)).flatMap((node) => deleteRoutes(node, change)),
     ...old.flatMap((node) => deleteLinks(node, change)),
     ...old
       .filter(isGone)
@@ -101,11 +101,21 @@ function linkIn(layout: Layout | undefined, node: NodeName, name: IfName): Link 
   return layout && nodeOf(layout, node)?.links.find((l) => l.name === name);
 }
 
-function deleteRoutes(node: Node, after: Layout | undefined): Op[] {
-  const next = (after && nodeOf(after, node.name)?.routes) ?? [];
+function deleteRoutes(node: Node, change: Change): Op[] {
+  const next = (change.after && nodeOf(change.after, node.name)?.routes) ?? [];
   return node.routes
-    .filter((r) => !next.some((n) => sameRoute(n, r)))
+    .filter((r) => losesLink(node.name, r, change) || !next.some((n) => sameRoute(n, r)))
     .map((route): Op => ({ kind: "route.delete", node: node.name, route }));
+}
+
+/** Is the link that it names made anew? Then it goes with the link, and comes with the new one. */
+function losesLink(node: NodeName, route: Route, change: Change): boolean {
+  if (!route.link) return false;
+  const link = linkIn(change.before, node, route.link);
+  const pair = pairOf(change.before, node, route.link);
+  return (
+    (link !== undefined && mustGo(node, link, change)) || (pair !== undefined && mustGo(pair.node, pair.link, change))
+  );
 }
 
 const sameRoute = (a: Route, b: Route): boolean => a.to === b.to && a.via === b.via && a.link === b.link;
@@ -124,7 +134,7 @@ function changeLinks(node: Node, change: Change): Op[] {
     ...rules,
     ...own.filter((l) => l.kind === "veth").flatMap(make),
     ...peers.flatMap((l) => alterLink(node.name, l, change)),
-    ...(hasFreshPeer(node, change) ? [] : addRoutes(node, change.before)),
+    ...(hasFreshPeer(node, change) ? [] : addRoutes(node, change)),
   ];
 }
 
@@ -192,7 +202,7 @@ function makeLink(node: NodeName, link: Link, change: Change): Op[] {
     create,
     ...configure(node, link),
     ...configure(peerNode.name, peer),
-    ...(last === peer ? addRoutes(peerNode, change.before) : []),
+    ...(last === peer ? addRoutes(peerNode, change) : []),
   ];
 }
 
@@ -229,10 +239,10 @@ function alterLink(node: NodeName, link: Link, change: Change): Op[] {
   ];
 }
 
-function addRoutes(node: Node, before: Layout | undefined): Op[] {
-  const old = (before && nodeOf(before, node.name)?.routes) ?? [];
+function addRoutes(node: Node, change: Change): Op[] {
+  const old = (change.before && nodeOf(change.before, node.name)?.routes) ?? [];
   return node.routes
-    .filter((r) => !old.some((o) => sameRoute(o, r)))
+    .filter((r) => losesLink(node.name, r, change) || !old.some((o) => sameRoute(o, r)))
     .map((route): Op => ({ kind: "route.add", node: node.name, route }));
 }
 

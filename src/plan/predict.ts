@@ -7,10 +7,13 @@
 import { contains, type Ipv4, isIpv4, isLoopback, LOCALHOST, prefixLength, type Subnet } from "../net/address.ts";
 import { HOST, type IfName, INTERNET, NEIGHBOUR, type NodeName, ROUTER } from "../net/name.ts";
 import type { Port } from "../net/port.ts";
+import { needsBridgeNetfilter } from "../state/network.ts";
 import {
+  bearsAddress,
   type Container,
   type Endpoint,
   gatewayEndpoint,
+  isHostAddress,
   type Network,
   networkById,
   type PortBinding,
@@ -49,6 +52,7 @@ class Walk {
   private newFlow = false;
   private readonly legs: Leg[] = [];
   private readonly translations: Translation[] = [];
+  private readonly unsure: { node: NodeName; link: IfName }[] = [];
 
   constructor(state: State, probe: ProbeSpec, rules: { readonly host: Ruleset; readonly router: Ruleset }) {
     this.state = state;
@@ -62,6 +66,7 @@ class Walk {
   start(from: NodeName): Prediction {
     const { world } = this.state;
     if (from === HOST) return this.fromHost();
+    if (this.isOwn(from)) return this.toItself(from);
     if (from === NEIGHBOUR) return this.fromNeighbour();
     if (from === INTERNET) return this.fromInternet();
     if (from === ROUTER) return this.send(ROUTER, lan0, world.router.lan, () => this.lanDeliver());
@@ -100,7 +105,7 @@ class Walk {
 
   private fromHost(): Prediction {
     const network = longestMatch(this.state.networks.filter(bearsAddress), (n) => n.subnet, this.dst);
-    if (this.isHostAddress(this.dst)) {
+    if (isHostAddress(this.state, this.dst)) {
       this.src = isLoopback(this.dst) ? LOCALHOST : this.dst;
       const hit = !isLoopback(this.dst) || !this.state.engine.userlandProxy ? this.matchBinding(undefined) : undefined;
       return hit ? this.hostDnat(hit) : this.hostInput();
@@ -130,6 +135,23 @@ class Walk {
       );
     }
     return this.send(INTERNET, eth0, world.internet.www, () => this.routerFromWan());
+  }
+
+  /** Is the destination the machine of the world that sends? */
+  private isOwn(node: NodeName): boolean {
+    const { neighbour, router, internet } = this.state.world;
+    const own = new Map<NodeName, readonly Ipv4[]>([
+      [NEIGHBOUR, [neighbour]],
+      [ROUTER, [router.lan, router.public]],
+      [INTERNET, [internet.www, internet.dns]],
+    ]).get(node);
+    return own !== undefined && (isLoopback(this.dst) || own.includes(this.dst));
+  }
+
+  private toItself(node: NodeName): Prediction {
+    this.src = isLoopback(this.dst) ? LOCALHOST : this.dst;
+    const served = this.proto === "icmp" || (node === INTERNET && this.isServedOnInternet());
+    return this.answer(node, served ? node : undefined, "it is the machine itself");
   }
 
   private send(node: NodeName, link: IfName, src: Ipv4, next: () => Prediction): Prediction {
@@ -177,23 +199,44 @@ class Walk {
     return this.answer(container.node, listener(this.state, container, this.proto, this.dport), because);
   }
 
+  /** The request arrives, but the answer goes to an address that is guarded on its way back. */
+  private arriveInVain(container: Container, endpoint: Endpoint, lostReply: Stop): Prediction {
+    this.leg(container.node, endpoint.ifName, "in");
+    return this.lost(lostReply);
+  }
+
   /** @param server who answers; undefined: nobody listens there */
   private answer(node: NodeName, server: NodeName | undefined, because: string): Prediction {
     if (!server) return this.end("refuse", { node }, `nothing listens on ${this.dport}/${this.proto} of ${node}`);
-    return { outcome: "reach", seenAs: this.src, server, legs: this.legs, translations: this.translations, because };
+    return { ...this.way(), outcome: "reach", seenAs: this.src, server, because };
   }
 
   // --- the Docker host -----------------------------------------------------------------------------------------------
 
+  /**
+   * With bridge-nf-call-iptables the prerouting hooks run while the frame is still a bridge port's, so the bridge itself sees the
+   * packet after raw and DNAT, or not at all (net/bridge/br_netfilter_hooks.c br_nf_pre_routing).
+   */
   private hostIngress(from: IfName): Prediction {
-    this.leg(HOST, from, "in");
+    const early = from !== eth0 && needsBridgeNetfilter(this.state);
+    if (!early) this.leg(HOST, from, "in");
     const direct = this.directAccess(from);
     if (direct) return direct;
-    if (!this.isHostAddress(this.dst)) return this.forward(from);
-    const hit = this.matchBinding(from);
-    if (!hit) return this.hostInput();
-    this.translateTo(hit);
-    return this.forward(from, true);
+    const hit = isHostAddress(this.state, this.dst) ? this.matchBinding(from) : undefined;
+    if (hit) this.translateTo(hit);
+    if (early && hit?.network.bridge === from) return this.hairpin(hit);
+    if (early) this.leg(HOST, from, "in");
+    if (!hit && isHostAddress(this.state, this.dst)) return this.hostInput();
+    return this.forward(from, hit !== undefined);
+  }
+
+  /** Back out of the bridge it came in by, without being routed (bridged DNAT); by way of the bridge device while ARP is not cached. */
+  private hairpin({ container, endpoint, network }: BindingHit): Prediction {
+    this.unsure.push({ node: HOST, link: network.bridge }, { node: container.node, link: endpoint.ifName });
+    const refusal = this.filterForward(network.bridge, network.bridge, network);
+    if (refusal) return refusal;
+    this.masqueradeForward(network.bridge, network);
+    return this.arrive(container, endpoint, "the port is published, and its bridge turns the packet around");
   }
 
   /** raw PREROUTING: a container's own address is for its bridge alone. */
@@ -263,7 +306,9 @@ class Walk {
   private hostInput(): Prediction {
     if (this.proto === "icmp") return this.answer(HOST, HOST, "the host answers ping");
     const service = this.state.containers.find(
-      (c) => c.sandbox.kind === "host" && c.serves.some((s) => s.port === this.dport && s.proto === this.proto),
+      (c) =>
+        sandboxOwner(this.state, c) === undefined &&
+        c.serves.some((s) => s.port === this.dport && s.proto === this.proto),
     );
     if (service) return this.answer(HOST, service.node, `${service.node} listens on the host's own port`);
     const hit = this.state.engine.userlandProxy ? this.matchBinding(undefined) : undefined;
@@ -291,11 +336,12 @@ class Walk {
     const out = network?.bridge ?? eth0;
     const refusal = this.filterForward(from, out, network);
     if (refusal) return refusal;
-    const lostReply = this.masqueradeForward(from, out, network);
+    const lostReply = this.masqueradeForward(out, network);
     this.leg(HOST, out, "out");
     if (!network) return this.lanDeliver(lostReply);
     const target = this.endpointAt(network, this.dst);
     if (!target) return this.nobody(HOST);
+    if (lostReply) return this.arriveInVain(target.container, target.endpoint, lostReply);
     return this.arrive(
       target.container,
       target.endpoint,
@@ -350,17 +396,21 @@ class Walk {
   }
 
   /** nat POSTROUTING. @returns why answers would be lost, when they would */
-  private masqueradeForward(_from: IfName, out: IfName, network: Network | undefined): Stop | undefined {
+  private masqueradeForward(out: IfName, network: Network | undefined): Stop | undefined {
     const source = this.state.networks.find((n) => contains(n.subnet, this.src) && !n.internal);
     if (!this.state.engine.userlandProxy && network && this.src === this.dst) {
-      this.masquerade(network, "masquerade-hairpin", (r) => r.match.source === this.dst);
+      // Docker writes MASQUERADE here even where the network has a fixed address for SNAT
+      const { snatTo: _, ...plain } = network;
+      this.masquerade(plain, "masquerade-hairpin", (r) => r.match.source === this.dst);
       return undefined;
     }
     if (!source || source.bridge === out) return undefined;
     if (source.masquerade && source.gatewayMode !== "routed") {
       const address = network ? network.gateway : this.state.world.host;
       this.masquerade(source, "masquerade", (r) => r.match.source === source.subnet, address);
-      return undefined;
+      // within the host conntrack finds the way back; from outside, answers go to whoever has the address
+      const nowhere = !network && source.snatTo && !isHostAddress(this.state, source.snatTo);
+      return nowhere ? { node: HOST, onReply: true } : undefined;
     }
     // it leaves with the container's own address: answers come back to that address, and meet what guards it
     const guarded = source.gatewayMode === "nat" && !this.state.engine.allowDirectRouting;
@@ -382,8 +432,7 @@ class Walk {
     if (this.dst === world.host) return this.hostIngress(eth0);
     if (this.dst === world.neighbour) {
       this.leg(NEIGHBOUR, eth0, "in");
-      if (lostReply)
-        return this.end("drop", lostReply, `the answer to ${this.src} is dropped: it is a container's own address`);
+      if (lostReply) return this.lost(lostReply);
       return this.proto === "icmp"
         ? this.answer(NEIGHBOUR, NEIGHBOUR, "it is on the LAN")
         : this.end("refuse", { node: NEIGHBOUR }, "nothing listens on the neighbour");
@@ -409,8 +458,13 @@ class Walk {
         { node: ROUTER, onReply: true },
         `the router has no route back to ${inside}: it is not an address of the LAN`,
       );
-    const served = this.proto === "icmp" || INTERNET_PORTS.some((p) => p.port === this.dport && p.proto === this.proto);
+    if (lostReply) return this.lost(lostReply, inside);
+    const served = this.proto === "icmp" || this.isServedOnInternet();
     return this.answer(INTERNET, served ? INTERNET : undefined, "both NATs let it out");
+  }
+
+  private isServedOnInternet(): boolean {
+    return INTERNET_PORTS.some((p) => p.port === this.dport && p.proto === this.proto);
   }
 
   private routerFromWan(): Prediction {
@@ -444,13 +498,28 @@ class Walk {
     return this.end("unreachable", { node: at }, `nobody has the address ${this.dst}: ARP is not answered`);
   }
 
+  private lost(reply: Stop, address = this.src): Prediction {
+    const reason = reply.rule
+      ? "dropped: it is a container's own address"
+      : "lost: the host does not have that address";
+    return this.end("drop", reply, `the answer to ${address} is ${reason}`);
+  }
+
   private drop(node: NodeName, purpose: Purpose, where: (r: Rule) => boolean, because: string): Prediction {
     const rule = this.find(purpose, where);
     return this.end("drop", { node, ...(rule ? { rule } : {}) }, because);
   }
 
   private end(outcome: Outcome, stop: Stop, because: string): Prediction {
-    return { outcome, legs: this.legs, translations: this.translations, stop, because };
+    return { ...this.way(), outcome, stop, because };
+  }
+
+  private way(): Pick<Prediction, "legs" | "translations" | "unsure"> {
+    return {
+      legs: this.legs,
+      translations: this.translations,
+      ...(this.unsure.length > 0 ? { unsure: this.unsure } : {}),
+    };
   }
 
   private leg(node: NodeName, link: IfName, direction: "in" | "out"): void {
@@ -481,14 +550,6 @@ class Walk {
     }
     return undefined;
   }
-
-  private isHostAddress(address: Ipv4): boolean {
-    return (
-      isLoopback(address) ||
-      address === this.state.world.host ||
-      this.state.networks.some((n) => bearsAddress(n) && n.gateway === address)
-    );
-  }
 }
 
 interface BindingHit {
@@ -496,11 +557,6 @@ interface BindingHit {
   readonly endpoint: Endpoint;
   readonly network: Network;
   readonly binding: PortBinding;
-}
-
-/** Does the bridge have an address, and so the host a connected route? */
-function bearsAddress(network: Network): boolean {
-  return network.gateway !== undefined && !network.inhibitIpv4;
 }
 
 /** The container of this sandbox that serves the port: the owner or a sharer. Ping is answered by the stack itself. */

@@ -56,6 +56,8 @@ export interface Prediction {
   readonly legs: readonly Leg[];
   readonly translations: readonly Translation[];
   readonly stop?: Stop;
+  /** Links on which the packet may or may not show, depending on what the kernel has cached. */
+  readonly unsure?: readonly { readonly node: NodeName; readonly link: IfName }[];
   /** One sentence for people. */
   readonly because: string;
 }

@@ -27,9 +27,11 @@ const rulesOf = (set: Ruleset, key: string): Rule[] => set.rules.filter((r) => `
 function diffChain(before: readonly Rule[], after: readonly Rule[]): RuleEdit[] {
   const kept = longestCommon(before.map(renderRule), after.map(renderRule));
   const stays = new Set(kept.map(([i]) => i));
+  const lastKept = kept.at(-1)?.[0] ?? -1;
   const had = new Set(kept.map(([, j]) => j));
+  // done from the last back: what follows the last kept rule stands at the end when its turn comes
   const deletes = before.flatMap((rule, i): RuleEdit[] =>
-    stays.has(i) ? [] : [{ kind: "rule.delete", rule, position: i + 1, atEnd: i === before.length - 1 }],
+    stays.has(i) ? [] : [{ kind: "rule.delete", rule, position: i + 1, atEnd: i > lastKept }],
   );
   const inserts: RuleEdit[] = [];
   let length = kept.length;

@@ -60,6 +60,8 @@ export function baseSysctls(facts: MachineFacts, forward: boolean): Sysctl[] {
     { key: "net.ipv4.conf.all.rp_filter", value: "0" },
     { key: "net.ipv4.conf.default.rp_filter", value: "0" },
     { key: "net.ipv4.conf.all.route_localnet", value: "0" },
+    // a lab asks many closed ports at once: rate limits would turn refusals into silence (icmp(7))
+    { key: "net.ipv4.icmp_ratemask", value: "0" },
     { key: "net.ipv4.ip_unprivileged_port_start", value: "0" },
     { key: "net.ipv4.ping_group_range", value: `0 ${facts.maxGid}` },
   ];

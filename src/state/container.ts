@@ -17,7 +17,7 @@ import {
 import type { ProtoPort } from "../net/port.ts";
 import { deriveId, deriveMac, vethName } from "./id.ts";
 import { allocateAddress, requestAddress } from "./ipam.ts";
-import { bindPorts } from "./port-binding.ts";
+import { bindPorts, checkListeners } from "./port-binding.ts";
 import type { Container, Endpoint, Network, PortRequest, SandboxMode, ServedPort, State } from "./state.ts";
 
 export interface EndpointRequest {
@@ -59,11 +59,12 @@ export function runContainer(state: State, request: ContainerRequest): State {
     );
   }
   checkSandbox(state, request);
+  checkNetworks(state, request);
   const id = deriveId("container", state.lab, request.name);
   const bare: Container = {
     id,
     name: request.name,
-    node: request.node ?? containerNode(request.name),
+    node: freeNode(state, [request.node, containerNode(request.name)], id),
     ...(request.service ? { service: request.service } : {}),
     ...(request.image ? { image: request.image } : {}),
     hostname: request.hostname ?? id.slice(0, 12),
@@ -81,13 +82,21 @@ export function runContainer(state: State, request: ContainerRequest): State {
   };
   let next: State = { ...state, containers: [...state.containers, bare] };
   for (const endpoint of request.endpoints) next = addEndpoint(next, request.name, endpoint);
-  return programPorts(next, request.name);
+  next = programPorts(next, request.name);
+  checkListeners(next, findContainer(next, request.name));
+  return next;
 }
 
 /** Joins a running container to one more network, and moves its ports if its gateway changed. @throws DocknetError */
 export function connectContainer(state: State, name: ContainerName, request: EndpointRequest): State {
   const container = findContainer(state, name);
-  if (container.sandbox.kind === "none") {
+  if (request.network === "host") {
+    throw new DocknetError(
+      "CONFLICT",
+      "cannot connect container to host network - container must be created in host network mode",
+    );
+  }
+  if (container.sandbox.kind === "none" || request.network === "none") {
     throw new DocknetError(
       "CONFLICT",
       "container cannot be connected to multiple networks with one of the networks in private (none) mode",
@@ -105,6 +114,12 @@ export function connectContainer(state: State, name: ContainerName, request: End
 /** @throws DocknetError NOT_FOUND */
 export function disconnectContainer(state: State, name: ContainerName, networkName: string): State {
   const container = findContainer(state, name);
+  if (networkName === "host" && container.sandbox.kind === "host") {
+    throw new DocknetError(
+      "CONFLICT",
+      "cannot disconnect container from host network - container was created in host network mode",
+    );
+  }
   const network = findNetwork(state, networkName);
   if (!container.endpoints.some((e) => e.network === network.id)) {
     throw new DocknetError("NOT_FOUND", `container ${container.id} is not connected to network ${networkName}`);
@@ -113,9 +128,16 @@ export function disconnectContainer(state: State, name: ContainerName, networkNa
   return programPorts(replace(state, { ...container, endpoints }), name);
 }
 
-/** Stops and removes. @throws DocknetError NOT_FOUND */
+/** Stops and removes. @throws DocknetError NOT_FOUND; CONFLICT while others use its sandbox, which has no life of its own here */
 export function removeContainer(state: State, name: ContainerName): State {
   const container = findContainer(state, name);
+  const sharers = state.containers.filter((c) => c.sandbox.kind === "container" && c.sandbox.name === name);
+  if (sharers.length > 0) {
+    const names = sharers.map((c) => c.name).join(", ");
+    throw new DocknetError("CONFLICT", `cannot remove container "/${name}": ${names} shares its network namespace`, {
+      remedy: `Remove ${names} first`,
+    });
+  }
   return { ...state, containers: state.containers.filter((c) => c !== container), clock: state.clock + 1 };
 }
 
@@ -131,6 +153,12 @@ export function findNetwork(state: State, name: string): Network {
   return network;
 }
 
+/** The first name that no other node of the lab has. */
+function freeNode(state: State, wanted: readonly (NodeName | undefined)[], id: string): NodeName {
+  const free = wanted.find((node) => node !== undefined && !state.containers.some((c) => c.node === node));
+  return free ?? (id.slice(0, 12) as NodeName);
+}
+
 function replace(state: State, container: Container): State {
   return { ...state, containers: state.containers.map((c) => (c.name === container.name ? container : c)) };
 }
@@ -141,6 +169,8 @@ function checkSandbox(state: State, request: ContainerRequest): void {
     if (!state.containers.some((c) => c.name === sandbox.name)) {
       throw new DocknetError("NOT_FOUND", `joining network namespace of container: No such container: ${sandbox.name}`);
     }
+    if (request.hostname !== undefined)
+      throw new DocknetError("LAB_FILE", "conflicting options: hostname and the network mode");
     if (request.publish?.length)
       throw new DocknetError("LAB_FILE", "conflicting options: port publishing and the container type network mode");
     if (request.exposed?.length)
@@ -159,6 +189,24 @@ function checkSandbox(state: State, request: ContainerRequest): void {
       "LAB_FILE",
       `interface specific sysctl setting "${perInterface.join("=")}" must be supplied using driver option 'com.docker.network.endpoint.sysctls'`,
     );
+  }
+}
+
+/** What `docker run` refuses of a list of networks before it starts anything. */
+function checkNetworks(state: State, request: ContainerRequest): void {
+  if (request.sandbox.kind !== "own" && request.endpoints.length > 0) {
+    throw new DocknetError(
+      "LAB_FILE",
+      "conflicting options: cannot attach both user-defined and non-user-defined network-modes",
+    );
+  }
+  const names = request.endpoints.map((e) => e.network);
+  for (const [i, { network, at }] of request.endpoints.entries()) {
+    const place = at ? { at } : {};
+    if (names.indexOf(network) !== i)
+      throw new DocknetError("LAB_FILE", `network "${network}" is specified multiple times`, place);
+    if (!state.networks.some((n) => n.name === network))
+      throw new DocknetError("NOT_FOUND", `failed to set up container networking: network ${network} not found`, place);
   }
 }
 
@@ -240,9 +288,12 @@ function parseEndpointSysctls(text: string | undefined, ifName: IfName): Readonl
   return Object.fromEntries(entries);
 }
 
-/** Takes the host ports anew; the rules of a container are always programmed as one block. */
+/** Takes the host ports where they are not held yet; when any of them moves, the container's rules are programmed as one block. */
 function programPorts(state: State, name: ContainerName): State {
   const container = findContainer(state, name);
   const bindings = container.running ? bindPorts(state, container) : [];
-  return { ...replace(state, { ...container, bindings, programmedAt: state.clock }), clock: state.clock + 1 };
+  const held = container.bindings;
+  const moved = bindings.length !== held.length || bindings.some((b, i) => b !== held[i]);
+  const programmedAt = moved ? state.clock : container.programmedAt;
+  return { ...replace(state, { ...container, bindings, programmedAt }), clock: state.clock + 1 };
 }

@@ -67,12 +67,27 @@ function edgesOf(subnet: Subnet): readonly number[] {
   return prefixLength(subnet) <= 30 ? [first, last] : [];
 }
 
-/** The gateway that Docker picks when none is given: the lowest free address of the range, else of the subnet. */
-export function allocateGateway(subnet: Subnet, ipRange: Subnet | undefined, aux: readonly Ipv4[]): Ipv4 {
-  const gateway = lowestFree(subnet, ipRange, new Set([...edgesOf(subnet), ...aux.map(toNumber)]));
+/** The gateway that Docker picks when none is given: the lowest address of the range, else of the subnet. */
+export function allocateGateway(subnet: Subnet, ipRange: Subnet | undefined): Ipv4 {
+  const gateway = lowestFree(subnet, ipRange, new Set(edgesOf(subnet)));
   if (gateway === undefined)
     throw new DocknetError("CONFLICT", `no available IPv4 addresses on this network's address pools: ${subnet}`);
   return gateway;
+}
+
+/**
+ * Reserves what a new network wants for itself: its gateway first, then its auxiliary addresses (moby daemon/libnetwork/network.go
+ * ipamAllocateVersion). @throws DocknetError CONFLICT, in Docker's words
+ */
+export function reserveOwn(subnet: Subnet, gateway: Ipv4 | undefined, aux: readonly Ipv4[]): void {
+  const taken = new Set(edgesOf(subnet));
+  const reserve = (address: Ipv4, what: string): void => {
+    if (taken.has(toNumber(address)))
+      throw new DocknetError("CONFLICT", `failed to allocate ${what} (${address}): Address already in use`);
+    taken.add(toNumber(address));
+  };
+  if (gateway) reserve(gateway, "gateway");
+  for (const address of aux) reserve(address, "secondary ip address");
 }
 
 /** The lowest free address of the network at this moment. @throws DocknetError CONFLICT when the pool is full */

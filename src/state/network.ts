@@ -4,7 +4,7 @@ import { ANY_IPV4, addressOf, type Ipv4, parseIfAddr, parseIpv4, type Subnet, su
 import { type IfName, parseIfName } from "../net/name.ts";
 import type { EngineSpec, WorldSpec } from "../spec/spec.ts";
 import { bridgeName, deriveId } from "./id.ts";
-import { allocateGateway, allocateSubnet, requestSubnet } from "./ipam.ts";
+import { allocateGateway, allocateSubnet, requestSubnet, reserveOwn } from "./ipam.ts";
 import type { GatewayMode, Network, State } from "./state.ts";
 
 export interface NetworkRequest {
@@ -20,7 +20,10 @@ export interface NetworkRequest {
   readonly at?: Origin;
 }
 
-const PREDEFINED = ["bridge", "host", "none"];
+/** Networks that every daemon has; host and none are modes of a sandbox here (`SandboxMode`). */
+export const PREDEFINED: readonly string[] = ["bridge", "host", "none"];
+/** What the emulated host has before Docker is there. */
+const HOST_LINKS: readonly string[] = ["lo", "eth0"];
 const OPTION = "com.docker.network.";
 
 /** A daemon that has just started: docker0 and nothing else. @throws DocknetError */
@@ -72,8 +75,10 @@ function addNetwork(state: State, request: NetworkRequest): State {
   const subnet = request.subnet ?? allocateSubnet(state);
   const aux = request.auxAddresses ?? [];
   const gatewayless = options.gatewayMode === "isolated" || (options.inhibitIpv4 && internal);
-  const gateway = gatewayless ? undefined : (request.gateway ?? allocateGateway(subnet, request.ipRange, aux));
+  const gateway = gatewayless ? undefined : (request.gateway ?? allocateGateway(subnet, request.ipRange));
+  reserveOwn(subnet, gateway, aux);
   const bridge = options.bridge ?? bridgeName(id);
+  if (HOST_LINKS.includes(bridge)) throw new DocknetError("CONFLICT", `existing interface ${bridge} is not a bridge`);
   const rival = state.networks.find((n) => n.bridge === bridge);
   if (rival) {
     throw new DocknetError(
@@ -103,9 +108,11 @@ function addNetwork(state: State, request: NetworkRequest): State {
 
 /** @throws DocknetError CONFLICT when endpoints are left, NOT_FOUND */
 export function removeNetwork(state: State, name: string): State {
+  if (PREDEFINED.includes(name)) {
+    throw new DocknetError("CONFLICT", `${name} is a pre-defined network and cannot be removed`);
+  }
   const network = state.networks.find((n) => n.name === name);
   if (!network) throw new DocknetError("NOT_FOUND", `network ${name} not found`);
-  if (network.isDefault) throw new DocknetError("CONFLICT", `${name} is a pre-defined network and cannot be removed`);
   const active = state.containers.flatMap((c) =>
     c.endpoints.filter((e) => e.network === network.id).map((e) => `name:"${c.name}" id:"${e.id.slice(0, 12)}"`),
   );

@@ -4,7 +4,7 @@
  * Terms are libnetwork's: a network is backed by a bridge, an endpoint joins one sandbox to one network, a sandbox is a netns.
  */
 import type { Origin } from "../errors.ts";
-import type { Ipv4, Ipv6, Subnet } from "../net/address.ts";
+import { type Ipv4, type Ipv6, isLoopback, type Subnet } from "../net/address.ts";
 import type { Mac } from "../net/mac.ts";
 import type { ContainerName, IfName, LabName, NodeName } from "../net/name.ts";
 import type { Port, PortRange, Proto, ProtoPort } from "../net/port.ts";
@@ -169,6 +169,20 @@ export function gatewayEndpoint(state: State, endpoints: readonly Endpoint[]): E
 /** Internal and isolated networks give their containers no way out. */
 export function hasDefaultGateway(network: Network): boolean {
   return network.gateway !== undefined && !network.internal && network.gatewayMode !== "isolated";
+}
+
+/** Does the bridge have an address, and so the host a connected route? */
+export function bearsAddress(network: Network): boolean {
+  return network.gateway !== undefined && !network.inhibitIpv4;
+}
+
+/** An address of the emulated host: loopback, its own on the LAN, those of its bridges. */
+export function isHostAddress(state: State, address: Ipv4): boolean {
+  return (
+    isLoopback(address) ||
+    address === state.world.host ||
+    state.networks.some((n) => bearsAddress(n) && n.gateway === address)
+  );
 }
 
 export type { CheckRef, CheckSpec, Expectation } from "../spec/spec.ts";
