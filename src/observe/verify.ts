@@ -148,7 +148,6 @@ class Session {
       const counter = moved.find((m) => m.node === node && isRule(m.rule, rule));
       const exact = counter !== undefined && counter.packets >= least && counter.packets <= most;
       for (const run of its) {
-        const exact = counter !== undefined && counter.packets === frames;
         result.set(run.check, {
           exact,
           ...(counter && exact ? { rule: describeRule(counter, this.rulesOf(node)) } : {}),

@@ -335,14 +335,9 @@ class CheckBuilder {
     if (address === world.internet.www && INTERNET_PORTS.some((p) => p.port === port && p.proto === proto))
       return { node: INTERNET, address, port: { port, proto } };
     const meant = this.behind.get(check.probe);
-    for (const container of this.state.containers) {
+    for (const container of meant ? [meant.container] : this.state.containers) {
       const own = container.endpoints.find((e) => e.address === address);
-      const endpoint =
-        container === meant?.container
-          ? (own ?? gatewayEndpoint(this.state, container.endpoints))
-          : meant
-            ? undefined
-            : own;
+      const endpoint = own ?? (meant && gatewayEndpoint(this.state, container.endpoints));
       const wanted = meant?.port ?? { port, proto };
       if (endpoint && this.isServed(container, wanted))
         return { node: container.node, address: endpoint.address, port: wanted, ...originOf(container.at) };
