@@ -7,6 +7,7 @@ const stages = {
   state: { src: ["net", "spec"], packages: [], node: ["crypto"] },
   plan: { src: ["net", "state"], packages: [] },
   kernel: { src: ["net", "plan"], packages: ["koffi", "execa", "cap"], node: [".*"] },
+  dns: { src: ["net", "state"], packages: ["dns-packet"] },
   observe: { src: ["net", "state", "plan", "kernel"], packages: [] },
   report: { src: ["net", "plan", "observe"], packages: [] },
   cli: { src: ["index"], packages: ["commander"], node: ["fs", "path", "url", "child_process", "process", "os"] },

@@ -29,7 +29,7 @@ export { type LabInfo, labFile, listLabs } from "./labs.ts";
 export type { CheckResult, Drift, Evidence, Hop, Report, Verdict } from "./observe/report.ts";
 export type { Op } from "./plan/op.ts";
 export type { Outcome, Prediction } from "./plan/prediction.ts";
-export { renderAnnotations } from "./report/github.ts";
+export { renderAnnotations, renderProblemAnnotation } from "./report/github.ts";
 export { renderJson } from "./report/json.ts";
 export { renderJunit } from "./report/junit.ts";
 export { renderMarkdown } from "./report/markdown.ts";

@@ -9,11 +9,14 @@
  */
 import { execa } from "execa";
 import { DisposerStack } from "./dispose.ts";
+import { answerQuery } from "./dns/authority.ts";
+import { worldZones } from "./dns/zone.ts";
 import { DocknetError } from "./errors.ts";
 import { openCapture } from "./kernel/capture.ts";
 import { readConntrack } from "./kernel/conntrack.ts";
 import { Executor } from "./kernel/executor.ts";
 import { kernelRelease, readMachine } from "./kernel/machine.ts";
+import { type NameServer, openNameServer } from "./kernel/name-server.ts";
 import { startProbe } from "./kernel/probe.ts";
 import { readNode } from "./kernel/reading.ts";
 import { openResponder } from "./kernel/responder.ts";
@@ -68,6 +71,7 @@ export async function buildLab(spec: Spec, options: LabOptions = {}): Promise<La
   for (const { node, service, port } of respondersOf(resolved.state)) {
     undo.use(`responder ${service}:${port.port}/${port.proto}`, openResponder(executor.netns(node), { service, port }));
   }
+  undo.use("the internet's name server", openInternetDns(executor, resolved.state));
   return new Lab(
     { spec, resolved, layout, executor, buildMs: performance.now() - startedAt, signal: options.signal },
     undo.move(),
@@ -237,6 +241,13 @@ function respondersOf(state: State): ResponderPlace[] {
   return [...new Map([...places, ...internet].reverse().map((p) => [key(p), p])).values()].reverse();
 }
 
+function openInternetDns(executor: Executor, { world }: State): NameServer {
+  const zones = worldZones(world);
+  return openNameServer(executor.netns(INTERNET), world.internet.dns, (query, transport) =>
+    answerQuery(zones, query, transport),
+  );
+}
+
 function summarise(results: readonly CheckResult[]): Pick<Report, "verdict" | "counts"> {
   const count = (verdict: CheckResult["verdict"]): number => results.filter((r) => r.verdict === verdict).length;
   const counts = {
@@ -245,5 +256,7 @@ function summarise(results: readonly CheckResult[]): Pick<Report, "verdict" | "c
     inconclusive: count("INCONCLUSIVE"),
     controls: results.filter((r) => r.group === "control").length,
   };
-  return { counts, verdict: counts.fail > 0 ? "FAIL" : counts.inconclusive > 0 ? "INCONCLUSIVE" : "PASS" };
+  // nothing measured is nothing proven
+  const unproven = counts.inconclusive > 0 || results.length === 0;
+  return { counts, verdict: counts.fail > 0 ? "FAIL" : unproven ? "INCONCLUSIVE" : "PASS" };
 }

@@ -1,27 +1,26 @@
 /**
  * The process: argv, signals, exit code. The only file that ends the process or talks of a failure. A user's mistake shows its place
- * and remedy, ours its stack.
+ * and remedy, ours its stack. Nothing is loaded before it is needed: `docknet --version` loads this file alone.
  */
-import { CommanderError } from "commander";
 import { EXIT, exitCodeOf } from "./exit.ts";
-import { createProgram } from "./program.ts";
-import { say } from "./terminal.ts";
+import { print, say } from "./terminal.ts";
 
 declare const __DOCKNET_VERSION__: string | undefined;
 const version = typeof __DOCKNET_VERSION__ === "string" ? __DOCKNET_VERSION__ : "0.0.0-source";
 
 const abort = new AbortController();
-let signalled: "SIGINT" | "SIGTERM" | "SIGHUP" | undefined;
+type Signal = "SIGINT" | "SIGTERM" | "SIGHUP";
+let signalled: Signal | undefined;
 
-function onSignal(signal: "SIGINT" | "SIGTERM" | "SIGHUP"): void {
+const codeOfSignal = (signal: Signal): number =>
+  ({ SIGINT: EXIT.interrupted, SIGTERM: EXIT.terminated, SIGHUP: EXIT.hungUp })[signal];
+
+function onSignal(signal: Signal): void {
   // the second one does not wait: unnamed namespaces end with the process in any case
   if (signalled) process.exit(codeOfSignal(signal));
   signalled = signal;
   abort.abort();
 }
-
-const codeOfSignal = (signal: string): number =>
-  signal === "SIGINT" ? EXIT.interrupted : signal === "SIGTERM" ? EXIT.terminated : 129;
 
 async function run(work: (signal: AbortSignal) => Promise<number>): Promise<void> {
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => onSignal(signal));
@@ -30,21 +29,22 @@ async function run(work: (signal: AbortSignal) => Promise<number>): Promise<void
 }
 
 async function main(): Promise<void> {
-  const program = createProgram(version, run);
+  const [, , first] = process.argv;
+  if (process.argv.length === 3 && (first === "--version" || first === "-V")) return print(version);
   try {
-    if (process.argv.length <= 2) program.help({ error: true });
+    const { createProgram } = await import("./program.ts");
+    const program = createProgram(version, run);
+    if (first === undefined) program.help({ error: true });
     await program.parseAsync(process.argv);
   } catch (error) {
     process.exitCode = signalled ? codeOfSignal(signalled) : await explain(error);
   }
-  // captures hold descriptors whose closing the kernel delays; nothing is left to wait for
-  process.exit(process.exitCode ?? EXIT.ok);
 }
 
 async function explain(error: unknown): Promise<number> {
+  const { CommanderError } = await import("commander");
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
-  const { DocknetError, ProblemsError, renderProblem } = await import("../index.ts");
-  const debug = process.argv.includes("--debug");
+  const { DocknetError, ProblemsError, renderProblem, renderProblemAnnotation } = await import("../index.ts");
   if (!(error instanceof DocknetError)) {
     say(`docknet: internal error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
     return EXIT.failed;
@@ -53,14 +53,14 @@ async function explain(error: unknown): Promise<number> {
   for (const problem of problems) {
     say(`docknet: ${renderProblem(problem)}`);
     if (problem.remedy) say(`  ${problem.remedy}`);
-    if (process.env.GITHUB_ACTIONS === "true" && problem.at)
-      say(
-        `::error file=${problem.at.file},line=${problem.at.line},col=${problem.at.column}::${problem.message.replaceAll("\n", "%0A")}`,
-      );
+    if (process.env.GITHUB_ACTIONS === "true") say(renderProblemAnnotation(problem));
   }
-  for (let cause: unknown = error; debug && cause instanceof Error; cause = cause.cause)
-    say(cause.stack ?? cause.message);
+  if (process.argv.includes("--debug")) {
+    for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) say(cause.stack ?? cause.message);
+  }
   return exitCodeOf(error);
 }
 
 await main();
+// captures hold descriptors whose closing the kernel delays; nothing is left to wait for
+process.exit(process.exitCode ?? EXIT.ok);

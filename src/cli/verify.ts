@@ -16,6 +16,8 @@ export interface VerifyFlags extends LabFlags {
 
 export async function verify(flags: VerifyFlags, signal: AbortSignal): Promise<number> {
   const docknet = await import("../index.ts");
+  // standard input can be read once only: by the process that builds
+  if (flags.file?.includes("-") && !docknet.canCreateNamespaces()) docknet.enterUserNamespace();
   const spec = docknet.loadSpec(await loadOptionsOf(flags));
   // what Docker would refuse is told before privilege is asked for
   docknet.resolveState(spec);

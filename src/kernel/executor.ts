@@ -2,7 +2,7 @@
  * Does what a plan says, one namespace handle per node, and can take back what it did. rtnetlink requests for one namespace in
  * a row go out in one send; rule commits run beside the rest and are waited for before listeners open and before the end.
  */
-import { writeFileSync } from "node:fs";
+import { closeSync, constants, openSync, readFileSync, writeSync } from "node:fs";
 import { DocknetError } from "../errors.ts";
 import { type IfName, type LabName, type NodeName, netnsName } from "../net/name.ts";
 import type { ProxyListener } from "../plan/layout.ts";
@@ -26,6 +26,8 @@ interface NodeState {
   readonly route: NetlinkSocket;
   readonly indexes: Map<string, number>;
   nextIndex: number;
+  /** Sysctls of the namespace itself that a plan has set. */
+  readonly touched: Set<string>;
 }
 
 const LO = "lo" as IfName;
@@ -36,6 +38,8 @@ export class Executor {
   private readonly proxies = new Map<string, { close(): void | Promise<void> }>();
   private queued: { readonly node: NodeState; readonly request: Request }[] = [];
   private commits: Promise<unknown>[] = [];
+  /** Value of a sysctl in a namespace that nobody has touched; undefined: it does not exist. */
+  private readonly born = new Map<string, string | undefined>();
 
   constructor(options: ExecutorOptions) {
     this.options = options;
@@ -82,6 +86,7 @@ export class Executor {
         await this.settle();
         return this.deleteNode(op.node);
       case "sysctl.set":
+        if (this.isInherited(op)) return;
         this.flush();
         return this.setSysctl(op.node, op.key, op.value);
       case "rules.commit":
@@ -176,6 +181,7 @@ export class Executor {
       route,
       indexes: new Map(links.map((l) => [l.name, l.index])),
       nextIndex: Math.max(1, ...links.map((l) => l.index)) + 1,
+      touched: new Set(),
     };
     this.nodes.set(node, state);
     route.request([rt.setLinkUp(LO, 1, true)]);
@@ -189,9 +195,26 @@ export class Executor {
     state.ns.close();
   }
 
+  /**
+   * Does a namespace that was just made have the value already? All start as copies of the machine's first one, so what one of them
+   * was born with is asked once; most of what a lab wants is the kernel's default.
+   */
+  private isInherited({ node, key, value }: { node: NodeName; key: string; value: string }): boolean {
+    const state = this.stateOf(node);
+    if (state.touched.has(key) || OF_A_LINK.test(key)) return false;
+    state.touched.add(key);
+    if (!this.born.has(key))
+      this.born.set(
+        key,
+        state.ns.enter(() => readSysctl(sysctlPath(key))),
+      );
+    return this.born.get(key) === value;
+  }
+
   private setSysctl(node: NodeName, key: string, value: string): void {
+    const path = sysctlPath(key);
     try {
-      this.netns(node).enter(() => writeFileSync(sysctlPath(key), value));
+      this.netns(node).enter(() => writeSysctl(path, value));
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code;
       if (code === "ENOENT" && key.startsWith("net.bridge.")) {
@@ -253,6 +276,26 @@ export class Executor {
     const state = this.nodes.get(node);
     if (!state) throw new DocknetError("NOT_FOUND", `No node ${node} in lab ${this.options.lab}`);
     return state;
+  }
+}
+
+/** net.ipv4.conf.eth0.forwarding, but not ...conf.all... or ...conf.default... */
+const OF_A_LINK = /\.(conf|neigh)\.(?!all\.|default\.)/;
+
+function readSysctl(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8").trim().replaceAll(/\s+/g, " ");
+  } catch {
+    return undefined; // writing it will say why
+  }
+}
+
+function writeSysctl(path: string, value: string): void {
+  const fd = openSync(path, constants.O_WRONLY);
+  try {
+    writeSync(fd, value);
+  } finally {
+    closeSync(fd);
   }
 }
 

@@ -18,7 +18,7 @@ export interface Testimony {
   readonly unproven?: boolean;
   /** The rule that did drop it, with its count, where that was measured. */
   readonly dropper?: RuleSeen;
-  readonly conntrack: ReadonlyMap<NodeName, readonly ConntrackEntry[]>;
+  readonly conntrack: ConntrackIndex;
   /** Frames that captures had to throw away: then what was not seen proves nothing. */
   readonly framesLost: number;
 }
@@ -97,10 +97,19 @@ function wrongOutcome(check: Check, observed: Observed, { trail, dropper }: Test
   return [...reasons, ...wayReasons(trail)];
 }
 
-function wrongAnswer(check: Check, observed: Observed, { run }: Testimony): string[] {
+/** Nobody tells what source an echo request came with; the last link that it was seen on does. */
+function wrongEchoSource(check: Check, { request }: Trail): string[] {
+  const seen = request.at(-1)?.ip.src;
+  const looped = check.predicted.legs.length === 0; // over lo, where nothing is captured and nothing translates
+  if (!check.expected.seenAs || looped || seen === check.expected.seenAs) return [];
+  return [`the echo request arrived from ${seen ?? "nowhere that was captured"}, not ${check.expected.seenAs}`];
+}
+
+function wrongAnswer(check: Check, observed: Observed, { run, trail }: Testimony): string[] {
   if (observed.outcome !== "reach" || check.expected.outcome !== "reach") return [];
   const { answer } = run.reply;
-  if (!answer) return check.probe.proto === "icmp" ? [] : ["something answered, but not the lab's responder"];
+  if (check.probe.proto === "icmp") return wrongEchoSource(check, trail);
+  if (!answer) return ["something answered, but not the lab's responder"];
   const reasons: string[] = [];
   if (check.expected.seenAs && answer.from.address !== check.expected.seenAs) {
     reasons.push(
@@ -191,27 +200,41 @@ function lostOf(check: Check, { trail, dropper, dropCounted }: Testimony): Lost 
   };
 }
 
-/** Entries of the probe's flow: its original tuple begins where a hop entered the node. */
+/** Entries by node and original tuple. */
+export type ConntrackIndex = ReadonlyMap<NodeName, ReadonlyMap<string, ConntrackEntry>>;
+
+export function indexConntrack(entries: readonly ConntrackEntry[]): ReadonlyMap<string, ConntrackEntry> {
+  return new Map(
+    entries.map(({ proto, original: o, ...rest }) => [
+      tupleKey(proto, o.src, o.srcPort, o.dst, o.dstPort),
+      { proto, original: o, ...rest },
+    ]),
+  );
+}
+
+const tupleKey = (
+  proto: string,
+  src: string,
+  sport: number | undefined,
+  dst: string,
+  dport: number | undefined,
+): string => `${proto} ${src}:${sport ?? ""} ${dst}:${dport ?? ""}`;
+
+/** Entries of the probe's flow: its original tuple is the packet as it entered the node, or as the node's own sender made it. */
 function conntrackOf(check: Check, { run, trail, conntrack }: Testimony): { node: string; entry: string }[] {
-  const found: { node: string; entry: string }[] = [];
-  for (const [node, entries] of conntrack) {
-    const entered = trail.request.find((s) => s.node === node);
-    const port = run.source?.port;
-    const entry = entries.find((e) => {
-      if (e.proto !== check.probe.proto) return false;
-      const hop = entered && hopOf(entered);
-      const byHop =
-        hop &&
-        e.original.src === hop.src &&
-        e.original.dst === hop.dst &&
-        (hop.sport === undefined || e.original.srcPort === hop.sport);
-      const own =
-        e.original.dst === check.probe.address && e.original.srcPort === port && e.original.src === run.source?.address;
-      return byHop || own;
-    });
-    if (entry) found.push({ node, entry: renderConntrack(entry) });
-  }
-  return found;
+  const { proto, address } = check.probe;
+  return [...conntrack].flatMap(([node, entries]) => {
+    const entered = trail.request.find((s) => s.node === node && s.direction === "in");
+    const hop = entered && hopOf(entered);
+    const keys = [
+      ...(hop ? [tupleKey(proto, hop.src, hop.sport, hop.dst, hop.dport ?? hop.sport)] : []),
+      ...(run.source
+        ? [tupleKey(proto, run.source.address, run.source.port, address, check.probe.port ?? run.source.port)]
+        : []),
+    ];
+    const entry = keys.map((k) => entries.get(k)).find((e) => e !== undefined);
+    return entry ? [{ node, entry: renderConntrack(entry) }] : [];
+  });
 }
 
 /** "tcp ESTABLISHED 172.17.0.2:40000 -> 203.0.113.80:80, replies 203.0.113.80:80 -> 192.168.0.10:40000" */

@@ -35,6 +35,8 @@ export class Recorder {
   private readonly captures: CaptureHandle[] = [];
   private readonly byFlow = new Map<string, Sighting[]>();
   private readonly byLink = new Map<string, Sighting[]>();
+  private readonly requestsBySource = new Map<number | undefined, Sighting[]>();
+  private readonly byTargetPort = new Map<number | undefined, Sighting[]>();
   private delivered = 0;
   private readonly captured = new Set<string>();
 
@@ -76,12 +78,22 @@ export class Recorder {
     return this.byFlow.get(flowKey(sighting.ip)) ?? [];
   }
 
+  /** Requests of one source port (for icmp: echo id), in order of arrival. */
+  requestsFrom(port: number): readonly Sighting[] {
+    return this.requestsBySource.get(port) ?? [];
+  }
+
+  /** Packets to this port (for icmp: with this echo id), whatever they are. */
+  answersTo(port: number): readonly Sighting[] {
+    return this.byTargetPort.get(port) ?? [];
+  }
+
   on(node: NodeName, link: IfName): readonly Sighting[] {
     return this.byLink.get(`${node} ${link}`) ?? [];
   }
 
   async close(): Promise<void> {
-    for (const capture of this.captures.splice(0)) await capture.close();
+    await Promise.all(this.captures.splice(0).map((c) => c.close()));
   }
 
   private see(link: CapturedLink, frame: Frame, direction: "in" | "out"): void {
@@ -98,6 +110,8 @@ export class Recorder {
       frame,
     };
     this.sightings.push(sighting);
+    if (isRequest(frame.ip)) push(this.requestsBySource, sourcePortOf(frame.ip), sighting);
+    push(this.byTargetPort, targetPortOf(frame.ip) ?? frame.ip.icmp?.id, sighting);
     push(this.byFlow, flowKey(frame.ip), sighting);
     push(this.byLink, `${link.node} ${link.link}`, sighting);
   }

@@ -31,6 +31,8 @@ export interface RunOptions {
   readonly onProgress?: (done: number, total: number) => void;
 }
 
+/** Probes sent in one turn of the event loop. */
+const BURST = 16;
 /** ARP gives up after three tries a second apart (arp(7), ucast/mcast_solicit); no route at all is told at once. */
 const ARP_FAILURE_MS = 3500;
 
@@ -61,7 +63,9 @@ export async function runProbes(
   options.signal?.addEventListener("abort", onAbort, { once: true });
   try {
     const stopSilent: (() => void)[] = [];
-    for (const check of silent) {
+    for (const [i, check] of silent.entries()) {
+      // the captures must be read in between, or their rings overflow
+      if (i % BURST === BURST - 1) await new Promise((resolve) => setImmediate(resolve));
       launch(check, options.answerDeadlineMs);
       stopSilent.push(abort.at(-1) as () => void);
     }

@@ -18,14 +18,20 @@ export interface Trail {
   readonly extra: readonly Sighting[];
 }
 
-export function followTrail(recorder: Recorder, check: Check, source: ProbeSource | undefined): Trail {
+/** @param serverSaw the source port that the server told: it singles out the proxy's own connection among many */
+export function followTrail(
+  recorder: Recorder,
+  check: Check,
+  source: ProbeSource | undefined,
+  serverSaw?: number,
+): Trail {
   const own = source ? firstTransmission(recorder, check, source) : [];
   const claimed = new Set<Sighting>();
   const missing: Leg[] = [];
   const ordered: Sighting[] = [];
   for (const leg of check.predicted.legs) {
     if (!recorder.isCaptured(leg.node, leg.link)) continue;
-    const found = (leg.newFlow ? laterFlow(recorder, leg, ordered.at(-1)) : own).find(
+    const found = (leg.newFlow ? laterFlow(recorder, leg, ordered.at(-1), serverSaw) : own).find(
       (s) => !claimed.has(s) && matchesLeg(s, leg, check.probe.proto),
     );
     if (found) {
@@ -55,16 +61,18 @@ function insertByWay(ordered: readonly Sighting[], strays: readonly Sighting[]):
 /** The probe's own packet wherever it was seen: found by its source port, followed by what NAT does not change. */
 function firstTransmission(recorder: Recorder, check: Check, source: ProbeSource): Sighting[] {
   const { probe } = check;
-  const start = recorder.sightings.find(
-    (s) =>
-      isRequest(s.ip) &&
-      protoOf(s) === probe.proto &&
-      sourcePortOf(s.ip) === source.port &&
-      ((s.ip.src === source.address &&
-        s.ip.dst === probe.address &&
-        (targetPortOf(s.ip) === probe.port || probe.proto === "icmp")) ||
-        isOwnTranslation(s, check)),
-  );
+  const start = recorder
+    .requestsFrom(source.port)
+    .find(
+      (s) =>
+        isRequest(s.ip) &&
+        protoOf(s) === probe.proto &&
+        sourcePortOf(s.ip) === source.port &&
+        ((s.ip.src === source.address &&
+          s.ip.dst === probe.address &&
+          (targetPortOf(s.ip) === probe.port || probe.proto === "icmp")) ||
+          isOwnTranslation(s, check)),
+    );
   return start ? recorder.sameFlow(start).filter((s) => isRequest(s.ip)) : [];
 }
 
@@ -74,7 +82,7 @@ function isOwnTranslation(s: Sighting, check: Check): boolean {
     s.node === HOST &&
     s.direction === "out" &&
     check.probe.from === HOST &&
-    check.predicted.legs.some((leg) => matchesLeg(s, leg, check.probe.proto))
+    check.predicted.legs.some((leg) => !leg.newFlow && matchesLeg(s, leg, check.probe.proto))
   );
 }
 
@@ -94,16 +102,21 @@ function matchesLeg(s: Sighting, leg: Leg, proto: string): boolean {
   );
 }
 
-/** The userland proxy's connection: a request of its own, after the one that caused it. */
-function laterFlow(recorder: Recorder, leg: Leg, previous: Sighting | undefined): Sighting[] {
-  if (previous && previous.node === HOST && previous.direction === "out")
-    return recorder.sameFlow(previous).filter((s) => isRequest(s.ip));
+/** The userland proxy's connection: a request of its own. */
+function laterFlow(
+  recorder: Recorder,
+  leg: Leg,
+  previous: Sighting | undefined,
+  serverSaw: number | undefined,
+): readonly Sighting[] {
+  if (serverSaw !== undefined) return recorder.requestsFrom(serverSaw);
   return recorder.on(leg.node, leg.link).filter((s) => isRequest(s.ip) && s.order > (previous?.order ?? 0));
 }
 
 function repliesTo(recorder: Recorder, last: Sighting): Sighting[] {
-  const first = recorder
-    .on(last.node, last.link)
+  const port = sourcePortOf(last.ip);
+  const first = (port === undefined ? [] : recorder.answersTo(port))
+    .filter((s) => s.node === last.node && s.link === last.link)
     .find((s) => s.order > last.order && s.direction !== last.direction && answers(s, last));
   return first ? [...recorder.sameFlow(first)] : [];
 }
@@ -157,12 +170,14 @@ export function framesInto(recorder: Recorder, check: Check, source: ProbeSource
   const { legs, stop } = check.predicted;
   const last = legs.at(-1);
   if (!stop || !last) return 0;
-  if (stop.onReply)
-    return recorder.on(last.node, last.link).filter((s) => s.direction === "out" && isAnswerOn(s, last, source)).length;
+  const at = (leg: Leg, sightings: readonly Sighting[]): Sighting[] =>
+    sightings.filter((s) => s.node === leg.node && s.link === leg.link);
+  if (stop.onReply) {
+    return at(last, recorder.answersTo(source.port)).filter((s) => s.direction === "out" && isAnswerOn(s, last, source))
+      .length;
+  }
   const entry = legs.findLast((leg) => leg.node === stop.node && leg.direction === "in") ?? last;
-  return recorder
-    .on(entry.node, entry.link)
-    .filter((s) => matchesLeg(s, entry, check.probe.proto) && sourcePortOf(s.ip) === source.port).length;
+  return at(entry, recorder.requestsFrom(source.port)).filter((s) => matchesLeg(s, entry, check.probe.proto)).length;
 }
 
 function isAnswerOn(s: Sighting, leg: Leg, source: ProbeSource): boolean {

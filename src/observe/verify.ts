@@ -3,7 +3,6 @@
  * What fails or was dropped by another rule than predicted is sent once more, alone, so that the counters that move are its own.
  */
 
-import type { ConntrackEntry } from "../kernel/conntrack.ts";
 import type { KernelRule } from "../kernel/rules.ts";
 import { HOST, type NodeName, ROUTER } from "../net/name.ts";
 import type { Check } from "../plan/check.ts";
@@ -12,7 +11,7 @@ import type { Rule, Ruleset } from "../plan/rule.ts";
 import { describeRule, isDrop, isRule, type Moved, movedRules } from "./counters.ts";
 import { findDrift, relatedDrift, renderDrift } from "./drift.ts";
 import type { Instruments } from "./instruments.ts";
-import { judge } from "./judge.ts";
+import { type ConntrackIndex, indexConntrack, judge } from "./judge.ts";
 import { linksToCapture, Recorder } from "./recorder.ts";
 import type { CheckResult, Drift, RuleSeen } from "./report.ts";
 import { type ProbeRun, runProbes } from "./run.ts";
@@ -33,7 +32,7 @@ export interface Verified {
 
 /** Namespaces whose rules and conntrack tables take part. */
 const FIREWALLS: readonly NodeName[] = [HOST, ROUTER];
-const CONCURRENCY = 512;
+const CONCURRENCY = 128;
 const DRAIN_MS = 1000;
 /** Probes that are sent once more, alone: enough to name each fault, few enough to fail fast. */
 const MAX_ALONE = 10;
@@ -85,7 +84,7 @@ class Session {
       const dropCounted = isAlone ? sameRule(alone.get(check), check) : exact === true ? true : undefined;
       return judge(check, {
         run,
-        trail: followTrail(this.recorder, check, run.source),
+        trail: followTrail(this.recorder, check, run.source, run.reply.answer?.from.port),
         ...(dropCounted === undefined ? {} : { dropCounted }),
         unproven: exact === false && !isAlone,
         ...(dropper ? { dropper } : {}),
@@ -123,8 +122,8 @@ class Session {
     );
   }
 
-  private readConntrack(): Map<NodeName, readonly ConntrackEntry[]> {
-    return new Map(FIREWALLS.map((node) => [node, this.instruments.readConntrack(node)]));
+  private readConntrack(): ConntrackIndex {
+    return new Map(FIREWALLS.map((node) => [node, indexConntrack(this.instruments.readConntrack(node))]));
   }
 
   /** A rule is proven the dropper when it counted exactly the frames of the probes that it should have dropped. */
@@ -147,12 +146,11 @@ class Session {
       const most = its.reduce((n, run, i) => n + (frames[i] ?? 0) * (run.check.predicted.unsure ? 2 : 1), 0);
       const counter = moved.find((m) => m.node === node && isRule(m.rule, rule));
       const exact = counter !== undefined && counter.packets >= least && counter.packets <= most;
-      for (const run of its) {
-        result.set(run.check, {
-          exact,
-          ...(counter && exact ? { rule: describeRule(counter, this.rulesOf(node)) } : {}),
-        });
-      }
+      its.forEach((run, i) => {
+        const own =
+          counter && exact ? { rule: describeRule({ ...counter, packets: frames[i] ?? 0 }, this.rulesOf(node)) } : {};
+        result.set(run.check, { exact, ...own });
+      });
     }
     return result;
   }

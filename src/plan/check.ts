@@ -76,6 +76,7 @@ class CheckBuilder {
     const senders = this.state.containers.filter((c) => c.running);
     for (const from of senders) for (const to of senders) if (from !== to) this.serviceToService(from, to);
     for (const container of senders) for (const binding of container.bindings) this.published(container, binding);
+    for (const container of senders) this.atHostAddress(container);
     for (const container of senders) this.direct(container);
     for (const from of senders) this.outbound(from);
     this.napt(senders);
@@ -84,11 +85,13 @@ class CheckBuilder {
   /** Adds the controls that the negative checks point at, each once. */
   finish(): Check[] {
     const controls = new Map<string, Check>();
+    const ids = new Map<string, Check>();
+    for (const c of this.checks) if (!ids.has(c.id)) ids.set(c.id, c);
     const withControls = this.checks.map((check): Check => {
       const control = isNegative(check) ? this.controlFor(check) : undefined;
       if (!control) return check;
-      const known = this.checks.find((c) => c.id === control.id) ?? controls.get(control.id) ?? control;
-      if (!this.checks.includes(known)) controls.set(known.id, known);
+      const known = ids.get(control.id) ?? controls.get(control.id) ?? control;
+      if (ids.get(known.id) !== known) controls.set(known.id, known);
       return { ...check, control: known.id };
     });
     return [...withControls, ...controls.values()];
@@ -136,9 +139,20 @@ class CheckBuilder {
       (f) => f.to === world.host && f.toPort === port && f.proto === binding.proto,
     );
     if (forward) this.publishedAt(container, binding, INTERNET, world.router.public, forward.publicPort);
+    else this.publishedAt(container, binding, INTERNET, world.router.public, port);
   }
 
-  private publishedAt(container: Container, binding: PortBinding, from: NodeName, address: Ipv4, port: Port): void {
+  /** Seen from the LAN, at the host's address: what is not published is not there; a service on the host's network is. */
+  private atHostAddress(container: Container): void {
+    const { world } = this.state;
+    for (const served of container.serves) {
+      const bound = container.bindings.some((b) => b.target === served.port && b.proto === served.proto);
+      if (bound || container.sandbox.kind === "none") continue;
+      this.publishedAt(container, { ...served, target: served.port }, NEIGHBOUR, world.host, served.port);
+    }
+  }
+
+  private publishedAt(container: Container, binding: MeantPort, from: NodeName, address: Ipv4, port: Port): void {
     const probe = { from, address, port, proto: binding.proto };
     const predicted = predict(this.state, probe, this.rules);
     const shown = `${address}:${port}/${binding.proto}`;
@@ -162,6 +176,7 @@ class CheckBuilder {
   private direct(container: Container): void {
     if (container.sandbox.kind !== "own") return;
     for (const endpoint of container.endpoints) {
+      this.ping(container, endpoint);
       for (const port of container.serves) {
         const probe = { from: NEIGHBOUR, address: endpoint.address, port: port.port, proto: port.proto };
         const predicted = predict(this.state, probe, this.rules);
@@ -178,6 +193,20 @@ class CheckBuilder {
         });
       }
     }
+  }
+
+  private ping(container: Container, { address }: Endpoint): void {
+    const probe: ProbeSpec = { from: NEIGHBOUR, address, proto: "icmp" };
+    const predicted = predict(this.state, probe, this.rules);
+    this.add({
+      id: `direct/${container.node}/${address}/icmp`,
+      group: "direct",
+      claim: `${NEIGHBOUR} ${predicted.outcome === "reach" ? "can" : "cannot"} ping ${container.node} at ${address}`,
+      probe,
+      to: address,
+      predicted,
+      ...originOf(container.at),
+    });
   }
 
   private outbound(from: Container, sourcePort?: Port): void {
@@ -304,27 +333,36 @@ class CheckBuilder {
 
   /** The host, or else the target itself, reaches the very listener that the negative check must not: it is alive, its address right. */
   private controlFor(check: Check): Check | undefined {
-    const target = this.listenerBehind(check);
+    const target = check.probe.proto === "icmp" ? this.stackBehind(check) : this.listenerBehind(check);
     if (!target) return undefined;
     const { node, address, port } = target;
     const [control] = [HOST, node].flatMap((from) => {
-      const probe: ProbeSpec = { from, address, port: port.port, proto: port.proto };
+      const probe: ProbeSpec = { from, address, ...(port ?? { proto: "icmp" }) };
       const predicted = predict(this.state, probe, this.rules);
       return predicted.outcome === "reach" ? [{ from, probe, predicted }] : [];
     });
     if (!control) return undefined;
     const { from, probe, predicted } = control;
-    const label = `${node}:${renderProtoPort(port)}`;
+    const label = port ? `${node}:${renderProtoPort(port)}` : node;
     return {
-      id: `control/${from}/${address}:${renderProtoPort(port)}`,
+      id: `control/${from}/${address}:${port ? renderProtoPort(port) : "icmp"}`,
       group: "control",
-      claim: `${from} reaches ${label} at ${address}: the listener is alive`,
+      claim: port
+        ? `${from} reaches ${label} at ${address}: the listener is alive`
+        : `${from} pings ${label} at ${address}: it is alive`,
       probe,
       to: label,
       predicted,
       expected: { outcome: "reach", ...(predicted.seenAs ? { seenAs: predicted.seenAs } : {}) },
       ...originOf(target.at),
     };
+  }
+
+  /** The network stack that has the probe's address. */
+  private stackBehind(check: Check): Listener | undefined {
+    const { address } = check.probe;
+    const container = this.state.containers.find((c) => c.endpoints.some((e) => e.address === address));
+    return container && { node: container.node, address, ...originOf(container.at) };
   }
 
   /** The listener that answers where the probe's address leads, or where the port that it means is published from. */
@@ -370,9 +408,13 @@ class CheckBuilder {
 interface Listener {
   readonly node: NodeName;
   readonly address: Ipv4;
-  readonly port: ProtoPort;
+  /** Absent: the stack itself, which answers ping. */
+  readonly port?: ProtoPort;
   readonly at?: Origin;
 }
+
+/** The container's port that a probe to a host address means. */
+type MeantPort = Pick<PortBinding, "target" | "proto" | "at">;
 
 /** Silence, refusal or no way: it proves nothing unless the target is shown alive. */
 function isNegative(check: Check): boolean {

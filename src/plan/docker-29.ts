@@ -21,7 +21,17 @@ import {
   type PortBinding,
   type State,
 } from "../state/state.ts";
-import type { Chain, Match, Owner, Purpose, Rule, Ruleset, Table, Target } from "./rule.ts";
+import {
+  type Chain,
+  type Match,
+  type Owner,
+  type Purpose,
+  type Rule,
+  type Ruleset,
+  renderRule,
+  type Table,
+  type Target,
+} from "./rule.ts";
 
 const LOOPBACK = "127.0.0.0/8" as Subnet;
 const ENGINE: Owner = { kind: "engine", label: "Docker engine" };
@@ -279,8 +289,12 @@ const newestFirst = <T>(list: readonly T[]): T[] => [...list].reverse();
 
 /** dockerd asks iptables whether a rule exists before it adds it: two bindings of one container port make one rule. */
 function unique(rules: readonly Rule[]): Rule[] {
-  const key = (r: Rule): string => JSON.stringify([r.match, r.target]);
-  return rules.filter((r, i) => rules.findIndex((other) => key(other) === key(r)) === i);
+  const seen = new Map<string, Rule>();
+  for (const rule of rules) {
+    const text = renderRule(rule);
+    if (!seen.has(text)) seen.set(text, rule);
+  }
+  return [...seen.values()];
 }
 
 const placed = (at: Owner["at"]): Pick<Owner, "at"> => (at ? { at } : {});

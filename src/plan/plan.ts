@@ -134,7 +134,7 @@ function changeLinks(node: Node, change: Change): Op[] {
     ...rules,
     ...own.filter((l) => l.kind === "veth").flatMap(make),
     ...peers.flatMap((l) => alterLink(node.name, l, change)),
-    ...(hasFreshPeer(node, change) ? [] : addRoutes(node, change)),
+    ...(routesComeWithPeers(node, change) ? [] : addRoutes(node, change)),
   ];
 }
 
@@ -168,8 +168,10 @@ function isFreshPeer(node: Node, link: Link, change: Change): boolean {
   return pair !== undefined && mustCome(pair.node, pair.link, change);
 }
 
-const hasFreshPeer = (node: Node, change: Change): boolean =>
-  node.links.some((l) => l.kind === "peer" && isFreshPeer(node, l, change));
+/** A node made of peer ends alone gets its routes with the last of them; one with links of its own, after those. */
+function routesComeWithPeers(node: Node, change: Change): boolean {
+  return node.links.every((l) => l.kind === "peer") && node.links.some((l) => isFreshPeer(node, l, change));
+}
 
 function createLink(node: NodeName, link: Link, layout: Layout | undefined): Op {
   if (link.kind !== "veth") return { kind: "bridge.create", node, ...endOf(link) };
@@ -202,7 +204,7 @@ function makeLink(node: NodeName, link: Link, change: Change): Op[] {
     create,
     ...configure(node, link),
     ...configure(peerNode.name, peer),
-    ...(last === peer ? addRoutes(peerNode, change) : []),
+    ...(last === peer && routesComeWithPeers(peerNode, change) ? addRoutes(peerNode, change) : []),
   ];
 }
 

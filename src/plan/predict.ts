@@ -4,7 +4,18 @@
  * writes a wrong rule is caught by the difference between this and what the kernel does.
  * Source: docker-reference sections 4.3, 7.6, 8; moby integration/networking TestDirectRoutingOpenPorts and its neighbours.
  */
-import { contains, type Ipv4, isIpv4, isLoopback, LOCALHOST, prefixLength, type Subnet } from "../net/address.ts";
+
+import { type Origin, renderOrigin } from "../errors.ts";
+import {
+  contains,
+  type Ipv4,
+  isIpv4,
+  isLoopback,
+  isPrivate,
+  LOCALHOST,
+  prefixLength,
+  type Subnet,
+} from "../net/address.ts";
 import { HOST, type IfName, INTERNET, NEIGHBOUR, type NodeName, ROUTER } from "../net/name.ts";
 import type { Port } from "../net/port.ts";
 import { needsBridgeNetfilter } from "../state/network.ts";
@@ -16,12 +27,12 @@ import {
   isHostAddress,
   type Network,
   networkById,
-  type PortBinding,
   type State,
   sandboxOwner,
 } from "../state/state.ts";
 import type { Leg, Outcome, Prediction, ProbeProto, ProbeSpec, Stop, Translation } from "./prediction.ts";
 import type { Purpose, Rule, Ruleset } from "./rule.ts";
+import { type BindingHit, indexState, type StateIndex } from "./state-index.ts";
 
 const eth0 = "eth0" as IfName;
 const lan0 = "lan0" as IfName;
@@ -45,6 +56,7 @@ export function predict(
 class Walk {
   private readonly state: State;
   private readonly rules: { readonly host: Ruleset; readonly router: Ruleset };
+  private readonly index: StateIndex;
   private readonly proto: ProbeProto;
   private src: Ipv4;
   private dst: Ipv4;
@@ -56,6 +68,7 @@ class Walk {
 
   constructor(state: State, probe: ProbeSpec, rules: { readonly host: Ruleset; readonly router: Ruleset }) {
     this.state = state;
+    this.index = indexState(state);
     this.rules = rules;
     this.proto = probe.proto;
     this.src = probe.address;
@@ -64,13 +77,12 @@ class Walk {
   }
 
   start(from: NodeName): Prediction {
-    const { world } = this.state;
     if (from === HOST) return this.fromHost();
     if (this.isOwn(from)) return this.toItself(from);
     if (from === NEIGHBOUR) return this.fromNeighbour();
     if (from === INTERNET) return this.fromInternet();
-    if (from === ROUTER) return this.send(ROUTER, lan0, world.router.lan, () => this.lanDeliver());
-    const container = this.state.containers.find((c) => c.node === from);
+    if (from === ROUTER) return this.fromRouter();
+    const container = this.index.containerOf(from);
     if (!container) throw new Error(`no node ${from} in lab ${this.state.lab}`);
     const owner = sandboxOwner(this.state, container);
     return owner ? this.fromContainer(owner) : this.fromHost();
@@ -125,6 +137,12 @@ class Walk {
     return this.send(NEIGHBOUR, eth0, world.neighbour, () => (viaHost ? this.hostIngress(eth0) : this.lanDeliver()));
   }
 
+  private fromRouter(): Prediction {
+    const { world } = this.state;
+    if (contains(world.lan, this.dst)) return this.send(ROUTER, lan0, world.router.lan, () => this.lanDeliver());
+    return this.send(ROUTER, wan0, world.router.public, () => this.internetDeliver());
+  }
+
   private fromInternet(): Prediction {
     const { world } = this.state;
     if (!contains(world.internet.subnet, this.dst)) {
@@ -164,7 +182,7 @@ class Walk {
 
   /** From one port of a bridge to another: iptables sees it only where icc is off, or the proxy. */
   private bridged(network: Network): Prediction {
-    const target = this.endpointAt(network, this.dst);
+    const target = this.index.endpointAt(network, this.dst);
     if (!target) return this.nobody(HOST);
     if (!network.icc)
       return this.drop(
@@ -179,30 +197,38 @@ class Walk {
   /** The host puts it on a bridge. */
   private outOnBridge(network: Network): Prediction {
     this.leg(HOST, network.bridge, "out");
-    const target = this.endpointAt(network, this.dst);
+    const target = this.index.endpointAt(network, this.dst);
     return target
       ? this.arrive(target.container, target.endpoint, "the host reaches its own containers")
       : this.nobody(HOST);
   }
 
-  private arrive(container: Container, endpoint: Endpoint, because: string): Prediction {
+  /**
+   * On the last link. Answers go where the container's own routes send them: over a network that it shares with the sender they take a
+   * shortcut past the host's NAT, which only a bridge with netfilter still undoes.
+   * @param lostReply set when answers that go back by the host are lost
+   */
+  private arrive(
+    container: Container,
+    endpoint: Endpoint,
+    because: string,
+    { lostReply, dnat }: { lostReply?: Stop | undefined; dnat?: boolean } = {},
+  ): Prediction {
     this.leg(container.node, endpoint.ifName, "in");
-    const back =
-      container.endpoints.some((e) => contains(this.networkOf(e).subnet, this.src)) ||
-      gatewayEndpoint(this.state, container.endpoints);
-    if (!back)
-      return this.end(
-        "drop",
-        { node: container.node, onReply: true },
-        `${container.node} has no route back to ${this.src}`,
-      );
-    return this.answer(container.node, listener(this.state, container, this.proto, this.dport), because);
-  }
-
-  /** The request arrives, but the answer goes to an address that is guarded on its way back. */
-  private arriveInVain(container: Container, endpoint: Endpoint, lostReply: Stop): Prediction {
-    this.leg(container.node, endpoint.ifName, "in");
-    return this.lost(lostReply);
+    const server = listener(this.state, container, this.proto, this.dport);
+    const onLink = longestMatch(container.endpoints, (e) => this.networkOf(e).subnet, this.src);
+    if (onLink && onLink !== endpoint) {
+      if (!dnat || needsBridgeNetfilter(this.state)) return this.answer(container.node, server, because);
+      const why = `${container.node} answers ${this.src} over network ${this.networkOf(onLink).name}, past the NAT that changed the address`;
+      return this.end("drop", { node: container.node, onReply: true }, why);
+    }
+    if (lostReply) return this.lost(lostReply);
+    if (onLink || gatewayEndpoint(this.state, container.endpoints)) return this.answer(container.node, server, because);
+    return this.end(
+      "drop",
+      { node: container.node, onReply: true },
+      `${container.node} has no route back to ${this.src}`,
+    );
   }
 
   /** @param server who answers; undefined: nobody listens there */
@@ -250,7 +276,7 @@ class Walk {
         network.trustedInterfaces.includes(from)
       )
         continue;
-      if (!this.endpointAt(network, this.dst)) continue;
+      if (!this.index.endpointAt(network, this.dst)) continue;
       return this.drop(
         HOST,
         "direct-access",
@@ -264,19 +290,11 @@ class Walk {
   /** The first binding whose DNAT rule matches. @param from undefined: the host's own packet */
   private matchBinding(from: IfName | undefined): BindingHit | undefined {
     if (this.proto === "icmp") return undefined;
-    const containers = [...this.state.containers].sort((a, b) => a.programmedAt - b.programmedAt);
-    for (const container of containers) {
-      for (const binding of container.bindings) {
-        const endpoint = container.endpoints.find((e) => e.id === binding.endpoint);
-        if (!endpoint || binding.hostPort !== this.dport || binding.proto !== this.proto || !isIpv4(binding.hostIp))
-          continue;
-        if (binding.hostIp !== "0.0.0.0" && binding.hostIp !== this.dst) continue;
-        const network = this.networkOf(endpoint);
-        if (this.state.engine.userlandProxy && from === network.bridge) continue;
-        return { container, endpoint, network, binding };
-      }
-    }
-    return undefined;
+    if (this.dport === undefined) return undefined;
+    return this.index
+      .bindingsOf(this.dport, this.proto)
+      .filter(({ binding }) => binding.hostIp === "0.0.0.0" || binding.hostIp === this.dst)
+      .find(({ network }) => !this.state.engine.userlandProxy || from !== network.bridge);
   }
 
   private translateTo({ endpoint, binding }: BindingHit): void {
@@ -312,12 +330,7 @@ class Walk {
     );
     if (service) return this.answer(HOST, service.node, `${service.node} listens on the host's own port`);
     const hit = this.state.engine.userlandProxy ? this.matchBinding(undefined) : undefined;
-    if (!hit)
-      return this.end(
-        "refuse",
-        { node: HOST },
-        `nothing listens on ${this.dst}:${this.dport}/${this.proto} of the host`,
-      );
+    if (!hit) return this.end("refuse", { node: HOST }, this.whyUnpublished());
     this.translations.push({ node: HOST, kind: "proxy" });
     this.src = hit.network.gateway ?? this.src;
     this.dst = hit.endpoint.address;
@@ -331,6 +344,18 @@ class Walk {
     );
   }
 
+  private whyUnpublished(): string {
+    const port = `${this.dport}/${this.proto}`;
+    const nothing = `nothing listens on ${this.dst}:${port} of the host`;
+    for (const { node, bindings, publish } of this.state.containers) {
+      const near = bindings.find((b) => b.hostPort === this.dport && b.proto === this.proto && isIpv4(b.hostIp));
+      if (near) return `${nothing}: it is published on ${near.hostIp} only, for ${node}${placeOf(near.at)}`;
+      const lost = publish.find((p) => p.published?.first === this.dport && p.proto === this.proto);
+      if (lost) return `${nothing}: ${node} asks for it${placeOf(lost.at)}, but no network of it has a way out`;
+    }
+    return nothing;
+  }
+
   private forward(from: IfName, dnat = false): Prediction {
     const network = longestMatch(this.state.networks.filter(bearsAddress), (n) => n.subnet, this.dst);
     const out = network?.bridge ?? eth0;
@@ -339,14 +364,12 @@ class Walk {
     const lostReply = this.masqueradeForward(out, network);
     this.leg(HOST, out, "out");
     if (!network) return this.lanDeliver(lostReply);
-    const target = this.endpointAt(network, this.dst);
+    const target = this.index.endpointAt(network, this.dst);
     if (!target) return this.nobody(HOST);
-    if (lostReply) return this.arriveInVain(target.container, target.endpoint, lostReply);
-    return this.arrive(
-      target.container,
-      target.endpoint,
-      dnat ? "the port is published" : `network ${network.name} is in gateway mode ${network.gatewayMode}`,
-    );
+    const because = dnat
+      ? "the port is published"
+      : `network ${network.name} is in gateway mode ${network.gatewayMode}`;
+    return this.arrive(target.container, target.endpoint, because, { lostReply, dnat });
   }
 
   /** filter FORWARD for a new flow: internal networks, what comes into a network, what leaves one, the policy. */
@@ -381,7 +404,7 @@ class Walk {
 
   private intoNetwork(network: Network): Prediction | undefined {
     if (network.gatewayMode === "nat-unprotected") return undefined;
-    const target = this.endpointAt(network, this.dst);
+    const target = this.index.endpointAt(network, this.dst);
     const open = target?.container.bindings.some(
       (b) => b.endpoint === target.endpoint.id && isIpv4(b.hostIp) && b.target === this.dport && b.proto === this.proto,
     );
@@ -441,8 +464,15 @@ class Walk {
     if (contains(world.lan, this.dst) && !ownRouter) return this.nobody(HOST);
     this.leg(ROUTER, lan0, "in");
     if (ownRouter) return this.routerInput();
-    if (!contains(world.internet.subnet, this.dst)) {
-      return this.end("unreachable", { node: ROUTER }, `the router has no route to ${this.dst}`);
+    const foreign = !contains(world.internet.subnet, this.dst);
+    if (foreign && isPrivate(this.dst)) {
+      const rule = this.rules.router.rules.find((r) => r.purpose === "router-private" && covers(r, this.dst));
+      const stop: Stop = { node: ROUTER, ...(rule ? { rule } : {}) };
+      return this.end(
+        "unreachable",
+        stop,
+        `the router sends nothing to ${this.dst}: private addresses do not exist on the internet`,
+      );
     }
     const stranger = !contains(world.lan, this.src);
     const rule = this.rules.router.rules.find((r) => r.purpose === "masquerade");
@@ -450,14 +480,20 @@ class Walk {
     this.src = world.router.public;
     this.translations.push({ node: ROUTER, kind: "MASQUERADE", ...(rule ? { rule } : {}) });
     this.leg(ROUTER, wan0, "out");
-    if (this.dst !== world.internet.www && this.dst !== world.internet.dns) return this.nobody(ROUTER);
+    const noRoute: Stop | undefined = stranger ? { node: ROUTER, onReply: true } : lostReply;
+    return this.internetDeliver(noRoute, inside);
+  }
+
+  /** @param lostReply set when answers do not find back to `inside`, the sender's address before the router's NAT */
+  private internetDeliver(lostReply?: Stop, inside = this.src): Prediction {
+    const { world } = this.state;
+    const known = this.dst === world.internet.www || this.dst === world.internet.dns;
+    if (!known && contains(world.internet.subnet, this.dst)) return this.nobody(ROUTER);
     this.leg(INTERNET, eth0, "in");
-    if (stranger)
-      return this.end(
-        "drop",
-        { node: ROUTER, onReply: true },
-        `the router has no route back to ${inside}: it is not an address of the LAN`,
-      );
+    if (!known) return this.end("drop", { node: INTERNET }, `the lab's internet has no ${this.dst}`);
+    if (lostReply?.node === ROUTER) {
+      return this.end("drop", lostReply, `the router has no route back to ${inside}: it is not an address of the LAN`);
+    }
     if (lostReply) return this.lost(lostReply, inside);
     const served = this.proto === "icmp" || this.isServedOnInternet();
     return this.answer(INTERNET, served ? INTERNET : undefined, "both NATs let it out");
@@ -495,6 +531,8 @@ class Walk {
   // --- ends ----------------------------------------------------------------------------------------------------------
 
   private nobody(at: NodeName): Prediction {
+    // the packet waits for an answer to ARP and never leaves
+    if (this.legs.at(-1)?.node === at && this.legs.at(-1)?.direction === "out") this.legs.pop();
     return this.end("unreachable", { node: at }, `nobody has the address ${this.dst}: ARP is not answered`);
   }
 
@@ -542,21 +580,6 @@ class Walk {
   private networkOf(endpoint: Endpoint): Network {
     return networkById(this.state, endpoint.network);
   }
-
-  private endpointAt(network: Network, address: Ipv4): { container: Container; endpoint: Endpoint } | undefined {
-    for (const container of this.state.containers) {
-      const endpoint = container.endpoints.find((e) => e.network === network.id && e.address === address);
-      if (endpoint) return { container, endpoint };
-    }
-    return undefined;
-  }
-}
-
-interface BindingHit {
-  readonly container: Container;
-  readonly endpoint: Endpoint;
-  readonly network: Network;
-  readonly binding: PortBinding;
 }
 
 /** The container of this sandbox that serves the port: the owner or a sharer. Ping is answered by the stack itself. */
@@ -565,6 +588,11 @@ function listener(state: State, owner: Container, proto: ProbeProto, port: Port 
   const users = [owner, ...state.containers.filter((c) => c !== owner && sandboxOwner(state, c) === owner)];
   return users.find((c) => c.serves.some((s) => s.port === port && s.proto === proto))?.node;
 }
+
+const placeOf = (at: Origin | undefined): string => (at ? ` at ${renderOrigin(at)}` : "");
+
+const covers = (rule: Rule, address: Ipv4): boolean =>
+  typeof rule.match.destination === "string" && contains(rule.match.destination as Subnet, address);
 
 function longestMatch<T>(items: readonly T[], subnet: (item: T) => Subnet, address: Ipv4): T | undefined {
   return [...items]

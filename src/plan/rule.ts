@@ -43,7 +43,8 @@ export type Target =
   | { readonly kind: "ACCEPT" | "DROP" | "RETURN" | "MASQUERADE" }
   | { readonly kind: "JUMP"; readonly chain: string }
   | { readonly kind: "DNAT"; readonly to: Ipv4; readonly port: Port }
-  | { readonly kind: "SNAT"; readonly to: Ipv4 };
+  | { readonly kind: "SNAT"; readonly to: Ipv4 }
+  | { readonly kind: "REJECT"; readonly with: "icmp-net-unreachable" };
 
 /** What a rule is there for; a prediction names the rule it expects by purpose and owner. */
 export type Purpose =
@@ -67,6 +68,7 @@ export type Purpose =
   | "internal-out"
   | "forward-policy"
   | "router-forward"
+  | "router-private"
   | "router-out";
 
 /** Which object of the lab wants a rule. */
@@ -144,6 +146,8 @@ function renderTarget(target: Target): string[] {
       return ["-j", "DNAT", "--to-destination", `${target.to}:${target.port}`];
     case "SNAT":
       return ["-j", "SNAT", "--to-source", target.to];
+    case "REJECT":
+      return ["-j", "REJECT", "--reject-with", target.with];
     default:
       return ["-j", target.kind];
   }
@@ -170,6 +174,7 @@ const WORDS: Readonly<Record<Purpose, string>> = {
   "internal-out": "an internal network reaches nothing outside",
   "forward-policy": "what no rule accepts is not forwarded",
   "router-forward": "the router lets forwarded ports in",
+  "router-private": "private addresses do not exist on the internet",
   "router-out": "the router lets the LAN out",
 };
 

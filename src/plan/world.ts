@@ -15,10 +15,12 @@ import { deriveMac } from "../state/id.ts";
 import type { State } from "../state/state.ts";
 import type { Link, Node, PeerLink, Route, Sysctl, VethLink } from "./layout.ts";
 import type { MachineFacts } from "./machine.ts";
-import { EMPTY_RULESET, type Owner, type Rule, type Ruleset } from "./rule.ts";
+import { EMPTY_RULESET, type Owner, type Rule, type Ruleset, type Target } from "./rule.ts";
 
 const WORLD: Owner = { kind: "router", label: "the lab's world" };
 const ROUTER_OWNER: Owner = { kind: "router", label: "home router" };
+/** RFC 1918 */
+const PRIVATE = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"] as Subnet[];
 const eth0 = "eth0" as IfName;
 const lan0 = "lan0" as IfName;
 const wan0 = "wan0" as IfName;
@@ -34,6 +36,8 @@ export function worldNodes(state: State, facts: MachineFacts): Node[] {
     worldNode(ROUTER, facts, {
       forward: true,
       links: [peerLink(state, ROUTER, lan0, [onLink(world.router.lan, world.lan)]), wanLink(state)],
+      // the provider's side of the line; nobody there forwards anything
+      routes: [defaultRoute(world.internet.www)],
       rules: routerRules(state),
     }),
     worldNode(NEIGHBOUR, facts, {
@@ -168,11 +172,11 @@ function routerRules(state: State): Ruleset {
       owner: { kind: "router", label: `router forward ${f.publicPort}/${f.proto} to ${f.to}:${f.toPort}`, at: f.at },
     }),
   );
-  const forward = (purpose: Rule["purpose"], match: Rule["match"]): Rule => ({
+  const forward = (purpose: Rule["purpose"], match: Rule["match"], target: Target = { kind: "ACCEPT" }): Rule => ({
     table: "filter",
     chain: "FORWARD",
     match,
-    target: { kind: "ACCEPT" },
+    target,
     purpose,
     owner: ROUTER_OWNER,
   });
@@ -197,6 +201,10 @@ function routerRules(state: State): Ruleset {
       },
       forward("replies", { ctstate: ["RELATED", "ESTABLISHED"] }),
       forward("router-forward", { in: wan0, ctstate: ["DNAT"] }),
+      // by rule and not by a missing route: the kernel answers for lack of a route only once a second (net/ipv4/route.c ip_error)
+      ...PRIVATE.map((destination) =>
+        forward("router-private", { destination, out: wan0 }, { kind: "REJECT", with: "icmp-net-unreachable" }),
+      ),
       forward("router-out", { in: lan0 }),
     ],
   };

@@ -3,7 +3,7 @@
  * Source: GitHub docs "Workflow commands for GitHub Actions"; escaping as in actions/toolkit packages/core/src/command.ts;
  * 10 warnings and 10 errors a step (github.com/orgs/community/discussions/26680).
  */
-import type { Origin } from "../errors.ts";
+import type { Origin, Problem } from "../errors.ts";
 import type { CheckResult, Report } from "../observe/report.ts";
 import { cleanStrings } from "./clean.ts";
 import { factsOf, plainLines } from "./story.ts";
@@ -35,6 +35,16 @@ export function renderAnnotations(dirty: Report): string[] {
   ]);
   const shown = [...errors.slice(0, SHOWN_PER_STEP), ...warnings.slice(0, SHOWN_PER_STEP)];
   return [...shown.map(renderCommand), ...leftOut(errors.length, warnings.length)];
+}
+
+/** A lab file's own fault, before there is a report. */
+export function renderProblemAnnotation({ message, remedy, at }: Problem): string {
+  return renderCommand({
+    level: "error",
+    title: "docknet",
+    message: remedy ? `${message}\n${remedy}` : message,
+    ...(at ? { at } : {}),
+  });
 }
 
 function annotationOf(check: CheckResult, level: Annotation["level"], report: Report): Annotation {

@@ -9,7 +9,14 @@ import type { AttachmentSpec, NetworkSpec, ServiceSpec, Spec } from "../spec/spe
 import { type ContainerRequest, type EndpointRequest, runContainer } from "./container.ts";
 import { exposedPorts } from "./image.ts";
 import { createNetwork, emptyState } from "./network.ts";
-import { hasDefaultGateway, networkById, type SandboxMode, type ServedPort, type State } from "./state.ts";
+import {
+  type Container,
+  hasDefaultGateway,
+  networkById,
+  type SandboxMode,
+  type ServedPort,
+  type State,
+} from "./state.ts";
 
 export interface Resolved {
   readonly state: State;
@@ -49,7 +56,7 @@ export function resolveState(spec: Spec): Resolved {
   const plan = startOrder(spec).flatMap((service) => containersOf(spec, service));
   for (const { request, at } of plan) state = attempt(state, at, (s) => runContainer(s, request));
   if (problems.length > 0) throw new ProblemsError("CONFLICT", problems);
-  return { state, warnings: [...spec.warnings, ...discardedPorts(state)] };
+  return { state, warnings: [...spec.warnings, ...discardedPorts(state), ...silentServices(spec, state)] };
 }
 
 function networkRequest(network: NetworkSpec): Parameters<typeof createNetwork>[1] {
@@ -217,19 +224,38 @@ function worldConflicts(state: State): Problem[] {
   );
 }
 
+/** Nothing stands in for a service whose ports nobody names: then nothing of it is proven. */
+function silentServices(spec: Spec, state: State): Problem[] {
+  return spec.services
+    .filter((s) => state.containers.some((c) => c.service === s.key && c.serves.length === 0) && !isBare(s))
+    .map((s) => ({
+      message: `service ${s.key} serves no port: what image ${s.image} exposes is not known`,
+      remedy: 'Name its ports with expose, or with x-docknet: { serve: ["8080"] }',
+      at: s.at,
+    }));
+}
+
+/** Images that are tools, not servers. */
+const isBare = (service: ServiceSpec): boolean =>
+  service.image === undefined || /^(busybox|alpine|debian|ubuntu|curlimages\/curl)(:|@|$)/.test(service.image);
+
 /** Docker ignores -p silently where nothing can lead in; a lab says so. */
 function discardedPorts(state: State): Problem[] {
   return state.containers.flatMap((c) => {
     const lost = c.publish.find((p) => !c.bindings.some((b) => b.target === p.target && b.proto === p.proto));
     if (!lost || c.sandbox.kind === "container") return [];
-    const internal =
-      c.endpoints.length > 0 && c.endpoints.every((e) => !hasDefaultGateway(networkById(state, e.network)));
-    const reason =
-      c.sandbox.kind === "own"
-        ? internal
-          ? "it has only internal networks"
-          : "it has no network"
-        : `its network mode is ${c.sandbox.kind}`;
-    return [{ message: `published ports of ${c.node} are discarded: ${reason}`, ...(lost.at ? { at: lost.at } : {}) }];
+    return [
+      {
+        message: `published ports of ${c.node} are discarded: ${discardReason(state, c)}`,
+        ...(lost.at ? { at: lost.at } : {}),
+      },
+    ];
   });
+}
+
+function discardReason(state: State, { sandbox, endpoints }: Container): string {
+  if (sandbox.kind !== "own") return `its network mode is ${sandbox.kind}`;
+  if (endpoints.length === 0) return "it has no network";
+  if (endpoints.every((e) => !hasDefaultGateway(networkById(state, e.network)))) return "it has only internal networks";
+  return "nothing leads from an IPv6 host address to it";
 }

@@ -1,0 +1,123 @@
+/**
+ * The sockets of a name server: UDP and TCP on port 53 of one address in a namespace. What is asked and answered is bytes here; the
+ * function that answers is given (src/dns). Over TCP a message has its length before it (RFC 1035 4.2.2), several may come on
+ * one connection, and the answers keep their order (RFC 7766 6.2.1.1). No client can make it hold more than the bounds below.
+ */
+import { createServer, type Socket } from "node:net";
+import type { Ipv4 } from "../net/address.ts";
+import { closeFd } from "./libc.ts";
+import type { Netns } from "./netns.ts";
+import { adoptListener, openTcpListener, openUdpSocket } from "./socket.ts";
+import { readDatagrams } from "./udp.ts";
+
+/** @returns undefined when nothing is to be said */
+export type AnswerQuery = (query: Uint8Array, transport: "udp" | "tcp") => Uint8Array | undefined;
+
+export interface NameServer {
+  /** Counted since it was opened; queries and answers over both transports. */
+  readonly counters: { readonly connections: number; readonly queries: number; readonly answers: number };
+  /** Stops listening and closes open connections. Idempotent. */
+  close(): Promise<void>;
+}
+
+const DNS_PORT = 53;
+/** Open at once; one more is closed when it comes. */
+const CONNECTIONS = 64;
+/** From the last whole query, or the beginning, to the next (RFC 7766 6.2.3: a few seconds). */
+const IDLE_MS = 5000;
+/** Answers that a client has not fetched, per connection; then it is not read until it does. */
+const UNSENT_BYTES = 65_536;
+
+/**
+ * Opens a name server in a namespace; it listens when this returns. The caller closes it.
+ * @throws DocknetError CONFLICT when the port is taken there
+ */
+export function openNameServer(ns: Netns, address: Ipv4, answer: AnswerQuery): NameServer {
+  const inUse = `Cannot open a name server on ${address}:${DNS_PORT} in ${ns.label}: address already in use`;
+  const counters = { connections: 0, queries: 0, answers: 0 };
+  const counted: AnswerQuery = (query, transport) => {
+    counters.queries += 1;
+    const said = answer(query, transport);
+    if (said) counters.answers += 1;
+    return said;
+  };
+  const udp = openUdpSocket(ns, address, DNS_PORT, { inUse });
+  let tcp: number;
+  try {
+    tcp = openTcpListener(ns, address, DNS_PORT, { inUse });
+  } catch (error) {
+    closeFd(udp);
+    throw error;
+  }
+  const reader = readDatagrams(udp, ({ data, reply }) => {
+    const said = counted(data, "udp");
+    if (said) reply(said);
+  });
+  const sockets = new Set<Socket>();
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
+    counters.connections += 1;
+    sockets.add(socket);
+    socket.on("close", () => sockets.delete(socket));
+    serveConnection(socket, counted);
+  });
+  server.maxConnections = CONNECTIONS;
+  // Out of descriptors while accepting, for one: the client sees it, and the server goes on.
+  server.on("error", () => {});
+  adoptListener(server, tcp);
+  let closing: Promise<void> | undefined;
+  return {
+    counters,
+    close() {
+      closing ??= new Promise((resolve) => {
+        reader.close();
+        closeFd(udp);
+        server.close(() => resolve());
+        for (const socket of sockets) socket.destroy();
+      });
+      return closing;
+    },
+  };
+}
+
+function serveConnection(socket: Socket, answer: AnswerQuery): void {
+  let input: Buffer = Buffer.alloc(0);
+  let ended = false;
+  const idle = setTimeout(() => socket.destroy(), IDLE_MS);
+  /** Answers what is there, until the client is to fetch answers first. */
+  const serve = (): void => {
+    while (socket.writableLength < UNSENT_BYTES) {
+      const length = input.length < 2 ? undefined : input.readUInt16BE(0);
+      if (length === undefined || input.length < 2 + length) {
+        if (ended) socket.end();
+        return;
+      }
+      const said = answer(input.subarray(2, 2 + length), "tcp");
+      input = input.subarray(2 + length);
+      // a stream of something else than queries: what follows would be no better
+      if (!said) {
+        socket.destroy();
+        return;
+      }
+      idle.refresh();
+      const frame = Buffer.alloc(2 + said.length);
+      frame.writeUInt16BE(said.length);
+      frame.set(said, 2);
+      socket.write(frame);
+    }
+    socket.pause();
+  };
+  socket.on("close", () => clearTimeout(idle));
+  socket.on("error", () => socket.destroy());
+  socket.on("data", (chunk) => {
+    input = input.length === 0 ? chunk : Buffer.concat([input, chunk]);
+    serve();
+  });
+  socket.on("end", () => {
+    ended = true;
+    serve();
+  });
+  socket.on("drain", () => {
+    socket.resume();
+    serve();
+  });
+}
