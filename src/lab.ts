@@ -191,7 +191,10 @@ export class Lab implements AsyncDisposable {
     const { executor } = this.parts;
     const netns = (node: NodeName) => executor.netns(this.sandboxOf(node));
     return {
-      probe: ({ node, ...request }) => startProbe({ ns: netns(node), token: nextToken(), ...request }),
+      probe: ({ node, ...request }) => {
+        if (request.proto === "sctp") throw new DocknetError("KERNEL_FEATURE", "docknet sends and serves no SCTP");
+        return startProbe({ ns: netns(node), token: nextToken(), ...request });
+      },
       capture: ({ node, link, mac }, onFrame) =>
         openCapture(netns(node), link, {
           ...(mac ? { mac } : {}),
@@ -225,16 +228,18 @@ interface ResponderPlace {
   readonly port: ProtoPort;
 }
 
-/** One responder per port of a sandbox: of several containers that share it and serve one port, the first has it. */
+/** One responder per port of a sandbox, but for sctp, which Node has no sockets for: of several containers that share it and serve one port, the first has it. */
 function respondersOf(state: State): ResponderPlace[] {
   const places = state.containers.flatMap((c) =>
-    c.serves.map(
-      ({ port, proto }): ResponderPlace => ({
-        node: sandboxOwner(state, c)?.node ?? HOST,
-        service: c.node,
-        port: { port, proto },
-      }),
-    ),
+    c.serves
+      .filter(({ proto }) => proto !== "sctp")
+      .map(
+        ({ port, proto }): ResponderPlace => ({
+          node: sandboxOwner(state, c)?.node ?? HOST,
+          service: c.node,
+          port: { port, proto },
+        }),
+      ),
   );
   const internet = INTERNET_PORTS.map((port): ResponderPlace => ({ node: INTERNET, service: INTERNET, port }));
   const key = (p: ResponderPlace): string => `${p.node} ${p.port.port}/${p.port.proto}`;

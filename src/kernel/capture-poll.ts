@@ -26,19 +26,28 @@ export interface PollGuard {
   close(): void;
 }
 
-const node = koffi.load(null);
 koffi.proto("void docknet_uv_walk_cb(void *handle, void *argument)");
 
-/** Node exports libuv for addons. */
-const uv = {
-  loop: node.func("void *uv_default_loop()"),
-  walk: node.func("void uv_walk(void *loop, docknet_uv_walk_cb *callback, void *argument)"),
-  typeOf: node.func("int uv_handle_get_type(void *handle)"),
-  handleSize: node.func("size_t uv_handle_size(int type)"),
-  fileno: node.func("int uv_fileno(void *handle, _Out_ int *fd)"),
-  isActive: node.func("int uv_is_active(void *handle)"),
-  pollStart: node.func("int uv_poll_start(void *handle, int events, void *callback)"),
-};
+/** Node exports libuv for addons. Bound at first use: a Node that does not costs the guard, not the program. */
+function bindLibuv() {
+  const node = koffi.load(null);
+  return {
+    loop: node.func("void *uv_default_loop()"),
+    walk: node.func("void uv_walk(void *loop, docknet_uv_walk_cb *callback, void *argument)"),
+    typeOf: node.func("int uv_handle_get_type(void *handle)"),
+    handleSize: node.func("size_t uv_handle_size(int type)"),
+    fileno: node.func("int uv_fileno(void *handle, _Out_ int *fd)"),
+    isActive: node.func("int uv_is_active(void *handle)"),
+    pollStart: node.func("int uv_poll_start(void *handle, int events, void *callback)"),
+  };
+}
+
+let bound: ReturnType<typeof bindLibuv> | undefined;
+
+function libuv(): ReturnType<typeof bindLibuv> {
+  bound ??= bindLibuv();
+  return bound;
+}
 
 /** uv.h: uv_handle_type, uv_poll_event */
 const UV_POLL = 8;
@@ -47,12 +56,20 @@ const UV_PRIORITIZED = 8;
 /** asm-generic/socket.h */
 const SO_SELECT_ERR_QUEUE = 45;
 
-/** Guards the active poll on `fd`, of which `duplicate` is a dup(2). @throws DocknetError INTERNAL when cap or libuv are not as described */
+/** Guards the active poll on `fd`, of which `duplicate` is a dup(2). Where cap or libuv are not as described there is no guard. */
 export function guardPoll(fd: number, duplicate: number): PollGuard {
+  try {
+    return guard(fd, duplicate);
+  } catch {
+    return { downs: 0, close: () => {} };
+  }
+}
+
+function guard(fd: number, duplicate: number): PollGuard {
   const handle = findPoll(fd);
   if (handle === undefined) throw new DocknetError("INTERNAL", `Cannot find the poll of capture descriptor ${fd}`);
   setsockopt(fd, SOL_SOCKET, SO_SELECT_ERR_QUEUE, 1);
-  uv.pollStart(handle, UV_READABLE | UV_PRIORITIZED, callbackOf(handle));
+  libuv().pollStart(handle, UV_READABLE | UV_PRIORITIZED, callbackOf(handle));
   let downs = 0;
   const watch = watchReadiness(duplicate, "error", () => {
     if (takeSocketError(duplicate) !== undefined) downs += 1;
@@ -67,11 +84,11 @@ export function guardPoll(fd: number, duplicate: number): PollGuard {
 
 /** The handle is left with a callback that must not be called: the caller starts it again in the same turn. */
 function callbackOf(handle: bigint): bigint {
-  const words = new BigUint64Array(koffi.view(handle, Number(uv.handleSize(UV_POLL))));
+  const words = new BigUint64Array(koffi.view(handle, Number(libuv().handleSize(UV_POLL))));
   const before = words.slice();
   // Odd, so no pointer that could stand there already.
   const sentinel = handle | 1n;
-  uv.pollStart(handle, UV_READABLE, sentinel);
+  libuv().pollStart(handle, UV_READABLE, sentinel);
   const callback = before[words.indexOf(sentinel)];
   if (callback === undefined)
     throw new DocknetError("INTERNAL", "Cannot find cap's callback in its poll: libuv has changed");
@@ -80,6 +97,7 @@ function callbackOf(handle: bigint): bigint {
 
 function findPoll(fd: number): bigint | undefined {
   let found: bigint | undefined;
+  const uv = libuv();
   const visit = koffi.register((handle: bigint) => {
     if (uv.typeOf(handle) !== UV_POLL || uv.isActive(handle) === 0) return;
     const out = [-1];

@@ -325,6 +325,8 @@ class CheckBuilder {
 
   /** Two bindings of one port may ask the same of the same address: once is enough. */
   private add(check: Omit<Check, "expected">): void {
+    // no responder and no probe speaks it; the file gets a warning (state/resolve.ts)
+    if (check.probe.proto === "sctp") return;
     if (this.ids.has(check.id)) return;
     this.ids.add(check.id);
     const { outcome, seenAs } = check.predicted;

@@ -124,13 +124,17 @@ function endpointLink(state: State, container: Container, endpoint: Endpoint, fa
   };
 }
 
-/** One listener per binding, where docker-proxy would stand. Nothing listens for routed networks, whose host port is unused. */
+/**
+ * One listener per binding, where docker-proxy would stand. Nothing listens for routed networks, whose host port is unused, nor for
+ * sctp, which Node has no sockets for: such a port is reached by its DNAT rule alone.
+ */
 function proxiesOf(state: State, facts: MachineFacts): ProxyListener[] {
   if (!state.engine.userlandProxy) return [];
   return state.containers.flatMap((container) =>
     container.bindings.flatMap((binding) => {
       const endpoint = container.endpoints.find((e) => e.id === binding.endpoint);
-      if (!endpoint || binding.hostPort === undefined || (binding.hostIp.includes(":") && !facts.ipv6)) return [];
+      if (!endpoint || binding.hostPort === undefined || binding.proto === "sctp") return [];
+      if (binding.hostIp.includes(":") && !facts.ipv6) return [];
       const owner: Owner = {
         kind: "port",
         label: `port ${binding.hostPort}:${binding.target}/${binding.proto} of ${container.node}`,

@@ -57,7 +57,7 @@ function deleteLinks(node: Node, change: Change): Op[] {
   const leaving = node.links.filter(
     (link) => link.kind !== "peer" && mustGo(node.name, link, change) && !goesWithNamespaces(node.name, link, change),
   );
-  // ports go before their bridge, and the rules that speak of them before both
+  // ports go before their bridge, and so do the rules that name it
   const ports = leaving.filter((l) => l.kind === "veth");
   const bridges = leaving.filter((l) => l.kind === "bridge");
   const stays = change.after && nodeOf(change.after, node.name);
@@ -87,12 +87,19 @@ function withoutNew(old: Ruleset, next: Ruleset): Ruleset {
 }
 
 /** Gone, or made anew because something changed that a link keeps for life. */
-function mustGo(node: NodeName, link: Link, { after }: Change): boolean {
+function mustGo(node: NodeName, link: Link, { before, after }: Change): boolean {
   const next = linkIn(after, node, link.name);
   if (!next || !sameDevice(link, next)) return true;
   if (link.kind !== "veth") return false;
-  const peer = linkIn(after, link.peer.node, link.peer.name);
-  return !peer || next.kind !== "veth" || next.peer.node !== link.peer.node || next.peer.name !== link.peer.name;
+  if (next.kind !== "veth" || next.peer.node !== link.peer.node || next.peer.name !== link.peer.name) return true;
+  const [peer, nextPeer] = [before, after].map((layout) => linkIn(layout, link.peer.node, link.peer.name));
+  return !peer || !nextPeer || !sameEndpoint(peer, nextPeer);
+}
+
+/** What an endpoint is given when it joins it keeps for life: with another address or sysctl it is another endpoint. */
+function sameEndpoint(a: Link, b: Link): boolean {
+  const given = ({ addresses, sysctls }: Link): string => JSON.stringify([addresses, sysctls]);
+  return sameDevice(a, b) && given(a) === given(b);
 }
 
 const sameDevice = (a: Link, b: Link): boolean => a.kind === b.kind && a.mac === b.mac && a.mtuBytes === b.mtuBytes;

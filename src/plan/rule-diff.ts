@@ -1,4 +1,4 @@
-/** From one ruleset to another by the fewest edits, chain by chain: what stays is not touched, so its counters live on. */
+/** From one ruleset to another by the fewest edits, chain by chain: what stays is not touched, so its counters live on. No chain holds a rule twice. */
 import type { RuleEdit } from "./op.ts";
 import { type Chain, type Rule, type Ruleset, renderRule } from "./rule.ts";
 

@@ -56,7 +56,10 @@ export function resolveState(spec: Spec): Resolved {
   const plan = startOrder(spec).flatMap((service) => containersOf(spec, service));
   for (const { request, at } of plan) state = attempt(state, at, (s) => runContainer(s, request));
   if (problems.length > 0) throw new ProblemsError("CONFLICT", problems);
-  return { state, warnings: [...spec.warnings, ...discardedPorts(state), ...silentServices(spec, state)] };
+  return {
+    state,
+    warnings: [...spec.warnings, ...discardedPorts(state), ...silentServices(spec, state), ...sctpPorts(state)],
+  };
 }
 
 function networkRequest(network: NetworkSpec): Parameters<typeof createNetwork>[1] {
@@ -233,6 +236,19 @@ function silentServices(spec: Spec, state: State): Problem[] {
       remedy: 'Name its ports with expose, or with x-docknet: { serve: ["8080"] }',
       at: s.at,
     }));
+}
+
+function sctpPorts(state: State): Problem[] {
+  return state.containers.flatMap((c) => {
+    const port = c.serves.find((s) => s.proto === "sctp");
+    if (!port) return [];
+    return [
+      {
+        message: `port ${port.port}/sctp of ${c.node} is not checked: docknet sends and serves no SCTP; its rules are there`,
+        ...(port.at ? { at: port.at } : {}),
+      },
+    ];
+  });
 }
 
 /** Images that are tools, not servers. */

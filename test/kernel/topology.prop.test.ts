@@ -1,0 +1,34 @@
+/**
+ * What is predicted is what the kernel does: random labs, every derived check, on the real kernel. The seed of a failure and its
+ * compose text are printed; DOCKNET_PROP_RUNS raises the number of labs.
+ */
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { buildLab, loadSpec } from "../../src/index.ts";
+import { labText } from "../support/lab-text.ts";
+import { renderTopology, topology } from "../support/topology.ts";
+
+const RUNS = Number(process.env.DOCKNET_PROP_RUNS ?? 12);
+
+test("predicted equals observed in random topologies", { timeout: 60_000 + RUNS * 10_000 }, async () => {
+  let checks = 0;
+  await fc.assert(
+    fc.asyncProperty(topology, async (t) => {
+      const yaml = renderTopology(t);
+      await using lab = await buildLab(loadSpec(labText(yaml)));
+      const report = await lab.verify();
+      checks += report.checks.length;
+      const wrong = report.checks.filter((c) => c.verdict !== "PASS");
+      expect(
+        wrong.map((c) => `${c.verdict} ${c.claim}: ${c.reasons.join("; ")} (predicted: ${c.predicted.because})`),
+        yaml,
+      ).toEqual([]);
+    }),
+    {
+      numRuns: RUNS,
+      endOnFailure: true,
+      ...(process.env.DOCKNET_PROP_SEED ? { seed: Number(process.env.DOCKNET_PROP_SEED) } : {}),
+    },
+  );
+  expect(checks).toBeGreaterThan(RUNS);
+});

@@ -1,0 +1,103 @@
+/** Random labs as compose text: networks with every option that bears on reachability, containers in every mode, bindings. */
+import fc from "fast-check";
+
+interface RandomNetwork {
+  readonly internal: boolean;
+  readonly icc: boolean;
+  readonly masquerade: boolean;
+  readonly mode: "nat" | "nat-unprotected" | "routed" | "isolated";
+}
+
+interface RandomContainer {
+  readonly mode: "networks" | "bridge" | "none" | "host" | "service";
+  readonly networks: readonly number[];
+  readonly serves: readonly ("tcp" | "udp")[];
+  readonly publish: readonly ("any" | "loopback" | "lan")[];
+}
+
+export interface RandomTopology {
+  readonly engine: {
+    readonly proxy: boolean;
+    readonly ipForward: boolean;
+    readonly direct: boolean;
+    readonly icc: boolean;
+  };
+  readonly networks: readonly RandomNetwork[];
+  readonly containers: readonly RandomContainer[];
+  readonly forwards: number;
+}
+
+const often = (weight: number) => fc.nat(99).map((n) => n < weight);
+
+const network: fc.Arbitrary<RandomNetwork> = fc.record({
+  internal: often(20),
+  icc: often(75),
+  masquerade: often(90),
+  mode: fc.oneof(
+    { weight: 6, arbitrary: fc.constant("nat" as const) },
+    fc.constant("nat-unprotected" as const),
+    fc.constant("routed" as const),
+    fc.constant("isolated" as const),
+  ),
+});
+
+const container: fc.Arbitrary<RandomContainer> = fc.record({
+  mode: fc.oneof(
+    { weight: 12, arbitrary: fc.constant("networks" as const) },
+    { weight: 3, arbitrary: fc.constant("bridge" as const) },
+    fc.constant("none" as const),
+    fc.constant("host" as const),
+    fc.constant("service" as const),
+  ),
+  networks: fc.uniqueArray(fc.nat(5), { minLength: 1, maxLength: 3 }),
+  serves: fc.uniqueArray(fc.constantFrom("tcp" as const, "udp" as const), { minLength: 1, maxLength: 2 }),
+  publish: fc.array(fc.constantFrom("any" as const, "loopback" as const, "lan" as const), { maxLength: 2 }),
+});
+
+export const topology: fc.Arbitrary<RandomTopology> = fc.record({
+  engine: fc.record({ proxy: often(70), ipForward: often(30), direct: often(10), icc: often(85) }),
+  networks: fc.array(network, { minLength: 1, maxLength: 6 }),
+  containers: fc.array(container, { maxLength: 12 }),
+  forwards: fc.nat(3),
+});
+
+/** Compose text that Docker would take: choices that it refuses are mapped to the nearest that it accepts. */
+export function renderTopology(t: RandomTopology): string {
+  const networks = t.networks.map((n, i) => {
+    const mode = n.mode === "isolated" && !n.internal ? "nat" : n.mode;
+    const options = {
+      "com.docker.network.bridge.enable_icc": String(n.icc),
+      "com.docker.network.bridge.enable_ip_masquerade": String(n.masquerade),
+      "com.docker.network.bridge.gateway_mode_ipv4": mode,
+    };
+    return `  n${i}: { internal: ${n.internal}, driver_opts: ${JSON.stringify(options)} }`;
+  });
+  const services = t.containers.map((c, i) => renderContainer(t, c, i));
+  const forwards = Array.from({ length: t.forwards }, (_, i) => `"${8000 + i * 10}"`);
+  return [
+    services.length > 0 ? "services:" : "services: {}",
+    ...services,
+    "networks:",
+    ...networks,
+    "x-docknet:",
+    `  engine: { userland-proxy: ${t.engine.proxy}, ip-forward: ${t.engine.ipForward}, allow-direct-routing: ${t.engine.direct}, icc: ${t.engine.icc} }`,
+    `  world: { router: { forwards: [${forwards.join(", ")}] } }`,
+    "",
+  ].join("\n");
+}
+
+function renderContainer(t: RandomTopology, c: RandomContainer, i: number): string {
+  const own = t.containers.findIndex((o) => o.mode === "networks" || o.mode === "bridge");
+  const joins = c.mode === "service" && own >= 0 && own !== i;
+  const mode = c.mode === "service" && !joins ? "none" : c.mode;
+  // a port number of its own per container, so that sharers of a sandbox and host services do not collide
+  const port = 7000 + i;
+  const serve = `x-docknet: { serve: [${c.serves.map((p) => `"${port}/${p}"`).join(", ")}] }`;
+  if (mode === "service") return `  c${i}: { image: busybox, network_mode: "service:c${own}", ${serve} }`;
+  if (mode === "none" || mode === "host") return `  c${i}: { image: busybox, network_mode: ${mode}, ${serve} }`;
+  const address = { any: "", loopback: "127.0.0.1:", lan: "192.168.0.10:" };
+  const ports = c.publish.map((p, k) => `"${address[p]}${8000 + i * 10 + k}:${port}/${c.serves[0]}"`);
+  const joined = [...new Set(c.networks.map((n) => n % t.networks.length))];
+  const attach = mode === "bridge" ? "network_mode: bridge" : `networks: [${joined.map((n) => `n${n}`).join(", ")}]`;
+  return `  c${i}: { image: busybox, ${attach}, ports: [${ports.join(", ")}], ${serve} }`;
+}

@@ -1,0 +1,196 @@
+import { describe, expect, test } from "vitest";
+import type { ErrorCode } from "../../../src/errors.ts";
+import { createNetwork, needsBridgeNetfilter, removeNetwork } from "../../../src/state/network.ts";
+import type { State } from "../../../src/state/state.ts";
+import {
+  containerOf,
+  errorOf,
+  networkOf,
+  networkRequest,
+  newDaemon,
+  refusalOf,
+  withContainer,
+  withNetwork,
+} from "../../support/state.ts";
+
+const option = (key: string, value: string) => ({ options: { [key]: value } });
+
+test("a daemon that has just started has docker0 on 172.17.0.0/16 and nothing else", () => {
+  const { networks, containers } = newDaemon();
+  expect(containers).toEqual([]);
+  expect(
+    networks.map(({ name, bridge, subnet, gateway, isDefault }) => ({ name, bridge, subnet, gateway, isDefault })),
+  ).toEqual([{ name: "bridge", bridge: "docker0", subnet: "172.17.0.0/16", gateway: "172.17.0.1", isDefault: true }]);
+});
+
+test("docker0 shows the options that `inspect` shows", () => {
+  expect(newDaemon({ icc: false, mtu: 1450 }).networks[0]?.options).toEqual({
+    "com.docker.network.bridge.default_bridge": "true",
+    "com.docker.network.bridge.enable_icc": "false",
+    "com.docker.network.bridge.enable_ip_masquerade": "true",
+    "com.docker.network.bridge.host_binding_ipv4": "0.0.0.0",
+    "com.docker.network.bridge.name": "docker0",
+    "com.docker.network.driver.mtu": "1450",
+  });
+});
+
+test("--icc and --mtu are docker0's alone", () => {
+  const state = withNetwork(newDaemon({ icc: false, mtu: 1450 }), "n");
+  expect(networkOf(state, "bridge")).toMatchObject({ icc: false, mtuBytes: 1450 });
+  expect(networkOf(state, "n").icc).toBe(true);
+  expect(networkOf(state, "n").mtuBytes).toBeUndefined();
+});
+
+test("a user-defined network has Docker's defaults, and a bridge named after its id", () => {
+  const network = networkOf(withNetwork(newDaemon(), "n"), "n");
+  expect(network.id).toMatch(/^[0-9a-f]{64}$/);
+  expect(network).toMatchObject({
+    bridge: `br-${network.id.slice(0, 12)}`,
+    icc: true,
+    masquerade: true,
+    gatewayMode: "nat",
+    hostBinding: "0.0.0.0",
+    inhibitIpv4: false,
+    trustedInterfaces: [],
+    ifPrefix: "eth",
+    internal: false,
+    options: {},
+  });
+});
+
+test.for([
+  ["bridge.name", "br0", { bridge: "br0" }],
+  ["bridge.enable_icc", "false", { icc: false }],
+  ["bridge.enable_icc", "T", { icc: true }],
+  ["bridge.enable_ip_masquerade", "0", { masquerade: false }],
+  ["bridge.host_binding_ipv4", "127.0.0.1", { hostBinding: "127.0.0.1" }],
+  ["bridge.gateway_mode_ipv4", "", { gatewayMode: "nat" }],
+  ["bridge.gateway_mode_ipv4", "nat-unprotected", { gatewayMode: "nat-unprotected" }],
+  ["bridge.gateway_mode_ipv4", "routed", { gatewayMode: "routed" }],
+  ["bridge.trusted_host_interfaces", "eth1:eth2", { trustedInterfaces: ["eth1", "eth2"] }],
+  ["bridge.inhibit_ipv4", "1", { inhibitIpv4: true }],
+  ["driver.mtu", "1400", { mtuBytes: 1400 }],
+  ["container_iface_prefix", "dock", { ifPrefix: "dock" }],
+  ["host_ipv4", "192.168.0.10", { snatTo: "192.168.0.10" }],
+] as const)("option %s=%j is understood", ([key, value, want]) => {
+  expect(networkOf(withNetwork(newDaemon(), "n", option(key, value)), "n")).toMatchObject(want);
+});
+
+test("mtu 0 means the kernel's default", () => {
+  expect(networkOf(withNetwork(newDaemon(), "n", option("driver.mtu", "0")), "n").mtuBytes).toBeUndefined();
+});
+
+describe("docker network create refuses, in Docker's words", () => {
+  const state = withNetwork(newDaemon(), "taken", { options: { "bridge.name": "br0" } });
+  const rows: readonly (readonly [string, Parameters<typeof networkRequest>, ErrorCode, string])[] = [
+    ["the name of another network", ["taken"], "CONFLICT", "network with name taken already exists"],
+    ["bridge", ["bridge"], "CONFLICT", "operation is not permitted on predefined bridge network "],
+    ["host", ["host"], "CONFLICT", "operation is not permitted on predefined host network "],
+    ["none", ["none"], "CONFLICT", "operation is not permitted on predefined none network "],
+    ["an empty name", [""], "LAB_FILE", "invalid name: name is empty"],
+    [
+      "a boolean that Go does not know",
+      ["n", option("bridge.enable_icc", "yes")],
+      "LAB_FILE",
+      'failed to parse com.docker.network.bridge.enable_icc value: yes (strconv.ParseBool: parsing "yes": invalid syntax)',
+    ],
+    [
+      "an unknown gateway mode",
+      ["n", option("bridge.gateway_mode_ipv4", "open")],
+      "LAB_FILE",
+      "unknown gateway mode open",
+    ],
+    [
+      "mode isolated without --internal",
+      ["n", option("bridge.gateway_mode_ipv4", "isolated")],
+      "LAB_FILE",
+      "gateway mode 'isolated' can only be used for an internal network",
+    ],
+    ["a negative MTU", ["n", option("driver.mtu", "-3")], "LAB_FILE", "invalid MTU number: -3"],
+    ["an MTU that is no number", ["n", option("driver.mtu", "big")], "LAB_FILE", "invalid MTU number: big"],
+    [
+      "a host address that is none",
+      ["n", option("host_ipv4", "10.0.0.300")],
+      "LAB_FILE",
+      "invalid IPv4 address: 10.0.0.300",
+    ],
+    [
+      "a bridge name over 15 bytes",
+      ["n", option("bridge.name", "a-very-long-bridge")],
+      "LAB_FILE",
+      'invalid interface name "a-very-long-bridge": numerical result out of range',
+    ],
+    [
+      "the host's lo as a bridge",
+      ["n", option("bridge.name", "lo")],
+      "CONFLICT",
+      "existing interface lo is not a bridge",
+    ],
+    [
+      "the host's eth0 as a bridge",
+      ["n", option("bridge.name", "eth0")],
+      "CONFLICT",
+      "existing interface eth0 is not a bridge",
+    ],
+  ];
+  test.for(rows)("%s", ([, request, code, message]) => {
+    expect(errorOf(() => createNetwork(state, networkRequest(...request)))).toEqual({ code, message });
+  });
+
+  test("another network's bridge name", () => {
+    const { id } = networkOf(state, "taken");
+    expect(refusalOf(() => withNetwork(state, "n", option("bridge.name", "br0")))).toMatch(
+      new RegExp(
+        `^cannot create network [0-9a-f]{64} \\(br0\\): conflicts with network ${id} \\(br0\\): networks have same bridge name$`,
+      ),
+    );
+  });
+
+  test.for([
+    ["host", 'only one instance of "host" network is allowed'],
+    ["null", 'only one instance of "null" network is allowed'],
+    ["nosuch", 'plugin "nosuch" not found'],
+    ["macvlan", 'plugin "macvlan" not found'],
+  ] as const)("driver %s", ([driver, message]) => {
+    expect(refusalOf(() => createNetwork(state, { name: "n", driver }))).toBe(message);
+  });
+});
+
+test("names of networks are free text", () => {
+  expect(networkOf(withNetwork(newDaemon(), "bad name!"), "bad name!").subnet).toBe("172.18.0.0/16");
+});
+
+describe("docker network rm", () => {
+  const rm = (state: State, name: string) => removeNetwork(state, name);
+
+  test("removes a network that nobody uses", () => {
+    expect(rm(withNetwork(newDaemon(), "n"), "n").networks.map((n) => n.name)).toEqual(["bridge"]);
+  });
+
+  test("names the endpoints that are left", () => {
+    const state = ["aa", "bb"].reduce(
+      (s, c) => withContainer(s, c, { networks: ["n"] }),
+      withNetwork(newDaemon(), "n"),
+    );
+    const ids = ["aa", "bb"].map((c) => `name:"${c}" id:"${containerOf(state, c).endpoints[0]?.id.slice(0, 12)}"`);
+    expect(refusalOf(() => rm(state, "n"))).toBe(
+      `error while removing network: network n has active endpoints (${ids.join(", ")})`,
+    );
+  });
+
+  test.for(["bridge", "host", "none"])("refuses the predefined %s", (name) => {
+    expect(refusalOf(() => rm(newDaemon(), name))).toBe(`${name} is a pre-defined network and cannot be removed`);
+  });
+
+  test("of a missing network says so", () => {
+    expect(refusalOf(() => rm(newDaemon(), "n"))).toBe("network n not found");
+  });
+});
+
+test.for([
+  ["nothing asks for it", {}, {}, false],
+  ["a network without icc", {}, { options: { "bridge.enable_icc": "false" } }, true],
+  ["the proxy is off", { userlandProxy: false }, {}, true],
+] as const)("bridge netfilter is needed only without icc or proxy: %s", ([, engine, text, want]) => {
+  expect(needsBridgeNetfilter(withNetwork(newDaemon(engine), "n", text))).toBe(want);
+});
