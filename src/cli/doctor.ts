@@ -42,5 +42,7 @@ function conclude(findings: readonly Finding[]): string {
   const missing = findings.filter((f) => f.status === "missing").length;
   const limited = findings.filter((f) => f.status === "limited").length;
   if (missing > 0) return `this machine cannot build labs: ${missing} of ${findings.length} findings are missing`;
-  return limited > 0 ? `this machine can build labs, with ${limited} limits` : "this machine can build labs";
+  return limited > 0
+    ? `this machine can build labs, with ${limited} ${limited === 1 ? "limit" : "limits"}`
+    : "this machine can build labs";
 }

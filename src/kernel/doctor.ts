@@ -6,7 +6,6 @@ import { existsSync, readFileSync } from "node:fs";
 import { release } from "node:os";
 import { execa } from "execa";
 import type { IfName } from "../net/name.ts";
-import { AF_INET, closeFd, IPPROTO_SCTP, SOCK_STREAM, socket } from "./libc.ts";
 import { NETLINK_ROUTE, NetlinkSocket } from "./netlink.ts";
 import { Netns } from "./netns.ts";
 import { createBridge, createVeth, dumpLinks } from "./rtnetlink.ts";
@@ -37,7 +36,7 @@ export async function diagnoseMachine(): Promise<Diagnosis> {
     checkTool("ip", ["-V"], "iproute2", "missing"),
     checkTool("tcpdump", ["--version"], "tcpdump", "limited"),
   ]);
-  const files = [checkDescriptors(), checkIpv6(), checkBridgeNetfilter(), checkSctp()];
+  const files = [checkDescriptors(), checkIpv6(), checkBridgeNetfilter()];
   if (privilege.status === "missing") return { ...base, findings: [privilege, ...tools, ...files] };
   const scratch = Netns.create("doctor");
   try {
@@ -196,21 +195,6 @@ function checkBridgeNetfilter(): Finding {
     means: "icc=false and userland-proxy: false are refused",
     remedy: "Load it: modprobe br_netfilter",
   };
-}
-
-function checkSctp(): Finding {
-  try {
-    closeFd(socket(AF_INET, SOCK_STREAM, IPPROTO_SCTP));
-    return { name: "SCTP", status: "ok", found: "works" };
-  } catch (error) {
-    return {
-      name: "SCTP",
-      status: "limited",
-      found: messageOf(error),
-      means: "checks of sctp ports are INCONCLUSIVE",
-      remedy: "Load it: modprobe sctp",
-    };
-  }
 }
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -10,7 +10,7 @@ import { renderRestore } from "./restore.ts";
 export function renderScript(lab: LabName, ops: readonly Op[]): string {
   const head = [
     "#!/bin/sh",
-    `# docknet plan of lab ${lab}: run as root; undo with: for n in $(ip netns list | cut -d' ' -f1 | grep '^${lab}[.]'); do ip netns delete "$n"; done`,
+    `# docknet plan of lab ${lab}: run as root; docknet plan --down prints the way back`,
     "set -e",
   ];
   return `${[...head, ...ops.flatMap((op) => renderOp(lab, op))].join("\n")}\n`;

@@ -42,7 +42,7 @@ test.for(Object.keys(labs))(
   async (name) => {
     const spec = loadSpec(labs[name] as LoadOptions);
     const { state } = resolveState(spec);
-    const byScript = runScript(explainPlan(state).script);
+    const byScript = runScript(explainPlan(state).script, explainPlan(state, true).script);
     await using lab = await buildLab(spec);
     for (const node of lab.layout.nodes) {
       const netns = `${spec.name}.${node.name.replace("@", "")}`;
@@ -57,21 +57,24 @@ test.for(Object.keys(labs))(
         expect(found, `${section} of ${node.name}`).toEqual(wanted);
       }
     }
+    expect(byScript.get("left over"), "what docknet plan --down leaves").toBe("");
+    byScript.delete("left over");
     expect(new Set([...byScript.keys()].map((k) => k.split(" ")[0])).size).toBe(lab.layout.nodes.length);
   },
 );
 
 /** Runs it with sh as root of a fresh network and mount namespace; returns "<netns> <section>" -> output. */
-function runScript(script: string): Map<string, string> {
+function runScript(script: string, down: string): Map<string, string> {
   const folder = mkdtempSync(join(tmpdir(), "docknet-plan-"));
   try {
     writeFileSync(join(folder, "plan.sh"), script);
+    writeFileSync(join(folder, "down.sh"), down);
     const dumps = Object.entries(DUMP_SECTIONS).map(
       ([section, command]) => `echo "=== $n ${section}"; ip netns exec $n sh -c ${quote(command)}`,
     );
     writeFileSync(
       join(folder, "run.sh"),
-      `set -e\nmount -t tmpfs tmpfs /run\nsh ${folder}/plan.sh\nfor n in $(ip netns list | cut -d' ' -f1); do\n${AWAIT_CARRIER}\n${dumps.join("\n")}\ndone\n`,
+      `set -e\nmount -t tmpfs tmpfs /run\nsh ${folder}/plan.sh\nfor n in $(ip netns list | cut -d' ' -f1); do\n${AWAIT_CARRIER}\n${dumps.join("\n")}\ndone\nsh ${folder}/down.sh\necho "=== left over"; ip netns list\n`,
     );
     const output = execFileSync("unshare", ["--net", "--mount", "sh", join(folder, "run.sh")], {
       encoding: "utf8",

@@ -1,5 +1,5 @@
 #!/bin/sh
-# docknet plan of lab lab: run as root; undo with: for n in $(ip netns list | cut -d' ' -f1 | grep '^lab[.]'); do ip netns delete "$n"; done
+# docknet plan of lab lab: run as root; docknet plan --down prints the way back
 set -e
 
 # --- @lan
