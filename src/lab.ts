@@ -11,7 +11,7 @@ import { execa } from "execa";
 import { DisposerStack } from "./dispose.ts";
 import { answerQuery } from "./dns/authority.ts";
 import { worldZones } from "./dns/zone.ts";
-import { DocknetError } from "./errors.ts";
+import { DocknetError, type Problem } from "./errors.ts";
 import { openCapture } from "./kernel/capture.ts";
 import { readConntrack } from "./kernel/conntrack.ts";
 import { Executor } from "./kernel/executor.ts";
@@ -140,7 +140,7 @@ export class Lab implements AsyncDisposable {
       topology: describeTopology(this.state),
       checks: verified.results,
       drift: verified.drift,
-      warnings: this.parts.resolved.warnings,
+      warnings: [...this.parts.resolved.warnings, ...nothingToCheck(verified.results)],
       captures: verified.captures,
       durations: { buildMs: this.buildMs, verifyMs: performance.now() - startedAt },
     };
@@ -251,6 +251,13 @@ function openInternetDns(executor: Executor, { world }: State): NameServer {
   return openNameServer(executor.netns(INTERNET), world.internet.dns, (query, transport) =>
     answerQuery(zones, query, transport),
   );
+}
+
+function nothingToCheck(results: readonly CheckResult[]): Problem[] {
+  if (results.length > 0) return [];
+  return [
+    { message: "there is nothing to check: no service runs, and the file names no checks", remedy: "Add services" },
+  ];
 }
 
 function summarise(results: readonly CheckResult[]): Pick<Report, "verdict" | "counts"> {

@@ -32,9 +32,15 @@ export async function validate(
     (n, c) => n + new Set(c.bindings.map((b) => `${b.hostPort}/${b.proto}`)).size,
     0,
   );
-  const checks = spec.checks.length > 0 ? `${spec.checks.length} checks of its own` : "checks derived from it";
-  print(
-    `${spec.files.join(", ")}: valid: lab ${spec.name}, ${state.networks.length} networks, ${state.containers.length} containers, ${bindings} published ports, ${checks}`,
-  );
+  const found = [
+    `lab ${spec.name}`,
+    count(state.networks.length, "network"),
+    count(state.containers.length, "container"),
+    count(bindings, "published port"),
+    spec.checks.length > 0 ? `${count(spec.checks.length, "check")} of its own` : "checks derived from it",
+  ];
+  print(`${spec.files.join(", ")}: valid: ${found.join(", ")}`);
   return EXIT.ok;
 }
+
+const count = (n: number, noun: string): string => `${n} ${noun}${n === 1 ? "" : "s"}`;

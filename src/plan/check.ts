@@ -384,7 +384,9 @@ class CheckBuilder {
     }
     const published = this.state.containers.flatMap((container) =>
       container.bindings
-        .filter((b) => b.hostPort === port && b.proto === proto && isHostAddress(this.state, address))
+        .filter(
+          (b) => isIpv4(b.hostIp) && b.hostPort === port && b.proto === proto && isHostAddress(this.state, address),
+        )
         .flatMap((b) => container.endpoints.filter((e) => e.id === b.endpoint).map((e) => ({ container, b, e }))),
     )[0];
     if (published && this.isServed(published.container, { port: published.b.target, proto })) {

@@ -22,10 +22,15 @@ export type Command =
     }
   | { readonly kind: "network disconnect"; readonly name: string; readonly network: string };
 
+/** Mostly undefined. */
+function rarely<T>(value: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> {
+  return fc.oneof({ arbitrary: fc.constant(undefined), weight: 9 }, { arbitrary: value, weight: 1 });
+}
+
 const networkName = fc.constantFrom("n1", "n2", "n3", "n4");
 const anyNetwork = fc.oneof(
-  { arbitrary: networkName, weight: 6 },
-  { arbitrary: fc.constantFrom("bridge", "nosuch"), weight: 1 },
+  { arbitrary: networkName, weight: 12 },
+  { arbitrary: fc.constantFrom("bridge", "bridge", "nosuch"), weight: 3 },
 );
 const containerName = fc.constantFrom("aa", "bb", "cc", "dd", "ee");
 
@@ -54,13 +59,7 @@ const options = fc.constantFrom<Partial<NetworkText>>(
   { internal: true, options: { "bridge.enable_icc": "false" } },
   { internal: true, options: { "bridge.gateway_mode_ipv4": "isolated" } },
 );
-const address = fc.option(
-  fc.constantFrom("10.1.0.2", "10.1.0.130", "10.4.0.9", "10.4.0.3", "10.4.0.50", "172.18.0.5"),
-  {
-    nil: undefined,
-    freq: 4,
-  },
-);
+const address = rarely(fc.constantFrom("10.1.0.2", "10.1.0.130", "10.4.0.9", "10.4.0.3", "10.4.0.50", "172.18.0.5"));
 const port = fc.constantFrom(
   "80",
   "8080:80",
@@ -84,12 +83,12 @@ const containerText: fc.Arbitrary<ContainerText> = fc.oneof(
           gwPriority,
           ...(fixed ? { address: fixed as Ipv4 } : {}),
         })),
-        { maxLength: 3, selector: (r) => r.network },
+        { minLength: 1, maxLength: 3, selector: (r) => r.network },
       ),
       publish: fc.uniqueArray(port, { maxLength: 3 }),
       serves,
     }),
-    weight: 6,
+    weight: 9,
   },
   {
     arbitrary: fc.record({
@@ -103,17 +102,16 @@ const containerText: fc.Arbitrary<ContainerText> = fc.oneof(
   },
 );
 
+const create: fc.Arbitrary<Command> = fc
+  .tuple(networkName, subnet, options)
+  .map(([name, a, b]): Command => ({ kind: "network create", name, text: { ...a, ...b } }));
+
 export const command: fc.Arbitrary<Command> = fc.oneof(
-  {
-    arbitrary: fc
-      .tuple(networkName, subnet, options)
-      .map(([name, a, b]): Command => ({ kind: "network create", name, text: { ...a, ...b } })),
-    weight: 4,
-  },
+  { arbitrary: create, weight: 2 },
   { arbitrary: anyNetwork.map((name): Command => ({ kind: "network rm", name })), weight: 1 },
   {
     arbitrary: fc.tuple(containerName, containerText).map(([name, text]): Command => ({ kind: "run", name, text })),
-    weight: 6,
+    weight: 14,
   },
   { arbitrary: containerName.map((name): Command => ({ kind: "rm", name })), weight: 2 },
   {
@@ -169,13 +167,27 @@ export function tryCommand(state: State, c: Command): State {
   }
 }
 
+/** A daemon with some networks already, so that there is something to run containers on. */
 export const daemon: fc.Arbitrary<State> = fc
-  .record({ userlandProxy: fc.boolean(), ipForward: fc.boolean(), allowDirectRouting: fc.boolean(), icc: fc.boolean() })
-  .map((engine) => newDaemon(engine));
+  .tuple(
+    fc.record({
+      userlandProxy: fc.boolean(),
+      ipForward: fc.boolean(),
+      allowDirectRouting: fc.boolean(),
+      icc: fc.boolean(),
+    }),
+    fc.array(create, { minLength: 3, maxLength: 6, size: "max" }),
+  )
+  .map(([engine, networks]) => networks.reduce(tryCommand, newDaemon(engine)));
+
+/** Between half of `max` and `max` commands: some of them are refused. */
+export function commandList(max: number): fc.Arbitrary<Command[]> {
+  return fc.array(command, { minLength: Math.floor(max / 2), maxLength: max, size: "max" });
+}
 
 /** A state that some commands lead to. */
 export function stateAfter(maxCommands: number): fc.Arbitrary<State> {
   return fc
-    .tuple(daemon, fc.array(command, { maxLength: maxCommands }))
+    .tuple(daemon, commandList(maxCommands))
     .map(([start, commands]) => deepFreeze(commands.reduce(tryCommand, start)));
 }

@@ -27,7 +27,7 @@ describe("for any state", () => {
       fc.property(stateAfter(15), (state) => {
         look(derived(state), state);
       }),
-      { numRuns: 60 },
+      { numRuns: 40 },
     );
   };
 
@@ -194,6 +194,22 @@ describe("a port number that two containers have on different addresses", () => 
     const two = publish.find((c) => c.claim.startsWith("@host does not reach two through 127.0.0.1"));
     if (two) expect(two.control).toContain(addressOn(state, "two"));
   });
+});
+
+test("a port of the host's own is not mistaken for one that is published on IPv6 under the same number", () => {
+  let state = withContainer(newDaemon(), "agent", { mode: "host", serves: ["8080"] });
+  state = withContainer(state, "web", { publish: ["[::1]:8080:80"] });
+  state = withContainer(withNetwork(state, "inner", { internal: true }), "db", { networks: ["inner"] });
+  const checks = derived(state);
+  const negative = checks.find((c) => c.id === "isolation/db/agent:8080/tcp");
+  expect(checks.find((c) => c.id === negative?.control)?.predicted.server).toBe("agent");
+});
+
+test("two host addresses of one port ask each place once", () => {
+  const state = withContainer(newDaemon(), "web", { publish: ["127.0.0.1:8080:80", "127.0.0.2:8080:80"] });
+  const ids = derived(state).map((c) => c.id);
+  expect(ids.filter((id) => id === "publish/web:80/@neighbour/192.168.0.10:8080/tcp")).toHaveLength(1);
+  expect(new Set(ids).size).toBe(ids.length);
 });
 
 describe("the file's own checks", () => {

@@ -13,7 +13,7 @@ import {
   removeContainer,
 } from "../../../src/state/container.ts";
 import type { State } from "../../../src/state/state.ts";
-import { command, daemon, stateAfter, tryCommand } from "../../support/commands.ts";
+import { commandList, daemon, stateAfter, tryCommand } from "../../support/commands.ts";
 import { FakeKernel } from "../../support/fake-kernel.ts";
 import { newDaemon, withContainer, withNetwork } from "../../support/state.ts";
 
@@ -65,7 +65,7 @@ describe("for any states", () => {
 
   test("one command at a time, the kernel is what a fresh up would have built", () => {
     fc.assert(
-      fc.property(daemon, fc.array(command, { maxLength: 15 }), (start, commands) => {
+      fc.property(daemon, commandList(15), (start, commands) => {
         let state = start;
         const kernel = up(layout(state));
         for (const c of commands) {
@@ -80,11 +80,11 @@ describe("for any states", () => {
 
   test("from any state to any other of the same daemon, too", () => {
     fc.assert(
-      fc.property(daemon, fc.array(command, { maxLength: 15 }), fc.array(command, { maxLength: 15 }), (start, a, b) => {
+      fc.property(daemon, commandList(15), commandList(15), (start, a, b) => {
         const [from, to] = [a, b].map((commands) => layout(commands.reduce(tryCommand, start))) as [Layout, Layout];
         expect(up(from).apply(planLab(from, to)).snapshot()).toEqual(up(to).snapshot());
       }),
-      { numRuns: 300 },
+      { numRuns: 150 },
     );
   });
 

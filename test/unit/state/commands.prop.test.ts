@@ -2,13 +2,13 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { contains, isIpv4, overlaps, prefixLength, rangeOf, toNumber } from "../../../src/net/address.ts";
 import { gatewayEndpoint, hasDefaultGateway, networkById, type State, sandboxOwner } from "../../../src/state/state.ts";
-import { type Command, command, daemon, runCommand } from "../../support/commands.ts";
+import { type Command, commandList, daemon, runCommand } from "../../support/commands.ts";
 import { deepFreeze, errorOf } from "../../support/state.ts";
 
 /** Runs any commands on any daemon and looks at every state on the way. Inputs are frozen: a transition that writes into them throws. */
 function always(look: (after: State, before: State, done: Command) => void): void {
   fc.assert(
-    fc.property(daemon, fc.array(command, { maxLength: 25 }), (start, commands) => {
+    fc.property(daemon, commandList(25), (start, commands) => {
       let state = deepFreeze(start);
       for (const c of commands) {
         const before = JSON.stringify(state);
