@@ -25,9 +25,19 @@ function measure(args) {
   return { ms: times.sort((a, b) => a - b)[times.length >> 1], stdout: last.stdout };
 }
 
+function measureNode() {
+  const times = Array.from({ length: runs }, () => {
+    const startedAt = performance.now();
+    spawnSync(process.execPath, ["-e", "0"]);
+    return performance.now() - startedAt;
+  });
+  return times.sort((a, b) => a - b)[times.length >> 1];
+}
+
 const rows = [];
 const row = (what, found, bar, unit = "ms") => rows.push({ what, found, bar, unit });
 
+row("node itself, for comparison: node -e 0", measureNode(), undefined);
 row("docknet --version, whole process", measure(["--version"]).ms, 120);
 const seed = measure(["verify", "--lab", "seed", "--format", "json"]);
 row("verify of the seed lab, whole process", seed.ms, 2000);

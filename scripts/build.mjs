@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
  * Builds dist/ from src/:
- *   dist/bin/docknet.js     the CLI, bundled and split by esbuild: `docknet --version` loads the small entry only
+ *   dist/bin/docknet.js     the CLI: a tiny CommonJS entry, and main.mjs with its chunks, bundled and split by esbuild
  *   dist/index.js, *.d.ts   the library, file by file, by tsc (not with --fast)
  *   dist/labs, dist/schema  what ships beside the code
  *
@@ -28,32 +28,32 @@ const filesBelow = (folder) =>
     : [];
 
 async function bundleCli() {
-  if (!existsSync("src/cli/main.ts")) {
-    console.log("build: there is no src/cli/main.ts yet, so no dist/bin/docknet.js");
-    return;
-  }
   const esbuild = await import("esbuild");
-  await esbuild.build({
-    entryPoints: { docknet: "src/cli/main.ts" },
+  const shared = {
     outdir: "dist/bin",
     bundle: true,
-    splitting: true,
-    format: "esm",
     platform: "node",
     target: "node20",
-    external: NATIVE,
     define: { __DOCKNET_VERSION__: JSON.stringify(version) },
+    legalComments: "none",
+    logLevel: "warning",
+  };
+  await esbuild.build({
+    ...shared,
+    entryPoints: { main: "src/cli/main.ts" },
+    splitting: true,
+    format: "esm",
+    outExtension: { ".js": ".mjs" },
+    external: NATIVE,
     // commander and other CommonJS packages call require("node:...") when they load; a module of ESM has no such function.
     banner: {
       js: 'import { createRequire as __createRequire } from "node:module";\nconst require = __createRequire(import.meta.url);',
     },
-    legalComments: "none",
-    logLevel: "warning",
   });
-  const entry = "dist/bin/docknet.js";
-  const text = readFileSync(entry, "utf8");
-  if (!text.startsWith("#!")) writeFileSync(entry, `#!/usr/bin/env node\n${text}`);
-  chmodSync(entry, 0o755);
+  const banner = { js: "#!/usr/bin/env node" };
+  await esbuild.build({ ...shared, entryPoints: { docknet: "src/cli/bin.ts" }, format: "cjs", banner });
+  writeFileSync("dist/bin/package.json", '{ "type": "commonjs" }\n');
+  chmodSync("dist/bin/docknet.js", 0o755);
 }
 
 /** The library: every file of src but the CLI, as JavaScript beside its declarations. */

@@ -1,9 +1,9 @@
 /**
  * The process: argv, signals, exit code. The only file that ends the process or talks of a failure. A user's mistake shows its place
- * and remedy, ours its stack. Nothing is loaded before it is needed: `docknet --version` loads this file alone.
+ * and remedy, ours its stack. Nothing is loaded before it is needed.
  */
 import { EXIT, exitCodeOf } from "./exit.ts";
-import { print, say } from "./terminal.ts";
+import { say } from "./terminal.ts";
 
 declare const __DOCKNET_VERSION__: string | undefined;
 const version = typeof __DOCKNET_VERSION__ === "string" ? __DOCKNET_VERSION__ : "0.0.0-source";
@@ -29,12 +29,10 @@ async function run(work: (signal: AbortSignal) => Promise<number>): Promise<void
 }
 
 async function main(): Promise<void> {
-  const [, , first] = process.argv;
-  if (process.argv.length === 3 && (first === "--version" || first === "-V")) return print(version);
   try {
     const { createProgram } = await import("./program.ts");
     const program = createProgram(version, run);
-    if (first === undefined) program.help({ error: true });
+    if (process.argv.length <= 2) program.help({ error: true });
     await program.parseAsync(process.argv);
   } catch (error) {
     process.exitCode = signalled ? codeOfSignal(signalled) : await explain(error);

@@ -6,6 +6,7 @@ import { EXIT_HELP } from "./exit.ts";
 import { addLabOptions } from "./lab-options.ts";
 import { labs } from "./labs.ts";
 import { plan } from "./plan.ts";
+import { print } from "./terminal.ts";
 import { validate } from "./validate.ts";
 import { verify } from "./verify.ts";
 
@@ -31,6 +32,7 @@ export function createProgram(
     .showHelpAfterError("(docknet --help shows what there is)")
     .addHelpText("after", `${EXAMPLES}${EXIT_HELP}`)
     .configureHelp({ sortSubcommands: false })
+    .configureOutput({ writeOut: print })
     .exitOverride();
   const command = (name: string, about: string): Command =>
     program

@@ -53,7 +53,11 @@ export function resolveState(spec: Spec): Resolved {
   }
   problems.push(...worldConflicts(state));
   if (problems.length > 0) throw new ProblemsError("CONFLICT", problems);
-  const plan = startOrder(spec).flatMap((service) => containersOf(spec, service));
+  const plan: Planned[] = [];
+  state = attempt(state, undefined, (s) => {
+    plan.push(...startOrder(spec).flatMap((service) => containersOf(spec, service)));
+    return s;
+  });
   for (const { request, at } of plan) state = attempt(state, at, (s) => runContainer(s, request));
   if (problems.length > 0) throw new ProblemsError("CONFLICT", problems);
   return {

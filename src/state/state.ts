@@ -155,14 +155,15 @@ export function sandboxOwner(state: State, container: Container): Container | un
 
 /**
  * The endpoint that gets the default route and carries the port bindings of nat networks.
- * Source: moby daemon/libnetwork/sandbox.go Endpoint.Less: gw-priority, then not internal, then network name in byte order.
+ * Source: moby daemon/libnetwork/sandbox.go Endpoint.Less: gw-priority, then network name in byte order;
+ * internal networks, which come last there, have no gateway here at all.
  */
 export function gatewayEndpoint(state: State, endpoints: readonly Endpoint[]): Endpoint | undefined {
   return [...endpoints]
     .filter((e) => hasDefaultGateway(networkById(state, e.network)))
     .sort((a, b) => {
       const [x, y] = [networkById(state, a.network), networkById(state, b.network)];
-      return b.gwPriority - a.gwPriority || Number(x.internal) - Number(y.internal) || (x.name < y.name ? -1 : 1);
+      return b.gwPriority - a.gwPriority || (x.name < y.name ? -1 : 1);
     })[0];
 }
 

@@ -128,8 +128,8 @@ test.for(["SIGINT", "SIGTERM"] as const)("%s cleans up and ends with 128 + the s
   await waitFor("nobody holds a namespace of the ended process", 5000, () => holders(namespaces).length === 0);
 });
 
-test("a reader that goes away is no error", () => {
-  const { status, stderr } = spawnSync("sh", ["-c", `"${process.execPath}" "${CLI}" plan --lab seed | head -1`], {
+test.for(["plan --lab seed", "--help", "verify --help"])("a reader that goes away is no error: %s", (args) => {
+  const { status, stderr } = spawnSync("sh", ["-c", `"${process.execPath}" "${CLI}" ${args} | head -1`], {
     encoding: "utf8",
     timeout: 30_000,
   });
