@@ -38,6 +38,8 @@ export class Executor {
   private readonly proxies = new Map<string, { close(): void | Promise<void> }>();
   private queued: { readonly node: NodeState; readonly request: Request }[] = [];
   private commits: Promise<unknown>[] = [];
+  /** Nodes of the commits that are under way. */
+  private readonly committing = new Set<NodeName>();
   /** Value of a sysctl in a namespace that nobody has touched; undefined: it does not exist. */
   private readonly born = new Map<string, string | undefined>();
 
@@ -90,7 +92,10 @@ export class Executor {
         this.flush();
         return this.setSysctl(op.node, op.key, op.value);
       case "rules.commit":
+        // two transactions on one namespace would take place in any order
+        if (this.committing.has(op.node)) await this.settle();
         this.flush();
+        this.committing.add(op.node);
         this.commits.push(commitRules(this.netns(op.node), op.edits));
         // a rejection is reported by settle(); until then nobody is listening
         this.commits.at(-1)?.catch(() => {});
@@ -166,6 +171,7 @@ export class Executor {
     this.flush();
     const commits = this.commits;
     this.commits = [];
+    this.committing.clear();
     const results = await Promise.allSettled(commits);
     const failure = results.find((r) => r.status === "rejected");
     if (failure) throw failure.reason;

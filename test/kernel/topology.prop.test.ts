@@ -1,16 +1,17 @@
 /**
  * What is predicted is what the kernel does: random labs, every derived check, on the real kernel. The seed of a failure and its
- * compose text are printed; DOCKNET_PROP_RUNS raises the number of labs.
+ * compose text are printed.
  */
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { buildLab, loadSpec } from "../../src/index.ts";
 import { labText } from "../support/lab-text.ts";
+import { propertyRuns } from "../support/property.ts";
 import { renderTopology, topology } from "../support/topology.ts";
 
-const RUNS = Number(process.env.DOCKNET_PROP_RUNS ?? 12);
+const PROPERTY = propertyRuns(12);
 
-test("predicted equals observed in random topologies", { timeout: 60_000 + RUNS * 10_000 }, async () => {
+test("predicted equals observed in random topologies", { timeout: 60_000 + PROPERTY.numRuns * 10_000 }, async () => {
   let checks = 0;
   await fc.assert(
     fc.asyncProperty(topology, async (t) => {
@@ -24,11 +25,7 @@ test("predicted equals observed in random topologies", { timeout: 60_000 + RUNS 
         yaml,
       ).toEqual([]);
     }),
-    {
-      numRuns: RUNS,
-      endOnFailure: true,
-      ...(process.env.DOCKNET_PROP_SEED ? { seed: Number(process.env.DOCKNET_PROP_SEED) } : {}),
-    },
+    PROPERTY,
   );
-  expect(checks).toBeGreaterThan(RUNS);
+  expect(checks).toBeGreaterThan(PROPERTY.numRuns);
 });
