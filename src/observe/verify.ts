@@ -58,6 +58,8 @@ class Session {
   private readonly layout: Layout;
   private readonly recorder: Recorder;
   private readonly options: VerifyOptions;
+  /** A capture had frames that could not be read in time: then what was not seen proves nothing. */
+  private unread = false;
 
   constructor(instruments: Instruments, layout: Layout, recorder: Recorder, options: VerifyOptions) {
     this.instruments = instruments;
@@ -76,6 +78,7 @@ class Session {
       alone.set(check, await this.findDropper(check));
     }
     const { dropped } = this.recorder.totals();
+    const framesLost = dropped + (this.unread ? 1 : 0);
     const results = runs.map((run) => {
       const { check } = run;
       const isAlone = alone.has(check);
@@ -89,7 +92,7 @@ class Session {
         unproven: exact === false && !isAlone,
         ...(dropper ? { dropper } : {}),
         conntrack,
-        framesLost: dropped,
+        framesLost,
       });
     });
     const judged = compareNapt(withControls(results));
@@ -108,7 +111,7 @@ class Session {
   ): Promise<{ runs: ProbeRun[]; moved: Moved[] }> {
     const before = await this.readRules();
     const runs = await runProbes(this.instruments, checks, { ...options, concurrency: CONCURRENCY });
-    await this.recorder.drain(DRAIN_MS);
+    if (!(await this.recorder.drain(DRAIN_MS))) this.unread = true;
     const after = await this.readRules();
     return {
       runs,

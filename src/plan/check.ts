@@ -375,12 +375,11 @@ class CheckBuilder {
     if (address === world.internet.www && INTERNET_PORTS.some((p) => p.port === port && p.proto === proto))
       return { node: INTERNET, address, port: { port, proto } };
     const meant = this.behind.get(check.probe);
-    for (const container of meant ? [meant.container] : this.state.containers) {
-      const own = container.endpoints.find((e) => e.address === address);
-      const endpoint = own ?? (meant && gatewayEndpoint(this.state, container.endpoints));
-      const wanted = meant?.port ?? { port, proto };
-      if (endpoint && this.isServed(container, wanted))
-        return { node: container.node, address: endpoint.address, port: wanted, ...originOf(container.at) };
+    if (meant) return this.listenerOf(meant.container, meant.port);
+    for (const container of this.state.containers) {
+      const endpoint = container.endpoints.find((e) => e.address === address);
+      if (endpoint && this.isServed(container, { port, proto }))
+        return { node: container.node, address, port: { port, proto }, ...originOf(container.at) };
     }
     const published = this.state.containers.flatMap((container) =>
       container.bindings
@@ -398,6 +397,15 @@ class CheckBuilder {
     );
     if (!onHost || !isHostAddress(this.state, address) || isLoopback(address)) return undefined;
     return { node: onHost.node, address, port: { port, proto }, ...originOf(onHost.at) };
+  }
+
+  /** Straight at the container's own address; at the host's for host mode; nowhere for one without a network. */
+  private listenerOf(container: Container, port: ProtoPort): Listener | undefined {
+    const owner = sandboxOwner(this.state, container);
+    if (!owner) return { node: container.node, address: this.state.world.host, port, ...originOf(container.at) };
+    const endpoint = gatewayEndpoint(this.state, owner.endpoints) ?? owner.endpoints[0];
+    if (!endpoint || !this.isServed(owner, port)) return undefined;
+    return { node: owner.node, address: endpoint.address, port, ...originOf(container.at) };
   }
 
   /** By the container or one that shares its sandbox. */

@@ -5,17 +5,7 @@
  * Source: docker-reference sections 4.3, 7.6, 8; moby integration/networking TestDirectRoutingOpenPorts and its neighbours.
  */
 
-import { type Origin, renderOrigin } from "../errors.ts";
-import {
-  contains,
-  type Ipv4,
-  isIpv4,
-  isLoopback,
-  isPrivate,
-  LOCALHOST,
-  prefixLength,
-  type Subnet,
-} from "../net/address.ts";
+import { contains, type Ipv4, isLoopback, isPrivate, LOCALHOST, prefixLength, type Subnet } from "../net/address.ts";
 import { HOST, type IfName, INTERNET, NEIGHBOUR, type NodeName, ROUTER } from "../net/name.ts";
 import type { Port } from "../net/port.ts";
 import { needsBridgeNetfilter } from "../state/network.ts";
@@ -30,9 +20,10 @@ import {
   type State,
   sandboxOwner,
 } from "../state/state.ts";
-import type { Leg, Outcome, Prediction, ProbeProto, ProbeSpec, Stop, Translation } from "./prediction.ts";
-import type { Purpose, Rule, Ruleset } from "./rule.ts";
-import { type BindingHit, indexState, type StateIndex } from "./state-index.ts";
+import { HostFirewall } from "./host-firewall.ts";
+import type { Prediction, ProbeProto, ProbeSpec, Stop } from "./prediction.ts";
+import type { Rule, Ruleset } from "./rule.ts";
+import type { BindingHit } from "./state-index.ts";
 
 const eth0 = "eth0" as IfName;
 const lan0 = "lan0" as IfName;
@@ -53,29 +44,7 @@ export function predict(
   return new Walk(state, probe, rules).start(probe.from);
 }
 
-class Walk {
-  private readonly state: State;
-  private readonly rules: { readonly host: Ruleset; readonly router: Ruleset };
-  private readonly index: StateIndex;
-  private readonly proto: ProbeProto;
-  private src: Ipv4;
-  private dst: Ipv4;
-  private dport: Port | undefined;
-  private newFlow = false;
-  private readonly legs: Leg[] = [];
-  private readonly translations: Translation[] = [];
-  private readonly unsure: { node: NodeName; link: IfName }[] = [];
-
-  constructor(state: State, probe: ProbeSpec, rules: { readonly host: Ruleset; readonly router: Ruleset }) {
-    this.state = state;
-    this.index = indexState(state);
-    this.rules = rules;
-    this.proto = probe.proto;
-    this.src = probe.address;
-    this.dst = probe.address;
-    this.dport = probe.port;
-  }
-
+class Walk extends HostFirewall {
   start(from: NodeName): Prediction {
     if (from === HOST) return this.fromHost();
     if (this.isOwn(from)) return this.toItself(from);
@@ -172,12 +141,6 @@ class Walk {
     return this.answer(node, served ? node : undefined, "it is the machine itself");
   }
 
-  private send(node: NodeName, link: IfName, src: Ipv4, next: () => Prediction): Prediction {
-    this.src = src;
-    this.leg(node, link, "out");
-    return next();
-  }
-
   // --- on a bridge ---------------------------------------------------------------------------------------------------
 
   /** From one port of a bridge to another: iptables sees it only where icc is off, or the proxy. */
@@ -231,12 +194,6 @@ class Walk {
     );
   }
 
-  /** @param server who answers; undefined: nobody listens there */
-  private answer(node: NodeName, server: NodeName | undefined, because: string): Prediction {
-    if (!server) return this.end("refuse", { node }, `nothing listens on ${this.dport}/${this.proto} of ${node}`);
-    return { ...this.way(), outcome: "reach", seenAs: this.src, server, because };
-  }
-
   // --- the Docker host -----------------------------------------------------------------------------------------------
 
   /**
@@ -263,52 +220,6 @@ class Walk {
     if (refusal) return refusal;
     this.masqueradeForward(network.bridge, network);
     return this.arrive(container, endpoint, "the port is published, and its bridge turns the packet around");
-  }
-
-  /** raw PREROUTING: a container's own address is for its bridge alone. */
-  private directAccess(from: IfName): Prediction | undefined {
-    if (this.state.engine.allowDirectRouting) return undefined;
-    for (const network of this.state.networks) {
-      if (
-        network.internal ||
-        network.gatewayMode !== "nat" ||
-        network.bridge === from ||
-        network.trustedInterfaces.includes(from)
-      )
-        continue;
-      if (!this.index.endpointAt(network, this.dst)) continue;
-      return this.drop(
-        HOST,
-        "direct-access",
-        (r) => r.match.destination === this.dst,
-        `${this.dst} may be addressed only from its own network ${network.name}`,
-      );
-    }
-    return undefined;
-  }
-
-  /** The first binding whose DNAT rule matches. @param from undefined: the host's own packet */
-  private matchBinding(from: IfName | undefined): BindingHit | undefined {
-    if (this.proto === "icmp") return undefined;
-    if (this.dport === undefined) return undefined;
-    return this.index
-      .bindingsOf(this.dport, this.proto)
-      .filter(({ binding }) => binding.hostIp === "0.0.0.0" || binding.hostIp === this.dst)
-      .find(({ network }) => !this.state.engine.userlandProxy || from !== network.bridge);
-  }
-
-  private translateTo({ endpoint, binding }: BindingHit): void {
-    this.dst = endpoint.address;
-    this.dport = binding.target;
-    const rule = this.find(
-      "dnat",
-      (r) =>
-        r.match.dport === binding.hostPort &&
-        r.target.kind === "DNAT" &&
-        r.target.to === endpoint.address &&
-        r.match.proto === binding.proto,
-    );
-    this.translations.push({ node: HOST, kind: "DNAT", ...(rule ? { rule } : {}) });
   }
 
   /** The host's own packet to a published port of one of its own addresses: nat OUTPUT. */
@@ -344,18 +255,6 @@ class Walk {
     );
   }
 
-  private whyUnpublished(): string {
-    const port = `${this.dport}/${this.proto}`;
-    const nothing = `nothing listens on ${this.dst}:${port} of the host`;
-    for (const { node, bindings, publish } of this.state.containers) {
-      const near = bindings.find((b) => b.hostPort === this.dport && b.proto === this.proto && isIpv4(b.hostIp));
-      if (near) return `${nothing}: it is published on ${near.hostIp} only, for ${node}${placeOf(near.at)}`;
-      const lost = publish.find((p) => p.published?.first === this.dport && p.proto === this.proto);
-      if (lost) return `${nothing}: ${node} asks for it${placeOf(lost.at)}, but no network of it has a way out`;
-    }
-    return nothing;
-  }
-
   private forward(from: IfName, dnat = false): Prediction {
     const network = longestMatch(this.state.networks.filter(bearsAddress), (n) => n.subnet, this.dst);
     const out = network?.bridge ?? eth0;
@@ -370,81 +269,6 @@ class Walk {
       ? "the port is published"
       : `network ${network.name} is in gateway mode ${network.gatewayMode}`;
     return this.arrive(target.container, target.endpoint, because, { lostReply, dnat });
-  }
-
-  /** filter FORWARD for a new flow: internal networks, what comes into a network, what leaves one, the policy. */
-  private filterForward(from: IfName, out: IfName, network: Network | undefined): Prediction | undefined {
-    const source = this.state.networks.find((n) => n.bridge === from);
-    if (network?.internal && !contains(network.subnet, this.src)) {
-      return this.drop(
-        HOST,
-        "internal-in",
-        (r) => r.match.out === network.bridge,
-        `network ${network.name} is internal`,
-      );
-    }
-    if (source?.internal && !contains(source.subnet, this.dst)) {
-      return this.drop(HOST, "internal-out", (r) => r.match.in === source.bridge, `network ${source.name} is internal`);
-    }
-    if (network && !network.internal && from !== out) return this.intoNetwork(network);
-    if (source && from === out) {
-      return source.icc
-        ? undefined
-        : this.drop(
-            HOST,
-            "icc-drop",
-            (r) => r.match.in === source.bridge,
-            `network ${source.name} has inter-container communication off`,
-          );
-    }
-    if (source || this.state.engine.ipForward) return undefined;
-    const stop: Stop = { node: HOST, policy: { table: "filter", chain: "FORWARD" } };
-    return this.end("drop", stop, "no rule accepts it, and the policy of FORWARD is DROP");
-  }
-
-  private intoNetwork(network: Network): Prediction | undefined {
-    if (network.gatewayMode === "nat-unprotected") return undefined;
-    const target = this.index.endpointAt(network, this.dst);
-    const open = target?.container.bindings.some(
-      (b) => b.endpoint === target.endpoint.id && isIpv4(b.hostIp) && b.target === this.dport && b.proto === this.proto,
-    );
-    if (open || (network.gatewayMode === "routed" && this.proto === "icmp")) return undefined;
-    const rule = (r: Rule): boolean => r.match.out === network.bridge;
-    return this.drop(
-      HOST,
-      "default-drop",
-      rule,
-      `${this.proto === "icmp" ? "ping" : `${this.dport}/${this.proto}`} of ${this.dst} is not published`,
-    );
-  }
-
-  /** nat POSTROUTING. @returns why answers would be lost, when they would */
-  private masqueradeForward(out: IfName, network: Network | undefined): Stop | undefined {
-    const source = this.state.networks.find((n) => contains(n.subnet, this.src) && !n.internal);
-    if (!this.state.engine.userlandProxy && network && this.src === this.dst) {
-      // Docker writes MASQUERADE here even where the network has a fixed address for SNAT
-      const { snatTo: _, ...plain } = network;
-      this.masquerade(plain, "masquerade-hairpin", (r) => r.match.source === this.dst);
-      return undefined;
-    }
-    if (!source || source.bridge === out) return undefined;
-    if (source.masquerade && source.gatewayMode !== "routed") {
-      const address = network ? network.gateway : this.state.world.host;
-      this.masquerade(source, "masquerade", (r) => r.match.source === source.subnet, address);
-      // within the host conntrack finds the way back; from outside, answers go to whoever has the address
-      const nowhere = !network && source.snatTo && !isHostAddress(this.state, source.snatTo);
-      return nowhere ? { node: HOST, onReply: true } : undefined;
-    }
-    // it leaves with the container's own address: answers come back to that address, and meet what guards it
-    const guarded = source.gatewayMode === "nat" && !this.state.engine.allowDirectRouting;
-    const rule = guarded ? this.find("direct-access", (r) => r.match.destination === this.src) : undefined;
-    return rule ? { node: HOST, rule, onReply: true } : undefined;
-  }
-
-  private masquerade(network: Network, purpose: Purpose, where: (r: Rule) => boolean, address = network.gateway): void {
-    const rule = this.find(purpose, where);
-    this.src = network.snatTo ?? address ?? this.src;
-    this.translations.push({ node: HOST, kind: network.snatTo ? "SNAT" : "MASQUERADE", ...(rule ? { rule } : {}) });
   }
 
   // --- LAN, router, internet -----------------------------------------------------------------------------------------
@@ -527,59 +351,6 @@ class Walk {
       `the router forwards no ${this.dport}/${this.proto}, and nothing listens there`,
     );
   }
-
-  // --- ends ----------------------------------------------------------------------------------------------------------
-
-  private nobody(at: NodeName): Prediction {
-    // the packet waits for an answer to ARP and never leaves
-    if (this.legs.at(-1)?.node === at && this.legs.at(-1)?.direction === "out") this.legs.pop();
-    return this.end("unreachable", { node: at }, `nobody has the address ${this.dst}: ARP is not answered`);
-  }
-
-  private lost(reply: Stop, address = this.src): Prediction {
-    const reason = reply.rule
-      ? "dropped: it is a container's own address"
-      : "lost: the host does not have that address";
-    return this.end("drop", reply, `the answer to ${address} is ${reason}`);
-  }
-
-  private drop(node: NodeName, purpose: Purpose, where: (r: Rule) => boolean, because: string): Prediction {
-    const rule = this.find(purpose, where);
-    return this.end("drop", { node, ...(rule ? { rule } : {}) }, because);
-  }
-
-  private end(outcome: Outcome, stop: Stop, because: string): Prediction {
-    return { ...this.way(), outcome, stop, because };
-  }
-
-  private way(): Pick<Prediction, "legs" | "translations" | "unsure"> {
-    return {
-      legs: this.legs,
-      translations: this.translations,
-      ...(this.unsure.length > 0 ? { unsure: this.unsure } : {}),
-    };
-  }
-
-  private leg(node: NodeName, link: IfName, direction: "in" | "out"): void {
-    const port = this.dport === undefined ? {} : { dport: this.dport };
-    this.legs.push({
-      node,
-      link,
-      direction,
-      src: this.src,
-      dst: this.dst,
-      ...port,
-      ...(this.newFlow ? { newFlow: true } : {}),
-    });
-  }
-
-  private find(purpose: Purpose, where: (r: Rule) => boolean): Rule | undefined {
-    return this.rules.host.rules.find((r) => r.purpose === purpose && where(r));
-  }
-
-  private networkOf(endpoint: Endpoint): Network {
-    return networkById(this.state, endpoint.network);
-  }
 }
 
 /** The container of this sandbox that serves the port: the owner or a sharer. Ping is answered by the stack itself. */
@@ -588,8 +359,6 @@ function listener(state: State, owner: Container, proto: ProbeProto, port: Port 
   const users = [owner, ...state.containers.filter((c) => c !== owner && sandboxOwner(state, c) === owner)];
   return users.find((c) => c.serves.some((s) => s.port === port && s.proto === proto))?.node;
 }
-
-const placeOf = (at: Origin | undefined): string => (at ? ` at ${renderOrigin(at)}` : "");
 
 const covers = (rule: Rule, address: Ipv4): boolean =>
   typeof rule.match.destination === "string" && contains(rule.match.destination as Subnet, address);

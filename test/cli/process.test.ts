@@ -38,8 +38,9 @@ test("no command at all is a usage error that shows the help on stderr", () => {
 test("verify of the seed lab passes and puts only JSON on stdout", () => {
   const { status, stdout, stderr } = run("verify", "--lab", "seed", "--format", "json");
   expect(stderr).toBe("");
+  const report = JSON.parse(stdout) as { checks: { verdict: string; claim: string; reasons: string[] }[] };
+  expect(report.checks.filter((c) => c.verdict !== "PASS").map((c) => [c.claim, ...c.reasons])).toEqual([]);
   expect(status).toBe(0);
-  const report = JSON.parse(stdout) as { schema: number; verdict: string; captures: { dropped: number } };
   expect(report).toMatchObject({ schema: 1, verdict: "PASS", captures: { dropped: 0 } });
 });
 

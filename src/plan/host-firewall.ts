@@ -1,0 +1,154 @@
+/**
+ * What Docker's rules on the host decide about a packet, by Docker's documented semantics and not by reading the rules: direct access
+ * (raw), port bindings (nat DOCKER), forwarding (filter) and masquerading (nat POSTROUTING). The way between is told in predict.ts.
+ */
+import { type Origin, renderOrigin } from "../errors.ts";
+import { contains, isIpv4 } from "../net/address.ts";
+import { HOST, type IfName } from "../net/name.ts";
+import { isHostAddress, type Network } from "../state/state.ts";
+import { PacketWalk } from "./packet.ts";
+import type { Prediction, Stop } from "./prediction.ts";
+import type { Purpose, Rule } from "./rule.ts";
+import type { BindingHit } from "./state-index.ts";
+
+export class HostFirewall extends PacketWalk {
+  /** raw PREROUTING: a container's own address is for its bridge alone. */
+  protected directAccess(from: IfName): Prediction | undefined {
+    if (this.state.engine.allowDirectRouting) return undefined;
+    for (const network of this.state.networks) {
+      if (
+        network.internal ||
+        network.gatewayMode !== "nat" ||
+        network.bridge === from ||
+        network.trustedInterfaces.includes(from)
+      )
+        continue;
+      if (!this.index.endpointAt(network, this.dst)) continue;
+      return this.drop(
+        HOST,
+        "direct-access",
+        (r) => r.match.destination === this.dst,
+        `${this.dst} may be addressed only from its own network ${network.name}`,
+      );
+    }
+    return undefined;
+  }
+
+  /** The first binding whose DNAT rule matches. @param from undefined: the host's own packet */
+  protected matchBinding(from: IfName | undefined): BindingHit | undefined {
+    if (this.proto === "icmp") return undefined;
+    if (this.dport === undefined) return undefined;
+    return this.index
+      .bindingsOf(this.dport, this.proto)
+      .filter(({ binding }) => binding.hostIp === "0.0.0.0" || binding.hostIp === this.dst)
+      .find(({ network }) => !this.state.engine.userlandProxy || from !== network.bridge);
+  }
+
+  protected translateTo({ endpoint, binding }: BindingHit): void {
+    this.dst = endpoint.address;
+    this.dport = binding.target;
+    const rule = this.find(
+      "dnat",
+      (r) =>
+        r.match.dport === binding.hostPort &&
+        r.target.kind === "DNAT" &&
+        r.target.to === endpoint.address &&
+        r.match.proto === binding.proto,
+    );
+    this.translations.push({ node: HOST, kind: "DNAT", ...(rule ? { rule } : {}) });
+  }
+
+  protected whyUnpublished(): string {
+    const port = `${this.dport}/${this.proto}`;
+    const nothing = `nothing listens on ${this.dst}:${port} of the host`;
+    for (const { node, bindings, publish } of this.state.containers) {
+      const near = bindings.find((b) => b.hostPort === this.dport && b.proto === this.proto && isIpv4(b.hostIp));
+      if (near) return `${nothing}: it is published on ${near.hostIp} only, for ${node}${placeOf(near.at)}`;
+      const lost = publish.find((p) => p.published?.first === this.dport && p.proto === this.proto);
+      if (lost) return `${nothing}: ${node} asks for it${placeOf(lost.at)}, but no network of it has a way out`;
+    }
+    return nothing;
+  }
+
+  /** filter FORWARD for a new flow: internal networks, what comes into a network, what leaves one, the policy. */
+  protected filterForward(from: IfName, out: IfName, network: Network | undefined): Prediction | undefined {
+    const source = this.state.networks.find((n) => n.bridge === from);
+    if (network?.internal && !contains(network.subnet, this.src)) {
+      return this.drop(
+        HOST,
+        "internal-in",
+        (r) => r.match.out === network.bridge,
+        `network ${network.name} is internal`,
+      );
+    }
+    if (source?.internal && !contains(source.subnet, this.dst)) {
+      return this.drop(HOST, "internal-out", (r) => r.match.in === source.bridge, `network ${source.name} is internal`);
+    }
+    if (network && !network.internal && from !== out) return this.intoNetwork(network);
+    if (source && from === out) {
+      return source.icc
+        ? undefined
+        : this.drop(
+            HOST,
+            "icc-drop",
+            (r) => r.match.in === source.bridge,
+            `network ${source.name} has inter-container communication off`,
+          );
+    }
+    if (source || this.state.engine.ipForward) return undefined;
+    const stop: Stop = { node: HOST, policy: { table: "filter", chain: "FORWARD" } };
+    return this.end("drop", stop, "no rule accepts it, and the policy of FORWARD is DROP");
+  }
+
+  protected intoNetwork(network: Network): Prediction | undefined {
+    if (network.gatewayMode === "nat-unprotected") return undefined;
+    const target = this.index.endpointAt(network, this.dst);
+    const open = target?.container.bindings.some(
+      (b) => b.endpoint === target.endpoint.id && isIpv4(b.hostIp) && b.target === this.dport && b.proto === this.proto,
+    );
+    if (open || (network.gatewayMode === "routed" && this.proto === "icmp")) return undefined;
+    const rule = (r: Rule): boolean => r.match.out === network.bridge;
+    return this.drop(
+      HOST,
+      "default-drop",
+      rule,
+      `${this.proto === "icmp" ? "ping" : `${this.dport}/${this.proto}`} of ${this.dst} is not published`,
+    );
+  }
+
+  /** nat POSTROUTING. @returns why answers would be lost, when they would */
+  protected masqueradeForward(out: IfName, network: Network | undefined): Stop | undefined {
+    const source = this.state.networks.find((n) => contains(n.subnet, this.src) && !n.internal);
+    if (!this.state.engine.userlandProxy && network && this.src === this.dst) {
+      // Docker writes MASQUERADE here even where the network has a fixed address for SNAT
+      const { snatTo: _, ...plain } = network;
+      this.masquerade(plain, "masquerade-hairpin", (r) => r.match.source === this.dst);
+      return undefined;
+    }
+    if (!source || source.bridge === out) return undefined;
+    if (source.masquerade && source.gatewayMode !== "routed") {
+      const address = network ? network.gateway : this.state.world.host;
+      this.masquerade(source, "masquerade", (r) => r.match.source === source.subnet, address);
+      // within the host conntrack finds the way back; from outside, answers go to whoever has the address
+      const nowhere = !network && source.snatTo && !isHostAddress(this.state, source.snatTo);
+      return nowhere ? { node: HOST, onReply: true } : undefined;
+    }
+    // it leaves with the container's own address: answers come back to that address, and meet what guards it
+    const guarded = source.gatewayMode === "nat" && !this.state.engine.allowDirectRouting;
+    const rule = guarded ? this.find("direct-access", (r) => r.match.destination === this.src) : undefined;
+    return rule ? { node: HOST, rule, onReply: true } : undefined;
+  }
+
+  protected masquerade(
+    network: Network,
+    purpose: Purpose,
+    where: (r: Rule) => boolean,
+    address = network.gateway,
+  ): void {
+    const rule = this.find(purpose, where);
+    this.src = network.snatTo ?? address ?? this.src;
+    this.translations.push({ node: HOST, kind: network.snatTo ? "SNAT" : "MASQUERADE", ...(rule ? { rule } : {}) });
+  }
+}
+
+const placeOf = (at: Origin | undefined): string => (at ? ` at ${renderOrigin(at)}` : "");

@@ -1,0 +1,98 @@
+/**
+ * One packet under way: its addresses now, the links it was seen on, what changed it, and the ways in which it can end. What happens to
+ * it where is told in predict.ts.
+ */
+import type { Ipv4 } from "../net/address.ts";
+import type { IfName, NodeName } from "../net/name.ts";
+import type { Port } from "../net/port.ts";
+import { type Endpoint, type Network, networkById, type State } from "../state/state.ts";
+import type { Leg, Outcome, Prediction, ProbeProto, ProbeSpec, Stop, Translation } from "./prediction.ts";
+import type { Purpose, Rule, Ruleset } from "./rule.ts";
+import { indexState, type StateIndex } from "./state-index.ts";
+
+export class PacketWalk {
+  protected readonly state: State;
+  protected readonly rules: { readonly host: Ruleset; readonly router: Ruleset };
+  protected readonly index: StateIndex;
+  protected readonly proto: ProbeProto;
+  protected src: Ipv4;
+  protected dst: Ipv4;
+  protected dport: Port | undefined;
+  protected newFlow = false;
+  protected readonly legs: Leg[] = [];
+  protected readonly translations: Translation[] = [];
+  protected readonly unsure: { node: NodeName; link: IfName }[] = [];
+
+  constructor(state: State, probe: ProbeSpec, rules: { readonly host: Ruleset; readonly router: Ruleset }) {
+    this.state = state;
+    this.index = indexState(state);
+    this.rules = rules;
+    this.proto = probe.proto;
+    this.src = probe.address;
+    this.dst = probe.address;
+    this.dport = probe.port;
+  }
+
+  protected send(node: NodeName, link: IfName, src: Ipv4, next: () => Prediction): Prediction {
+    this.src = src;
+    this.leg(node, link, "out");
+    return next();
+  }
+
+  /** @param server who answers; undefined: nobody listens there */
+  protected answer(node: NodeName, server: NodeName | undefined, because: string): Prediction {
+    if (!server) return this.end("refuse", { node }, `nothing listens on ${this.dport}/${this.proto} of ${node}`);
+    return { ...this.way(), outcome: "reach", seenAs: this.src, server, because };
+  }
+
+  protected nobody(at: NodeName): Prediction {
+    // the packet waits for an answer to ARP and never leaves
+    if (this.legs.at(-1)?.node === at && this.legs.at(-1)?.direction === "out") this.legs.pop();
+    return this.end("unreachable", { node: at }, `nobody has the address ${this.dst}: ARP is not answered`);
+  }
+
+  protected lost(reply: Stop, address = this.src): Prediction {
+    const reason = reply.rule
+      ? "dropped: it is a container's own address"
+      : "lost: the host does not have that address";
+    return this.end("drop", reply, `the answer to ${address} is ${reason}`);
+  }
+
+  protected drop(node: NodeName, purpose: Purpose, where: (r: Rule) => boolean, because: string): Prediction {
+    const rule = this.find(purpose, where);
+    return this.end("drop", { node, ...(rule ? { rule } : {}) }, because);
+  }
+
+  protected end(outcome: Outcome, stop: Stop, because: string): Prediction {
+    return { ...this.way(), outcome, stop, because };
+  }
+
+  protected way(): Pick<Prediction, "legs" | "translations" | "unsure"> {
+    return {
+      legs: this.legs,
+      translations: this.translations,
+      ...(this.unsure.length > 0 ? { unsure: this.unsure } : {}),
+    };
+  }
+
+  protected leg(node: NodeName, link: IfName, direction: "in" | "out"): void {
+    const port = this.dport === undefined ? {} : { dport: this.dport };
+    this.legs.push({
+      node,
+      link,
+      direction,
+      src: this.src,
+      dst: this.dst,
+      ...port,
+      ...(this.newFlow ? { newFlow: true } : {}),
+    });
+  }
+
+  protected find(purpose: Purpose, where: (r: Rule) => boolean): Rule | undefined {
+    return this.rules.host.rules.find((r) => r.purpose === purpose && where(r));
+  }
+
+  protected networkOf(endpoint: Endpoint): Network {
+    return networkById(this.state, endpoint.network);
+  }
+}
