@@ -2,7 +2,7 @@
  * Does what a plan says, one namespace handle per node, and can take back what it did. rtnetlink requests for one namespace in
  * a row go out in one send; rule commits run beside the rest and are waited for before listeners open and before the end.
  */
-import { closeSync, constants, openSync, readFileSync, writeSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { DocknetError } from "../errors.ts";
 import { type IfName, type LabName, type NodeName, netnsName } from "../net/name.ts";
 import type { ProxyListener } from "../plan/layout.ts";
@@ -218,9 +218,8 @@ export class Executor {
   }
 
   private setSysctl(node: NodeName, key: string, value: string): void {
-    const path = sysctlPath(key);
     try {
-      this.netns(node).enter(() => writeSysctl(path, value));
+      this.netns(node).writeSysctl(key, value);
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code;
       if (code === "ENOENT" && key.startsWith("net.bridge.")) {
@@ -293,15 +292,6 @@ function readSysctl(path: string): string | undefined {
     return readFileSync(path, "utf8").trim().replaceAll(/\s+/g, " ");
   } catch {
     return undefined; // writing it will say why
-  }
-}
-
-function writeSysctl(path: string, value: string): void {
-  const fd = openSync(path, constants.O_WRONLY);
-  try {
-    writeSync(fd, value);
-  } finally {
-    closeSync(fd);
   }
 }
 

@@ -3,7 +3,7 @@
  * main thread with no `await` before leaving, so nothing else ever runs inside. A socket, a capture or a child process that
  * was started inside stays there. An unnamed namespace dies with the descriptor: `kill -9` leaves nothing.
  */
-import { closeSync, mkdirSync, openSync, unlinkSync, writeFileSync } from "node:fs";
+import { closeSync, constants, mkdirSync, openSync, unlinkSync, writeSync } from "node:fs";
 import { DocknetError } from "../errors.ts";
 import { CLONE_NEWNET, MNT_DETACH, MS_BIND, mount, SystemError, setns, umount, unshare } from "./libc.ts";
 
@@ -54,16 +54,6 @@ export class Netns {
     }
   }
 
-  /** Opens an existing named namespace; closing it removes nothing. */
-  static open(label: string, path: string): Netns {
-    return new Netns(label, openSync(path, "r"));
-  }
-
-  /** The namespace this process lives in. Closing it is a no-op for the system. */
-  static current(label: string): Netns {
-    return new Netns(label, openSync(SELF, "r"));
-  }
-
   get fd(): number {
     if (this.fdOrClosed === undefined)
       throw new DocknetError("INTERNAL", `Namespace ${this.label} is used after it was closed`);
@@ -83,7 +73,16 @@ export class Netns {
 
   /** Writes `/proc/sys/<key with slashes>`; the kernel resolves it in the namespace of the thread that opens it. */
   writeSysctl(key: string, value: string): void {
-    this.enter(() => writeFileSync(sysctlPath(key), value));
+    const path = sysctlPath(key);
+    this.enter(() => {
+      // no O_TRUNC and no second look at the file: this is done for every namespace of a lab
+      const fd = openSync(path, constants.O_WRONLY);
+      try {
+        writeSync(fd, value);
+      } finally {
+        closeSync(fd);
+      }
+    });
   }
 
   /** Idempotent. Unmounts and unlinks the name, if it has one. */

@@ -65,9 +65,7 @@ function firstTransmission(recorder: Recorder, check: Check, source: ProbeSource
     .requestsFrom(source.port)
     .find(
       (s) =>
-        isRequest(s.ip) &&
         protoOf(s) === probe.proto &&
-        sourcePortOf(s.ip) === source.port &&
         ((s.ip.src === source.address &&
           s.ip.dst === probe.address &&
           (targetPortOf(s.ip) === probe.port || probe.proto === "icmp")) ||

@@ -5,7 +5,6 @@
  */
 import { DocknetError } from "../errors.ts";
 import {
-  addressOf,
   contains,
   fromNumber,
   type Ipv4,
@@ -137,9 +136,4 @@ function lowestFree(subnet: Subnet, ipRange: Subnet | undefined, taken: Readonly
   const { first, last } = rangeOf(ipRange ?? subnet);
   for (let at = first; at <= last; at++) if (!taken.has(at)) return fromNumber(at);
   return undefined;
-}
-
-/** For messages: the first host address of a subnet. */
-export function firstHostOf(subnet: Subnet): Ipv4 {
-  return fromNumber(toNumber(addressOf(subnet)) + 1);
 }
