@@ -78,7 +78,7 @@ function readService(key: string, body: Mapping, at: Origin, problems: ProblemLi
     ...network,
     ports: readPorts(entry("ports"), `${path}.ports`, problems),
     expose: readExposed(entry("expose"), `${path}.expose`, problems),
-    serve: readServiceExtension(entry("x-docknet"), `${path}.x-docknet`, problems),
+    ...readServiceExtension(entry("x-docknet"), `${path}.x-docknet`, problems),
     ...resolution,
     sysctls: readNetworkSysctls(entry("sysctls"), `${path}.sysctls`, problems),
     ...(mac === undefined ? {} : { mac }),

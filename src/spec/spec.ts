@@ -94,6 +94,8 @@ export interface ServiceSpec {
   readonly dependsOn: readonly string[];
   readonly labels: Readonly<Record<string, string>>;
   readonly command?: readonly string[];
+  /** `x-docknet: {run: true}`: its command runs on this machine's file system, in a lab that lives; else responders stand in. */
+  readonly run: boolean;
   readonly at: Origin;
 }
 

@@ -96,7 +96,9 @@ const checkSchema = z
     from: z.string().describe("Who tries: a service, or @host, @router, @neighbour, @internet"),
     to: z
       .string()
-      .describe("Whom: SERVICE:PORT, @NODE:PORT or ADDRESS:PORT, with /udp or /sctp if need be; without port for icmp"),
+      .describe(
+        "Whom: SERVICE:PORT, @NODE:PORT or ADDRESS:PORT, with /udp or /sctp if need be; without port for icmp. @internet is its web server, with port 53 its name server",
+      ),
     proto: z.enum(["tcp", "udp", "icmp", "sctp"]).optional().describe("Default tcp"),
     expect: z
       .enum(["reach", "refuse", "drop", "unreachable"])
@@ -124,6 +126,12 @@ export const serviceSchema = z
       .array(z.union([z.string(), z.int()]).describe("PORT, PORT/proto or a range"))
       .optional()
       .describe("Ports that a built-in responder serves though neither ports nor expose names them"),
+    run: z
+      .boolean()
+      .optional()
+      .describe(
+        "docknet up runs the service's command on this machine's file system, in place of responders. Default false",
+      ),
   })
   .describe("Settings of docknet for one service");
 
@@ -153,15 +161,16 @@ export function readTopExtension(entry: Entry | undefined, problems: ProblemList
   return checkShape(topSchema, entry, "x-docknet", problems);
 }
 
-/** Ports to serve of a service's own block. */
+/** A service's own block: ports to serve, and whether its command runs. */
 export function readServiceExtension(
   entry: Entry | undefined,
   path: string,
   problems: ProblemList,
-): (ProtoPort & { at: Origin })[] {
-  if (!entry || isNull(entry.value)) return [];
-  if (!checkShape(serviceSchema, entry, path, problems)) return [];
-  return readExposed(entryOf(entry.value, "serve"), `${path}.serve`, problems);
+): { readonly serve: (ProtoPort & { at: Origin })[]; readonly run: boolean } {
+  if (!entry || isNull(entry.value)) return { serve: [], run: false };
+  const shape = checkShape(serviceSchema, entry, path, problems);
+  if (!shape) return { serve: [], run: false };
+  return { serve: readExposed(entryOf(entry.value, "serve"), `${path}.serve`, problems), run: shape.run ?? false };
 }
 
 function checkShape<T>(schema: z.ZodType<T>, entry: Entry, path: string, problems: ProblemList): T | undefined {

@@ -3,7 +3,6 @@
  * taken is read off the state, so nothing can be forgotten or given twice.
  * Source: moby daemon/libnetwork/ipamutils/utils.go, ipams/defaultipam/address_space.go, allocator.go newPoolData.
  */
-import { DocknetError } from "../errors.ts";
 import {
   contains,
   fromNumber,
@@ -14,6 +13,7 @@ import {
   type Subnet,
   toNumber,
 } from "../net/address.ts";
+import { refusal } from "./refusal.ts";
 import type { Network, State } from "./state.ts";
 
 export interface AddressPool {
@@ -41,7 +41,7 @@ export function allocateSubnet(state: State): Subnet {
       if (!taken.some((t) => overlaps(t, candidate))) return candidate;
     }
   }
-  throw new DocknetError("CONFLICT", "all predefined address pools have been fully subnetted", {
+  throw refusal(400, "all predefined address pools have been fully subnetted", {
     remedy: "Give the network a subnet of its own, or set x-docknet engine default-address-pools",
   });
 }
@@ -54,7 +54,7 @@ function reservedSubnets(state: State): readonly Subnet[] {
 /** Refuses a subnet that another network has. @throws DocknetError CONFLICT, in Docker's words */
 export function requestSubnet(state: State, subnet: Subnet): void {
   if (state.networks.some((n) => overlaps(n.subnet, subnet))) {
-    throw new DocknetError("CONFLICT", "invalid pool request: Pool overlaps with other one on this address space", {
+    throw refusal(403, "invalid pool request: Pool overlaps with other one on this address space", {
       remedy: `Choose a subnet other than ${subnet}; in use: ${state.networks.map((n) => `${n.subnet} (${n.name})`).join(", ")}`,
     });
   }
@@ -70,7 +70,7 @@ function edgesOf(subnet: Subnet): readonly number[] {
 export function allocateGateway(subnet: Subnet, ipRange: Subnet | undefined): Ipv4 {
   const gateway = lowestFree(subnet, ipRange, new Set(edgesOf(subnet)));
   if (gateway === undefined)
-    throw new DocknetError("CONFLICT", `no available IPv4 addresses on this network's address pools: ${subnet}`);
+    throw refusal(500, `no available IPv4 addresses on this network's address pools: ${subnet}`);
   return gateway;
 }
 
@@ -78,43 +78,35 @@ export function allocateGateway(subnet: Subnet, ipRange: Subnet | undefined): Ip
  * Reserves what a new network wants for itself: its gateway first, then its auxiliary addresses (moby daemon/libnetwork/network.go
  * ipamAllocateVersion). @throws DocknetError CONFLICT, in Docker's words
  */
-export function reserveOwn(subnet: Subnet, gateway: Ipv4 | undefined, aux: readonly Ipv4[]): void {
+export function reserveOwn(subnet: Subnet, gateway: Ipv4 | undefined, aux: Network["auxAddresses"]): void {
   const taken = new Set(edgesOf(subnet));
   const reserve = (address: Ipv4, what: string): void => {
     if (taken.has(toNumber(address)))
-      throw new DocknetError("CONFLICT", `failed to allocate ${what} (${address}): Address already in use`);
+      throw refusal(500, `failed to allocate ${what}${address}): Address already in use`);
     taken.add(toNumber(address));
   };
-  if (gateway) reserve(gateway, "gateway");
-  for (const address of aux) reserve(address, "secondary ip address");
+  if (gateway) reserve(gateway, "gateway (");
+  for (const [name, address] of Object.entries(aux)) reserve(address, `secondary ip address (${name}:`);
 }
 
 /** The lowest free address of the network at this moment. @throws DocknetError CONFLICT when the pool is full */
 export function allocateAddress(state: State, network: Network): Ipv4 {
   const address = lowestFree(network.subnet, network.ipRange, takenIn(state, network));
   if (address !== undefined) return address;
-  throw new DocknetError(
-    "CONFLICT",
-    `no available IPv4 addresses on this network's address pools: ${network.name} (${network.id})`,
-    {
-      remedy: `Give network ${network.name} a bigger subnet than ${network.ipRange ?? network.subnet}`,
-    },
-  );
+  throw refusal(409, `no available IPv4 addresses on this network's address pools: ${network.name} (${network.id})`, {
+    remedy: `Give network ${network.name} a bigger subnet than ${network.ipRange ?? network.subnet}`,
+  });
 }
 
 /** A fixed address: inside the subnet (the ip-range does not matter) and free. @throws DocknetError CONFLICT, in Docker's words */
 export function requestAddress(state: State, network: Network, address: Ipv4): Ipv4 {
   if (!contains(network.subnet, address)) {
-    throw new DocknetError(
-      "CONFLICT",
-      `invalid endpoint settings: no configured subnet contains IP address ${address}`,
-      {
-        remedy: `Choose an address in ${network.subnet}`,
-      },
-    );
+    throw refusal(400, `no configured subnet or ip-range contain the IP address ${address}`, {
+      remedy: `Choose an address in ${network.subnet}`,
+    });
   }
   if (takenIn(state, network).has(toNumber(address))) {
-    throw new DocknetError("CONFLICT", "Address already in use", {
+    throw refusal(403, "Address already in use", {
       remedy: `${address} of network ${network.name} is taken; give the containers that start earlier fixed addresses too, or keep dynamic ones away with ip_range`,
     });
   }
@@ -127,7 +119,7 @@ export function takenIn(state: State, network: Network): Set<number> {
   return new Set([
     ...edgesOf(network.subnet),
     ...(network.gateway ? [toNumber(network.gateway)] : []),
-    ...network.auxAddresses.map(toNumber),
+    ...Object.values(network.auxAddresses).map(toNumber),
     ...endpoints.map((e) => toNumber(e.address)),
   ]);
 }

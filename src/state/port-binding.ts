@@ -5,6 +5,7 @@
 import { DocknetError } from "../errors.ts";
 import { ANY_IPV4, type Ipv4, type Ipv6, isIpv4, LOCALHOST, toNumber } from "../net/address.ts";
 import { type Port, type PortRange, type Proto, portsOf } from "../net/port.ts";
+import { originOf, refusal } from "./refusal.ts";
 import {
   type Container,
   type Endpoint,
@@ -26,23 +27,56 @@ const ANY_IPV6 = "::" as Ipv6;
  * it has no gateway. What an endpoint holds already it keeps.
  * @throws DocknetError CONFLICT, in Docker's words, with the place of the port
  */
-export function bindPorts(state: State, container: Container): readonly PortBinding[] {
+export function bindPorts(state: State, container: Container): Bound {
   const gateway = gatewayEndpoint(state, container.endpoints);
-  const requests = [...container.publish].sort(compareRequests);
+  const requests = [...requestsOf(container)].sort(compareRequests);
   const bound: PortBinding[] = [];
+  let { lastPorts } = state;
   for (const endpoint of container.endpoints) {
     const held = container.bindings.filter((b) => b.endpoint === endpoint.id);
     if (isRouted(state, endpoint)) bound.push(...(held.length > 0 ? held : routedBindings(state, endpoint, requests)));
     else if (endpoint === gateway && held.length > 0) bound.push(...held);
     else if (endpoint === gateway)
-      for (const request of requests) bound.push(...bindRequest(state, container, endpoint, request, bound));
+      for (const request of requests) {
+        const given = bindRequest({ ...state, lastPorts }, container, endpoint, request, bound);
+        bound.push(...given);
+        lastPorts = remember(lastPorts, request, given);
+      }
   }
-  return bound;
+  return { bindings: bound, lastPorts };
 }
+
+export interface Bound {
+  readonly bindings: readonly PortBinding[];
+  readonly lastPorts: State["lastPorts"];
+}
+
+/** What `-p` asked for; with -P also an ephemeral port for every exposed one that it did not name. */
+function requestsOf({ publish, publishAll, exposed }: Container): readonly PortRequest[] {
+  if (!publishAll) return publish;
+  const rest = exposed.filter(({ port, proto }) => !publish.some((r) => r.target === port && r.proto === proto));
+  return [...publish, ...rest.map(({ port, proto }) => ({ target: port, proto }))];
+}
+
+/** What was chosen for each address, so that the next choice goes on after it. */
+function remember(
+  last: State["lastPorts"],
+  { published }: PortRequest,
+  given: readonly PortBinding[],
+): State["lastPorts"] {
+  if (published && published.first === published.last) return last;
+  const entries = given.flatMap(({ hostIp, proto, hostPort }) =>
+    hostPort ? [[rangeKey(hostIp, proto, published), hostPort] as const] : [],
+  );
+  return { ...last, ...Object.fromEntries(entries) };
+}
+
+const rangeKey = (hostIp: Ipv4 | Ipv6, proto: Proto, range: PortRange | undefined): string =>
+  range ? `${hostIp}/${proto}/${range.first}-${range.last}` : `${hostIp}/${proto}`;
 
 /** Processes of a host-mode container listen on the host itself. @throws DocknetError CONFLICT when a published port is there before */
 export function checkListeners(state: State, container: Container): void {
-  if (sandboxOwner(state, container) !== undefined) return;
+  if (sandboxOwner(state, container) !== "host") return;
   for (const { port, proto, at } of container.serves) {
     const holder = state.containers.find((c) => c.bindings.some((b) => collides(b, ANY_IPV4, port, proto)));
     if (!holder) continue;
@@ -99,9 +133,7 @@ function bindRequest(
   const addresses =
     request.hostIp === undefined && hostIp === ANY_IPV4 && state.engine.userlandProxy ? [hostIp, ANY_IPV6] : [hostIp];
   const taken = [...heldPorts(state, container), ...own];
-  const candidates = request.published
-    ? portsOf(request.published)
-    : ephemeralCandidates(state, container, own, hostIp, request.proto);
+  const candidates = candidatePorts(state, hostIp, request);
   const free = candidates.find((port) =>
     addresses.every((ip) => !taken.some((t) => collides(t, ip, port, request.proto))),
   );
@@ -136,10 +168,10 @@ type Held = Pick<PortBinding, "hostIp" | "hostPort" | "proto">;
 /** What other containers hold, and what processes of host-mode containers listen on. */
 function heldPorts(state: State, except: Container): Held[] {
   return state.containers
-    .filter((c) => c.running && c !== except && c.name !== except.name)
+    .filter((c) => c.status === "running" && c !== except && c.name !== except.name)
     .flatMap((c) => [
       ...c.bindings,
-      ...(sandboxOwner(state, c) === undefined
+      ...(sandboxOwner(state, c) === "host"
         ? c.serves.map((s) => ({ hostIp: ANY_IPV4 as Ipv4 | Ipv6, hostPort: s.port, proto: s.proto }))
         : []),
     ]);
@@ -152,29 +184,12 @@ function collides(held: Held, hostIp: Ipv4 | Ipv6, port: Port, proto: Proto): bo
   return held.hostIp === hostIp || unspecified(held.hostIp) || unspecified(hostIp);
 }
 
-/** Next after the last one given on that address, wrapping (portallocator); exact host ports and ranges do not count as given. */
-function ephemeralCandidates(
-  state: State,
-  container: Container,
-  own: readonly PortBinding[],
-  hostIp: Ipv4 | Ipv6,
-  proto: Proto,
-): Port[] {
-  const holders = [
-    ...state.containers.filter((c) => c.running && c.name !== container.name),
-    { publish: container.publish, bindings: own },
-  ];
-  const given = holders.flatMap(({ publish, bindings }) =>
-    bindings.filter(
-      (b) =>
-        b.hostIp === hostIp &&
-        b.proto === proto &&
-        publish.some((r) => r.published === undefined && r.target === b.target && r.proto === proto),
-    ),
-  );
-  const last = Math.max(EPHEMERAL.first - 1, ...given.map((b) => b.hostPort ?? 0));
-  const all = portsOf(EPHEMERAL);
-  const next = last >= EPHEMERAL.last ? 0 : last + 1 - EPHEMERAL.first;
+/** Of a range the next after the last one given on that address, wrapping; each range has a memory of its own (portallocator). */
+function candidatePorts(state: State, hostIp: Ipv4 | Ipv6, { published, proto }: PortRequest): readonly Port[] {
+  const range = published ?? EPHEMERAL;
+  const last = state.lastPorts[rangeKey(hostIp, proto, published)] ?? range.last;
+  const all = portsOf(range);
+  const next = last >= range.last ? 0 : last + 1 - range.first;
   return [...all.slice(next), ...all.slice(0, next)];
 }
 
@@ -187,31 +202,32 @@ function portConflict(
   own: readonly PortBinding[],
 ): DocknetError {
   const prefix = refusalOf(container, endpoint);
-  const at = request.at ? { at: request.at } : {};
+  const at = originOf(request);
   if (!request.published || isRange(request)) {
-    return new DocknetError("CONFLICT", `${prefix}all ports are allocated`, {
-      ...at,
-      remedy: "Publish a wider range of host ports",
-    });
+    return refusal(500, `${prefix}all ports are allocated`, { ...at, remedy: "Publish a wider range of host ports" });
   }
   const port = request.published.first;
-  const holder = state.containers.find(
-    (c) => c.running && c.name !== container.name && c.bindings.some((b) => collides(b, hostIp, port, request.proto)),
-  );
-  if (holder || own.some((b) => collides(b, hostIp, port, request.proto))) {
-    return new DocknetError("CONFLICT", `${prefix}Bind for ${hostIp}:${port} failed: port is already allocated`, {
+  const clash = (b: Held): boolean => collides(b, hostIp, port, request.proto);
+  const mine = own.find(clash);
+  // one container port asked for twice is bound in one go, and only the second socket finds it out
+  if (mine && mine.target === request.target && request.proto === "tcp") {
+    return refusal(500, `${prefix}failed to listen on TCP socket: address already in use`, {
       ...at,
-      remedy: `Publish another host port: ${port}/${request.proto} belongs to ${holder?.name ?? "an earlier line of this container"}`,
+      remedy: `Publish another host port: ${port}/tcp belongs to an earlier line of this container`,
     });
   }
-  return new DocknetError(
-    "CONFLICT",
-    `${prefix}failed to bind host port ${hostIp}:${port}/${request.proto}: address already in use`,
-    {
+  const holder = state.containers.find((c) => c.id !== container.id && c.bindings.some(clash));
+  const held = mine ?? holder?.bindings.find(clash);
+  if (held) {
+    return refusal(500, `${prefix}Bind for ${held.hostIp}:${port} failed: port is already allocated`, {
       ...at,
-      remedy: `Publish another host port: a container in host network mode listens on ${port}/${request.proto}`,
-    },
-  );
+      remedy: `Publish another host port: ${port}/${request.proto} belongs to ${mine ? "an earlier line of this container" : holder?.name}`,
+    });
+  }
+  return refusal(500, `${prefix}${failedBind(endpoint, request, hostIp, port)}: address already in use`, {
+    ...at,
+    remedy: `Publish another host port: a container in host network mode listens on ${port}/${request.proto}`,
+  });
 }
 
 function notAssignable(
@@ -222,15 +238,18 @@ function notAssignable(
   hostIp: Ipv4 | Ipv6,
   port: Port,
 ): DocknetError {
-  return new DocknetError(
-    "CONFLICT",
-    `${refusalOf(container, endpoint)}failed to bind host port ${hostIp}:${port}/${request.proto}: cannot assign requested address`,
-    {
-      ...(request.at ? { at: request.at } : {}),
-      remedy: `Publish on an address that the host has: ${ANY_IPV4}, ${LOCALHOST} or ${state.world.host}`,
-    },
-  );
+  const message = `${failedBind(endpoint, request, hostIp, port)}: cannot assign requested address`;
+  return refusal(500, refusalOf(container, endpoint) + message, {
+    ...originOf(request),
+    remedy: `Publish on an address that the host has: ${ANY_IPV4}, ${LOCALHOST} or ${state.world.host}`,
+  });
+}
+
+/** Host and container side as types.PortBinding prints them. */
+function failedBind(endpoint: Endpoint, { target, proto }: PortRequest, hostIp: Ipv4 | Ipv6, port: Port): string {
+  const host = isIpv4(hostIp) ? hostIp : `[${hostIp}]`;
+  return `failed to bind host port for ${host}:${port}:${endpoint.address}:${target}/${proto}`;
 }
 
 const refusalOf = (container: Container, endpoint: Endpoint): string =>
-  `failed to set up container networking: driver failed programming external connectivity on endpoint ${container.name} (${endpoint.id}): `;
+  `driver failed programming external connectivity on endpoint ${container.name} (${endpoint.id}): `;

@@ -6,17 +6,11 @@ import { DocknetError, type Origin, type Problem, ProblemsError } from "../error
 import { overlaps, type Subnet } from "../net/address.ts";
 import { type ContainerName, type NodeName, parseContainerName } from "../net/name.ts";
 import type { AttachmentSpec, NetworkSpec, ServiceSpec, Spec } from "../spec/spec.ts";
-import { type ContainerRequest, type EndpointRequest, runContainer } from "./container.ts";
+import { type ContainerRequest, type EndpointRequest, runContainer, type SandboxRequest } from "./container.ts";
+import { deriveId } from "./id.ts";
 import { exposedPorts } from "./image.ts";
-import { createNetwork, emptyState } from "./network.ts";
-import {
-  type Container,
-  hasDefaultGateway,
-  networkById,
-  type SandboxMode,
-  type ServedPort,
-  type State,
-} from "./state.ts";
+import { createNetwork, emptyState, type NetworkRequest } from "./network.ts";
+import { type Container, hasDefaultGateway, networkById, type ServedPort, type State } from "./state.ts";
 
 export interface Resolved {
   readonly state: State;
@@ -43,22 +37,23 @@ export function resolveState(spec: Spec): Resolved {
     });
   }
   let state = emptyState(spec.name, spec.engine, spec.world);
-  // like compose, only networks that a service uses are made
-  const used = new Set(
-    spec.services.filter((s) => s.mode.kind === "networks").flatMap((s) => s.attachments.map((a) => a.network)),
-  );
-  for (const network of spec.networks.filter((n) => used.has(n.key))) {
+  for (const network of usedNetworks(spec)) {
     if (network.external && state.networks.some((n) => n.name === network.name)) continue;
-    state = attempt(state, network.at, (s) => createNetwork(s, networkRequest(network)));
+    // an id of its own for each name: a network that the file gains changes nothing of the others
+    const id = deriveId("network", spec.name, network.name);
+    state = attempt(state, network.at, (s) => createNetwork(s, { ...networkRequest(network), id }));
   }
   problems.push(...worldConflicts(state));
   if (problems.length > 0) throw new ProblemsError("CONFLICT", problems);
   const plan: Planned[] = [];
   state = attempt(state, undefined, (s) => {
-    plan.push(...startOrder(spec).flatMap((service) => containersOf(spec, service)));
+    plan.push(...plannedContainers(spec));
     return s;
   });
-  for (const { request, at } of plan) state = attempt(state, at, (s) => runContainer(s, request));
+  for (const { request, at } of plan) {
+    const id = deriveId("container", spec.name, request.name);
+    state = attempt(state, at, (s) => runContainer(s, { ...request, id }, { endpointSalt: spec.name }));
+  }
   if (problems.length > 0) throw new ProblemsError("CONFLICT", problems);
   return {
     state,
@@ -66,7 +61,7 @@ export function resolveState(spec: Spec): Resolved {
   };
 }
 
-function networkRequest(network: NetworkSpec): Parameters<typeof createNetwork>[1] {
+export function networkRequest(network: NetworkSpec): NetworkRequest {
   const [pool, second] = network.ipam;
   if (second) throw new DocknetError("LAB_FILE", "bridge driver doesn't support multiple subnets", { at: second.at });
   return {
@@ -75,7 +70,7 @@ function networkRequest(network: NetworkSpec): Parameters<typeof createNetwork>[
     ...(pool?.subnet ? { subnet: pool.subnet } : {}),
     ...(pool?.ipRange ? { ipRange: pool.ipRange } : {}),
     ...(pool?.gateway ? { gateway: pool.gateway } : {}),
-    auxAddresses: Object.values(pool?.auxAddresses ?? {}),
+    auxAddresses: pool?.auxAddresses ?? {},
     internal: network.internal,
     options: network.driverOpts,
     labels: network.labels,
@@ -111,16 +106,32 @@ function startOrder(spec: Spec): ServiceSpec[] {
   return order;
 }
 
-interface Planned {
+export interface Planned {
+  readonly service: ServiceSpec;
+  /** Of several replicas, from 1. */
+  readonly index: number;
   readonly request: ContainerRequest;
   readonly at: Origin;
 }
 
-function containersOf(spec: Spec, service: ServiceSpec): Planned[] {
-  return Array.from({ length: service.replicas }, (_, i) => ({
-    request: containerRequest(spec, service, i + 1),
-    at: service.at,
-  }));
+/** In the order in which they start. @throws DocknetError LAB_FILE for a cycle */
+export function plannedContainers(spec: Spec): Planned[] {
+  return startOrder(spec).flatMap((service) =>
+    Array.from({ length: service.replicas }, (_, i) => ({
+      service,
+      index: i + 1,
+      request: containerRequest(spec, service, i + 1),
+      at: service.at,
+    })),
+  );
+}
+
+/** Like compose, only networks that a service uses are made. */
+export function usedNetworks(spec: Spec): NetworkSpec[] {
+  const used = new Set(
+    spec.services.filter((s) => s.mode.kind === "networks").flatMap((s) => s.attachments.map((a) => a.network)),
+  );
+  return spec.networks.filter((n) => used.has(n.key));
 }
 
 function containerRequest(spec: Spec, service: ServiceSpec, index: number): ContainerRequest {
@@ -131,6 +142,10 @@ function containerRequest(spec: Spec, service: ServiceSpec, index: number): Cont
     service: service.key,
     ...(service.image ? { image: service.image } : {}),
     ...(service.hostname ? { hostname: service.hostname } : {}),
+    ...(service.domainname ? { domainname: service.domainname } : {}),
+    extraHosts: service.extraHosts.map(({ host, address }) => ({ name: host, address })),
+    dns: { servers: service.dns, search: service.dnsSearch, options: service.dnsOpt },
+    ...(service.mode.kind === "networks" ? {} : { links: linksOf(spec, service) }),
     sandbox: sandboxOf(spec, service),
     endpoints: endpointsOf(spec, service),
     publish: service.ports,
@@ -153,7 +168,7 @@ function nodeName(spec: Spec, service: ServiceSpec, index: number): NodeName {
   return (clash ? containerName(spec, service, index) : short) as string as NodeName;
 }
 
-function sandboxOf(spec: Spec, service: ServiceSpec): SandboxMode {
+function sandboxOf(spec: Spec, service: ServiceSpec): SandboxRequest {
   const { mode } = service;
   if (mode.kind === "none" || mode.kind === "host") return { kind: mode.kind };
   if (mode.kind === "container") return { kind: "container", name: parseContainerName(mode.container) };
@@ -198,9 +213,23 @@ function endpointRequest(
     aliases: network.name === "bridge" ? attachment.aliases : [...new Set([service.key, ...attachment.aliases])],
     linkLocal: attachment.linkLocalIps,
     driverOpts: attachment.driverOpts,
+    links: linksOf(spec, service),
     gwPriority: attachment.gwPriority,
     at: attachment.at,
   };
+}
+
+/** Compose links every replica by the link's alias, by service and number, and by project, service and number. */
+function linksOf(spec: Spec, service: ServiceSpec): { readonly target: string; readonly alias: string }[] {
+  return service.links.flatMap((link) => {
+    const linked = spec.services.find((s) => s.key === link.service);
+    if (link.external || !linked) return [{ target: link.service, alias: link.alias }];
+    return Array.from({ length: linked.replicas }, (_, i) => i + 1).flatMap((n) => {
+      const target = containerName(spec, linked, n);
+      const aliases = [link.alias, `${linked.key}-${n}`, `${spec.name}-${linked.key}-${n}`];
+      return aliases.map((alias) => ({ target, alias }));
+    });
+  });
 }
 
 /** Where a responder must stand: published targets, exposed ports, `serve`, and what a well-known image exposes. */

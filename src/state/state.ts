@@ -20,7 +20,14 @@ export interface State {
   readonly containers: readonly Container[];
   /** Counts every step that programs the kernel, so that the order of rules is a function of the state. */
   readonly clock: number;
+  /** The last host port given of an ephemeral range or a range, by `${hostIp}/${proto}` or `${hostIp}/${proto}/${first}-${last}`; it outlives the container. */
+  readonly lastPorts: Readonly<Record<string, number>>;
 }
+
+/** RFC 3339 with nanoseconds, as Docker prints: "2026-11-22T03:18:44.641888692Z". */
+export type Timestamp = string;
+/** Go's zero time: never, or not known. */
+export const NEVER: Timestamp = "0001-01-01T00:00:00Z";
 
 /** nat: masquerade, DNAT, no direct access. nat-unprotected: all ports open. routed: no NAT. isolated: no gateway at all. */
 export type GatewayMode = "nat" | "nat-unprotected" | "routed" | "isolated";
@@ -29,15 +36,22 @@ export interface Network {
   /** 64 lower-case hex digits. */
   readonly id: string;
   readonly name: string;
+  readonly driver: "bridge";
+  readonly created: Timestamp;
   /** The device: docker0, `br-` + first 12 of the id, or the user's `com.docker.network.bridge.name`. */
   readonly bridge: IfName;
   readonly isDefault: boolean;
   readonly subnet: Subnet;
+  /** Named by the user; else taken from the pools. */
+  readonly subnetGiven: boolean;
   /** Absent in mode isolated, and with inhibit_ipv4 on an internal network. */
   readonly gateway?: Ipv4;
+  /** Named by the user: `inspect` of 28.5.2 shows no other one beside a subnet that the user named. */
+  readonly gatewayGiven: boolean;
   readonly ipRange?: Subnet;
-  readonly auxAddresses: readonly Ipv4[];
+  readonly auxAddresses: Readonly<Record<string, Ipv4>>;
   readonly internal: boolean;
+  readonly attachable: boolean;
   /** Inter-container communication on this bridge. */
   readonly icc: boolean;
   readonly masquerade: boolean;
@@ -58,12 +72,25 @@ export interface Network {
   readonly at?: Origin;
 }
 
+/** `host` and `none`: no bridge, no addresses; every daemon has one of each. */
+export interface PredefinedNetwork {
+  readonly id: string;
+  readonly name: "host" | "none";
+  readonly driver: "host" | "null";
+  readonly created: Timestamp;
+}
+
+export type AnyNetwork = Network | PredefinedNetwork;
+
 /** Where a container's network stack lives. */
 export type SandboxMode =
   | { readonly kind: "own" }
   | { readonly kind: "none" }
   | { readonly kind: "host" }
-  | { readonly kind: "container"; readonly name: ContainerName };
+  /** The id of the container that was meant when this one was made, gone by now perhaps; what the user wrote when there was none. */
+  | { readonly kind: "container"; readonly id: string };
+
+export type ContainerStatus = "created" | "running" | "exited";
 
 export interface Container {
   readonly id: string;
@@ -73,15 +100,37 @@ export interface Container {
   /** The compose service it belongs to. */
   readonly service?: string;
   readonly image?: string;
+  readonly status: ContainerStatus;
+  readonly created: Timestamp;
+  readonly startedAt: Timestamp;
+  readonly finishedAt: Timestamp;
+  readonly exitCode: number;
+  /** What the last start failed with; else "". */
+  readonly error: string;
   readonly hostname: string;
+  /** Chosen by the user: then it is also a name in the networks' DNS. */
+  readonly hostnameSet: boolean;
+  readonly domainname: string;
+  readonly extraHosts: readonly ExtraHost[];
+  readonly dns: DnsSettings;
+  /** `--link` on the default bridge. */
+  readonly links: readonly LegacyLink[];
   readonly sandbox: SandboxMode;
-  readonly running: boolean;
-  /** In order of joining; eth0 first. */
+  /** Of the sandbox that it runs in, which is new at each start; the owner's for one that shares it; "" unless running. */
+  readonly sandboxId: string;
+  /** Its embedded DNS server has been started: with the first user-defined network, and then for as long as the sandbox lives. */
+  readonly resolver: boolean;
+  /** What it was asked to be attached to, running or not, in order of asking; `host` and `none` are named here too. */
+  readonly attachments: readonly Attachment[];
+  /** What is on the kernel now, in order of joining, eth0 first; empty unless running. */
   readonly endpoints: readonly Endpoint[];
   /** What was asked for with -p. */
   readonly publish: readonly PortRequest[];
+  /** -P: every exposed port gets an ephemeral host port at start. */
+  readonly publishAll: boolean;
   /** What is held while it runs; empty when no endpoint has a gateway. */
   readonly bindings: readonly PortBinding[];
+  /** By `--expose` and by the image. */
   readonly exposed: readonly ProtoPort[];
   /** Every port that the built-in responders serve. */
   readonly serves: readonly ServedPort[];
@@ -91,6 +140,49 @@ export interface Container {
   readonly programmedAt: number;
   readonly at?: Origin;
 }
+
+/** `--add-host`; host-gateway is docker0's address when the container starts. */
+export interface ExtraHost {
+  readonly name: string;
+  readonly address: Ipv4 | Ipv6 | "host-gateway";
+}
+
+/** `--dns`, `--dns-search`, `--dns-option`; empty: the host's. */
+export interface DnsSettings {
+  readonly servers: readonly (Ipv4 | Ipv6)[];
+  readonly search: readonly string[];
+  readonly options: readonly string[];
+}
+
+export interface LegacyLink {
+  /** Id of a container. */
+  readonly target: string;
+  readonly alias: string;
+}
+
+export interface Attachment {
+  /** Name of the network. */
+  readonly network: string;
+  /** Known once the container has run with it; Docker then goes by the id (docker-reference 9.3). */
+  readonly networkId?: string;
+  readonly address?: Ipv4;
+  readonly mac?: Mac;
+  readonly ifName?: IfName;
+  readonly aliases: readonly string[];
+  readonly linkLocal: readonly Ipv4[];
+  readonly driverOpts: Readonly<Record<string, string>>;
+  readonly gwPriority: number;
+  /** `--link` on a user-defined network: the target as the user wrote it, a name that is looked up when somebody asks. */
+  readonly links: readonly { readonly target: string; readonly alias: string }[];
+  /** Parts that were given, if only empty: inspect shows those empty, and others as null. */
+  readonly given?: readonly EndpointPart[];
+  /** It came by `network connect`: its names in the network are known before the container runs with it. */
+  readonly connected?: true;
+  readonly at?: Origin;
+}
+
+/** Parts of the API's EndpointSettings that may be null. */
+export type EndpointPart = "IPAMConfig" | "Links" | "Aliases" | "DriverOpts";
 
 export interface ServedPort extends ProtoPort {
   readonly at?: Origin;
@@ -141,30 +233,35 @@ export function networkById(state: State, id: string): Network {
   return network;
 }
 
-/** The container that owns the sandbox of `container`: itself, or the one it joins; undefined in host mode. */
-export function sandboxOwner(state: State, container: Container): Container | undefined {
-  let owner: Container = container;
-  for (let hops = 0; owner.sandbox.kind === "container" && hops <= state.containers.length; hops++) {
-    const { name } = owner.sandbox;
-    const next = state.containers.find((c) => c.name === name);
-    if (!next) throw new Error(`container ${owner.name} joins ${name}, which the state does not hold`);
-    owner = next;
-  }
-  return owner.sandbox.kind === "host" ? undefined : owner;
+/**
+ * The container whose sandbox the processes of `container` run in: itself, or the one whose network it joined; "host" in host mode.
+ * "gone" when there is none: it is not running, or the owner of the sandbox that it joined has stopped since. Such a sharer keeps a
+ * namespace with nothing but lo until it is started anew, even when the owner runs again: that has a new sandbox.
+ */
+export function sandboxOwner(state: State, container: Container): Container | "host" | "gone" {
+  if (container.status !== "running") return "gone";
+  const { kind } = container.sandbox;
+  if (kind === "host") return "host";
+  if (kind !== "container") return container;
+  const owner = state.containers.find((c) => c.sandbox.kind !== "container" && c.sandboxId === container.sandboxId);
+  if (!owner) return "gone";
+  return owner.sandbox.kind === "host" ? "host" : owner;
 }
 
 /**
- * The endpoint that gets the default route and carries the port bindings of nat networks.
- * Source: moby daemon/libnetwork/sandbox.go Endpoint.Less: gw-priority, then network name in byte order;
- * internal networks, which come last there, have no gateway here at all.
+ * In the order in which a sandbox prefers its endpoints: for the default route, and for names that several networks know.
+ * Source: moby daemon/libnetwork/sandbox.go Endpoint.Less: gw-priority, then what is not internal, then network name in byte order.
  */
+export function orderEndpoints(state: State, endpoints: readonly Endpoint[]): readonly Endpoint[] {
+  return [...endpoints].sort((a, b) => {
+    const [x, y] = [networkById(state, a.network), networkById(state, b.network)];
+    return b.gwPriority - a.gwPriority || Number(x.internal) - Number(y.internal) || (x.name < y.name ? -1 : 1);
+  });
+}
+
+/** The endpoint that gets the default route and carries the port bindings of nat networks. */
 export function gatewayEndpoint(state: State, endpoints: readonly Endpoint[]): Endpoint | undefined {
-  return [...endpoints]
-    .filter((e) => hasDefaultGateway(networkById(state, e.network)))
-    .sort((a, b) => {
-      const [x, y] = [networkById(state, a.network), networkById(state, b.network)];
-      return b.gwPriority - a.gwPriority || (x.name < y.name ? -1 : 1);
-    })[0];
+  return orderEndpoints(state, endpoints).find((e) => hasDefaultGateway(networkById(state, e.network)));
 }
 
 /** Internal and isolated networks give their containers no way out. */

@@ -2,17 +2,28 @@
 import fc from "fast-check";
 import { DocknetError } from "../../src/errors.ts";
 import type { Ipv4 } from "../../src/net/address.ts";
-import type { ContainerName } from "../../src/net/name.ts";
-import { connectContainer, disconnectContainer, removeContainer } from "../../src/state/container.ts";
+import { connectContainer, disconnectContainer } from "../../src/state/attachment.ts";
+import { createContainer, removeContainer, renameContainer } from "../../src/state/container.ts";
+import { startContainer, stopContainer } from "../../src/state/lifecycle.ts";
 import { removeNetwork } from "../../src/state/network.ts";
 import type { State } from "../../src/state/state.ts";
-import { type ContainerText, deepFreeze, type NetworkText, newDaemon, withContainer, withNetwork } from "./state.ts";
+import {
+  type ContainerText,
+  containerRequest,
+  deepFreeze,
+  type NetworkText,
+  newDaemon,
+  withContainer,
+  withNetwork,
+} from "./state.ts";
 
 export type Command =
   | { readonly kind: "network create"; readonly name: string; readonly text: NetworkText }
   | { readonly kind: "network rm"; readonly name: string }
   | { readonly kind: "run"; readonly name: string; readonly text: ContainerText }
-  | { readonly kind: "rm"; readonly name: string }
+  | { readonly kind: "create"; readonly name: string; readonly text: ContainerText }
+  | { readonly kind: "start" | "stop" | "rm"; readonly name: string }
+  | { readonly kind: "rename"; readonly name: string; readonly to: string }
   | {
       readonly kind: "network connect";
       readonly name: string;
@@ -32,7 +43,8 @@ const anyNetwork = fc.oneof(
   { arbitrary: networkName, weight: 12 },
   { arbitrary: fc.constantFrom("bridge", "bridge", "nosuch"), weight: 3 },
 );
-const containerName = fc.constantFrom("aa", "bb", "cc", "dd", "ee");
+/** No hexadecimal digits: none is the beginning of an id. */
+const containerName = fc.constantFrom("va", "vb", "vc", "vd", "ve");
 
 /** Small, so that pools run full; some overlap each other. */
 const subnet = fc.constantFrom<NetworkText>(
@@ -115,6 +127,20 @@ export const command: fc.Arbitrary<Command> = fc.oneof(
   },
   { arbitrary: containerName.map((name): Command => ({ kind: "rm", name })), weight: 2 },
   {
+    arbitrary: fc
+      .tuple(fc.constantFrom("start" as const, "stop" as const), containerName)
+      .map(([kind, name]): Command => ({ kind, name })),
+    weight: 4,
+  },
+  {
+    arbitrary: fc.tuple(containerName, containerText).map(([name, text]): Command => ({ kind: "create", name, text })),
+    weight: 2,
+  },
+  {
+    arbitrary: fc.tuple(containerName, containerName).map(([name, to]): Command => ({ kind: "rename", name, to })),
+    weight: 1,
+  },
+  {
     arbitrary: fc.tuple(containerName, anyNetwork, address, fc.integer({ min: -1, max: 1 })).map(
       ([name, network, fixed, gwPriority]): Command => ({
         kind: "network connect",
@@ -136,7 +162,6 @@ export const command: fc.Arbitrary<Command> = fc.oneof(
 
 /** @throws DocknetError */
 export function runCommand(state: State, c: Command): State {
-  const name = c.name as ContainerName;
   switch (c.kind) {
     case "network create":
       return withNetwork(state, c.name, c.text);
@@ -145,15 +170,23 @@ export function runCommand(state: State, c: Command): State {
     case "run":
       return withContainer(state, c.name, c.text);
     case "rm":
-      return removeContainer(state, name);
+      return removeContainer(state, c.name, { force: true });
+    case "create":
+      return createContainer(state, containerRequest(c.name, c.text));
+    case "start":
+      return startContainer(state, c.name);
+    case "stop":
+      return stopContainer(state, c.name, { exitCode: 137 });
+    case "rename":
+      return renameContainer(state, c.name, c.to);
     case "network connect":
-      return connectContainer(state, name, {
+      return connectContainer(state, c.name, {
         network: c.network,
         gwPriority: c.gwPriority,
         ...(c.address ? { address: c.address as Ipv4 } : {}),
       });
     case "network disconnect":
-      return disconnectContainer(state, name, c.network);
+      return disconnectContainer(state, c.name, c.network);
   }
 }
 

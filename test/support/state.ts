@@ -5,9 +5,15 @@ import type { ContainerName, LabName } from "../../src/net/name.ts";
 import type { Port, Proto, ProtoPort } from "../../src/net/port.ts";
 import { expandPort, parsePortText } from "../../src/spec/port.ts";
 import type { EngineSpec, WorldSpec } from "../../src/spec/spec.ts";
-import { type ContainerRequest, type EndpointRequest, findContainer, runContainer } from "../../src/state/container.ts";
+import {
+  type ContainerRequest,
+  type EndpointRequest,
+  runContainer,
+  type SandboxRequest,
+} from "../../src/state/container.ts";
+import { findContainer } from "../../src/state/find.ts";
 import { createNetwork, emptyState, type NetworkRequest } from "../../src/state/network.ts";
-import type { Container, Network, PortRequest, SandboxMode, State } from "../../src/state/state.ts";
+import type { Container, Network, PortRequest, State } from "../../src/state/state.ts";
 
 /** dockerd's defaults, on a host where forwarding was off. */
 export const ENGINE: EngineSpec = {
@@ -41,6 +47,7 @@ export interface NetworkText {
   readonly subnet?: string;
   readonly ipRange?: string;
   readonly gateway?: string;
+  /** Named a, b, c ... */
   readonly aux?: readonly string[];
   readonly internal?: boolean;
   /** Without the prefix com.docker.network. */
@@ -50,10 +57,10 @@ export interface NetworkText {
 export function networkRequest(name: string, text: NetworkText = {}): NetworkRequest {
   return {
     name,
-    ...(text.subnet ? { subnet: text.subnet as Subnet } : {}),
-    ...(text.ipRange ? { ipRange: text.ipRange as Subnet } : {}),
-    ...(text.gateway ? { gateway: text.gateway as Ipv4 } : {}),
-    auxAddresses: (text.aux ?? []) as readonly Ipv4[],
+    ...(text.subnet ? { subnet: text.subnet } : {}),
+    ...(text.ipRange ? { ipRange: text.ipRange } : {}),
+    ...(text.gateway ? { gateway: text.gateway } : {}),
+    auxAddresses: Object.fromEntries((text.aux ?? []).map((address, i) => [String.fromCharCode(97 + i), address])),
     internal: text.internal ?? false,
     options: driverOptions(text.options ?? {}),
   };
@@ -92,10 +99,10 @@ export function containerRequest(name: string, text: ContainerText = {}): Contai
   };
 }
 
-function sandboxOf(mode: ContainerText["mode"]): SandboxMode {
+function sandboxOf(mode: ContainerText["mode"]): SandboxRequest {
   if (mode === undefined) return { kind: "own" };
   if (mode === "none" || mode === "host") return { kind: mode };
-  return { kind: "container", name: mode.slice("container:".length) as ContainerName };
+  return { kind: "container", name: mode.slice("container:".length) };
 }
 
 export function withContainer(state: State, name: string, text: ContainerText = {}): State {
@@ -103,7 +110,7 @@ export function withContainer(state: State, name: string, text: ContainerText = 
 }
 
 export function containerOf(state: State, name: string): Container {
-  return findContainer(state, name as ContainerName);
+  return findContainer(state, name);
 }
 
 export function networkOf(state: State, name: string): Network {

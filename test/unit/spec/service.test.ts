@@ -15,6 +15,7 @@ test("a bare service has these values", () => {
     ports: [],
     expose: [],
     serve: [],
+    run: false,
     links: [],
     dns: [],
     dnsSearch: [],

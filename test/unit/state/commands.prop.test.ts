@@ -1,8 +1,10 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { contains, isIpv4, overlaps, prefixLength, rangeOf, toNumber } from "../../../src/net/address.ts";
+import { startContainer, stopContainer } from "../../../src/state/lifecycle.ts";
+import { dnsNames, lookupName, reverseName } from "../../../src/state/names.ts";
 import { gatewayEndpoint, hasDefaultGateway, networkById, type State, sandboxOwner } from "../../../src/state/state.ts";
-import { type Command, commandList, daemon, runCommand } from "../../support/commands.ts";
+import { type Command, commandList, daemon, runCommand, stateAfter } from "../../support/commands.ts";
 import { deepFreeze, errorOf } from "../../support/state.ts";
 
 /** Runs any commands on any daemon and looks at every state on the way. Inputs are frozen: a transition that writes into them throws. */
@@ -39,7 +41,7 @@ test("an address is never given twice, and is never the network, broadcast, gate
       expect(new Set(given).size).toBe(given.length);
       for (const address of given) {
         expect(contains(network.subnet, address)).toBe(true);
-        expect([network.gateway, ...network.auxAddresses]).not.toContain(address);
+        expect([network.gateway, ...Object.values(network.auxAddresses)]).not.toContain(address);
         if (prefixLength(network.subnet) <= 30) expect([first, last]).not.toContain(toNumber(address));
       }
     }
@@ -60,7 +62,7 @@ test("host ports never collide: not with each other, not with what listens in ho
       ...c.bindings.flatMap((b) =>
         b.hostPort ? [{ by: c.name, ip: b.hostIp as string, port: b.hostPort, proto: b.proto }] : [],
       ),
-      ...(sandboxOwner(state, c)
+      ...(sandboxOwner(state, c) !== "host"
         ? []
         : c.serves.map((s) => ({ by: "the host", ip: "0.0.0.0", port: s.port, proto: s.proto }))),
     ]);
@@ -114,4 +116,85 @@ test("the clock counts every step that is done, and only those", () => {
   always((after, before) => {
     if (after !== before) expect(after.clock).toBeGreaterThan(before.clock);
   });
+});
+
+test("only what runs holds an endpoint, a binding or a sandbox, and each of its endpoints is one of its attachments", () => {
+  always(({ containers }) => {
+    for (const c of containers) {
+      expect(c.sandboxId !== "").toBe(c.status === "running");
+      if (c.status !== "running") expect([c.endpoints, c.bindings, c.resolver]).toEqual([[], [], false]);
+      const attached = c.attachments.map((a) => a.networkId);
+      for (const e of c.endpoints) expect(attached).toContain(e.network);
+    }
+  });
+});
+
+test("ids, MACs, bridge ports, names and nodes are one container's alone", () => {
+  always(({ containers }) => {
+    for (const key of ["id", "name", "node"] as const)
+      expect(new Set(containers.map((c) => c[key])).size).toBe(containers.length);
+    const endpoints = containers.flatMap((c) => c.endpoints);
+    for (const key of ["id", "mac", "hostIfName"] as const)
+      expect(new Set(endpoints.map((e) => e[key])).size).toBe(endpoints.length);
+  });
+});
+
+test("an address or a port belongs to one endpoint or container, never to one that does not run", () => {
+  always((state) => {
+    for (const c of state.containers) {
+      const owner = sandboxOwner(state, c);
+      if (c.status !== "running") expect(owner).toBe("gone");
+      if (typeof owner === "object") expect(owner.status).toBe("running");
+    }
+  });
+});
+
+test("every name that a container has on a network leads to it, and its address leads back to it", () => {
+  always((state) => {
+    for (const asker of state.containers) {
+      for (const endpoint of asker.endpoints) {
+        const network = networkById(state, endpoint.network);
+        if (network.isDefault) continue;
+        for (const name of dnsNames(asker, endpoint))
+          expect(lookupName(state, asker, `${name}.${network.name}`)).toContain(endpoint.address);
+        expect(reverseName(state, asker, endpoint.address)).toBeDefined();
+      }
+    }
+  });
+});
+
+/** All but what is drawn anew at each start, and the clock. */
+function enduring(state: State): unknown {
+  const ids = new Map(state.containers.flatMap((c) => c.endpoints.map((e, i) => [e.id, `${c.name} ${i}`] as const)));
+  return state.containers.map(({ sandboxId, programmedAt, resolver, ...c }) => ({
+    ...c,
+    bindings: c.bindings.map((b) => ({
+      ...b,
+      endpoint: ids.get(b.endpoint),
+      hostPort: isEphemeral(b.hostPort) || b.hostPort,
+    })),
+    endpoints: c.endpoints.map(({ id, mac, hostIfName, joinedAt, ...e }) => e),
+  }));
+}
+
+const isEphemeral = (port: number | undefined): boolean => port !== undefined && port >= 32768;
+
+test("stop, then start, changes nothing but ids, MACs and ephemeral ports when nobody else moved in", () => {
+  fc.assert(
+    fc.property(stateAfter(25), (state) => {
+      for (const c of state.containers) {
+        const ranges = c.publish.some((p) => p.published && p.published.first !== p.published.last);
+        // a range goes on after the last port given; a sharer whose owner has gone has nothing to come back to
+        if (c.status !== "running" || ranges || sandboxOwner(state, c) === "gone") continue;
+        const restart = (s: State): State =>
+          startContainer(stopContainer(s, c.name, { exitCode: 0 }), c.name, { now: c.startedAt });
+        // what was disconnected may have left a hole below its address or its interface: the first start fills it
+        const packed = restart(state);
+        const again = restart(packed);
+        expect(enduring(again)).toEqual(enduring(packed));
+        expect(again.networks).toEqual(packed.networks);
+      }
+    }),
+    { numRuns: 60 },
+  );
 });

@@ -1,14 +1,9 @@
 import { describe, expect, test } from "vitest";
 import type { ErrorCode } from "../../../src/errors.ts";
 import type { Ipv4 } from "../../../src/net/address.ts";
-import type { ContainerName, IfName, NodeName } from "../../../src/net/name.ts";
-import {
-  connectContainer,
-  disconnectContainer,
-  type EndpointRequest,
-  removeContainer,
-  runContainer,
-} from "../../../src/state/container.ts";
+import type { IfName, NodeName } from "../../../src/net/name.ts";
+import { connectContainer, disconnectContainer } from "../../../src/state/attachment.ts";
+import { type EndpointRequest, removeContainer, removeLink, runContainer } from "../../../src/state/container.ts";
 import type { State } from "../../../src/state/state.ts";
 import {
   addressOn,
@@ -26,11 +21,10 @@ import {
   withNetwork,
 } from "../../support/state.ts";
 
-const name = (text: string) => text as ContainerName;
 const connect = (state: State, container: string, request: string | EndpointRequest): State =>
-  connectContainer(state, name(container), typeof request === "string" ? { network: request } : request);
+  connectContainer(state, container, typeof request === "string" ? { network: request } : request);
 const disconnect = (state: State, container: string, network: string): State =>
-  disconnectContainer(state, name(container), network);
+  disconnectContainer(state, container, network);
 const interfaces = (state: State, container: string): string[] =>
   containerOf(state, container).endpoints.map(
     (e) => `${state.networks.find((n) => n.id === e.network)?.name} ${e.ifName}`,
@@ -41,7 +35,7 @@ const nets = ["n1", "n2", "n3"].reduce((s, n) => withNetwork(s, n), newDaemon())
 describe("docker run", () => {
   test("makes a running container with an id, a MAC that is locally administered, and a bridge port", () => {
     const container = containerOf(withContainer(nets, "web", { networks: ["n1"] }), "web");
-    expect(container).toMatchObject({ node: "web", running: true, hostname: container.id.slice(0, 12) });
+    expect(container).toMatchObject({ node: "web", status: "running", hostname: container.id.slice(0, 12) });
     expect(container.id).toMatch(/^[0-9a-f]{64}$/);
     const [endpoint] = container.endpoints;
     expect(endpoint?.mac).toMatch(/^[0-9a-f][26ae](:[0-9a-f]{2}){5}$/);
@@ -95,7 +89,7 @@ describe("docker run refuses, in Docker's words", () => {
     [
       "to join a container that does not exist",
       { mode: "container:nosuch" },
-      "NOT_FOUND",
+      "CONFLICT",
       "joining network namespace of container: No such container: nosuch",
     ],
     [
@@ -113,20 +107,20 @@ describe("docker run refuses, in Docker's words", () => {
     [
       "a net sysctl with --network host",
       { mode: "host", sysctls: { "net.ipv4.ip_forward": "1" } },
-      "LAB_FILE",
-      'sysctl "net.ipv4.ip_forward" not allowed in host network namespace',
+      "CONFLICT",
+      'failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: sysctl "net.ipv4.ip_forward" not allowed in host network namespace',
     ],
     [
       "a sysctl of one interface",
       { sysctls: { "net.ipv4.conf.eth0.log_martians": "1" } },
-      "LAB_FILE",
-      `interface specific sysctl setting "net.ipv4.conf.eth0.log_martians=1" must be supplied using driver option 'com.docker.network.endpoint.sysctls'`,
+      "CONFLICT",
+      `interface specific sysctl setting "net.ipv4.conf.eth0.log_martians" must be supplied using driver option 'com.docker.network.endpoint.sysctls'`,
     ],
     [
       "an alias on the default bridge",
       { networks: [{ network: "bridge", aliases: ["db"] }] },
-      "CONFLICT",
-      "network-scoped aliases are only supported for user-defined networks",
+      "LAB_FILE",
+      "invalid config for network bridge: invalid endpoint settings:\nnetwork-scoped alias is supported only for containers in user defined networks",
     ],
     [
       "an endpoint sysctl without IFNAME",
@@ -136,7 +130,7 @@ describe("docker run refuses, in Docker's words", () => {
         ],
       },
       "LAB_FILE",
-      'invalid endpoint sysctl "net.ipv4.conf.eth0.forwarding=1": wanted net.X.Y.IFNAME.Z=V with X of ipv4, ipv6, mpls',
+      "invalid config for network n1: invalid endpoint settings:\nunrecognised network interface sysctl 'net.ipv4.conf.eth0.forwarding=1'; represent 'net.X.Y.ethN.Z=V' as 'net.X.Y.IFNAME.Z=V', 'X' must be 'ipv4', 'ipv6' or 'mpls'",
     ],
   ];
   test.for(rows)("%s", ([, text, code, message]) => {
@@ -206,8 +200,10 @@ describe("interfaces", () => {
 
   test.for(["eth0", "lo"])("cannot be called %s when the container has one", (ifName) => {
     const state = withContainer(nets, "aa", { networks: ["n1"] });
-    expect(refusalOf(() => connect(state, "aa", { network: "n2", ifName: ifName as IfName }))).toBe(
-      `failed to set up container networking: interface ${ifName} already exists in the container`,
+    expect(refusalOf(() => connect(state, "aa", { network: "n2", ifName: ifName as IfName }))).toMatch(
+      new RegExp(
+        `^failed to add interface (veth[0-9a-f]{7}) to sandbox: error renaming interface "\\1" to "${ifName}": file exists$`,
+      ),
     );
   });
 });
@@ -232,35 +228,35 @@ describe("docker network connect and disconnect", () => {
       "to host",
       "web",
       "host",
-      "CONFLICT",
+      "LAB_FILE",
       "cannot connect container to host network - container must be created in host network mode",
     ],
     [
       "to none",
       "web",
       "none",
-      "CONFLICT",
+      "LAB_FILE",
       "container cannot be connected to multiple networks with one of the networks in private (none) mode",
     ],
     [
       "a container on none",
       "mode0",
       "n1",
-      "CONFLICT",
+      "LAB_FILE",
       "container cannot be connected to multiple networks with one of the networks in private (none) mode",
     ],
     [
       "a container in host mode",
       "mode1",
       "n1",
-      "CONFLICT",
+      "LAB_FILE",
       "container sharing network namespace with another container or host cannot be connected to any other network",
     ],
     [
       "a container that joined another",
       "mode2",
       "n1",
-      "CONFLICT",
+      "LAB_FILE",
       "container sharing network namespace with another container or host cannot be connected to any other network",
     ],
   ] as const)("connect refuses, in Docker's words: %s", ([, container, network, code, message]) => {
@@ -287,11 +283,10 @@ describe("docker network connect and disconnect", () => {
   });
 
   test("a refused connect leaves nothing behind", () => {
-    const busy = withContainer(state, "other", { networks: [{ network: "n2", address: "172.19.0.9" as Ipv4 }] });
+    const fixed = { network: "fix", address: "10.9.0.9" as Ipv4 };
+    const busy = withContainer(withNetwork(state, "fix", { subnet: "10.9.0.0/24" }), "other", { networks: [fixed] });
     const before = structuredClone(busy);
-    expect(refusalOf(() => connect(busy, "web", { network: "n2", address: "172.19.0.9" as Ipv4 }))).toBe(
-      "Address already in use",
-    );
+    expect(refusalOf(() => connect(busy, "web", fixed))).toBe("Address already in use");
     expect(busy).toEqual(before);
   });
 });
@@ -299,21 +294,43 @@ describe("docker network connect and disconnect", () => {
 describe("docker rm", () => {
   test("gives back address and ports", () => {
     const state = withContainer(nets, "web", { publish: ["8080:80"] });
-    const again = withContainer(removeContainer(state, name("web")), "new", { publish: ["8080:80"] });
+    const again = withContainer(removeContainer(state, "web", { force: true }), "new", { publish: ["8080:80"] });
     expect(addressOn(again, "new")).toBe("172.17.0.2");
     expect(again.containers.map((c) => c.name)).toEqual(["new"]);
   });
 
-  test("of a missing container says so", () => {
-    expect(refusalOf(() => removeContainer(nets, name("nosuch")))).toBe("No such container: nosuch");
+  test("--link removes a link and no container, and refuses what is no link [seen]", () => {
+    const linked = runContainer(withContainer(newDaemon(), "store"), {
+      ...containerRequest("app"),
+      links: [{ target: "store", alias: "pg" }],
+    });
+    const after = removeLink(linked, "app/pg");
+    expect(after.containers.map(({ name, links }) => ({ name, links }))).toEqual([
+      { name: "store", links: [] },
+      { name: "app", links: [] },
+    ]);
+    expect(refusalOf(() => removeLink(linked, "store"))).toBe(
+      "Conflict, cannot remove the default link name of the container",
+    );
+    for (const ref of ["app/nosuch", "nosuch/pg", "nosuch", "app/pg/x"])
+      expect(refusalOf(() => removeLink(linked, ref))).toBe(`No such container: ${ref}`);
   });
 
-  test("waits for the containers that share the sandbox", () => {
-    const state = withContainer(withContainer(nets, "web"), "side", { mode: "container:web" });
-    expect(refusalOf(() => removeContainer(state, name("web")))).toBe(
-      'cannot remove container "/web": side shares its network namespace',
-    );
-    expect(removeContainer(removeContainer(state, name("side")), name("web")).containers).toEqual([]);
+  test("of a missing container says so", () => {
+    expect(refusalOf(() => removeContainer(nets, "nosuch"))).toBe("No such container: nosuch");
+  });
+
+  test.for([
+    ["name", (id: string) => id && "web", "web"],
+    ["id prefix", (id: string) => id.slice(0, 12), undefined],
+  ] as const)("of a running one wants force, and says the %s that it was called by", ([, refOf]) => {
+    const state = withContainer(nets, "web");
+    const ref = refOf(containerOf(state, "web").id);
+    expect(errorOf(() => removeContainer(state, ref))).toEqual({
+      code: "CONFLICT",
+      message: `cannot remove container "${ref}": container is running: stop the container before removing or force remove`,
+    });
+    expect(removeContainer(state, ref, { force: true }).containers).toEqual([]);
   });
 });
 

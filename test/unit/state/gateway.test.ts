@@ -47,13 +47,16 @@ test("a sandbox is owned by the container itself, by the one it joins, or by the
   state = withContainer(state, "agent", { mode: "host" });
   state = withContainer(state, "agent2", { mode: "container:agent" });
   state = withContainer(state, "lonely", { mode: "none" });
-  const owners = state.containers.map((c) => [c.name, sandboxOwner(state, c)?.name]);
+  const owners = state.containers.map((c) => {
+    const owner = sandboxOwner(state, c);
+    return [c.name, typeof owner === "string" ? owner : owner.name];
+  });
   expect(owners).toEqual([
     ["web", "web"],
     ["side", "web"],
     ["side2", "web"],
-    ["agent", undefined],
-    ["agent2", undefined],
+    ["agent", "host"],
+    ["agent2", "host"],
     ["lonely", "lonely"],
   ]);
 });

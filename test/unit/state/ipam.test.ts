@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Ipv4, Subnet } from "../../../src/net/address.ts";
-import type { ContainerName } from "../../../src/net/name.ts";
-import { connectContainer, disconnectContainer, removeContainer } from "../../../src/state/container.ts";
+import { connectContainer, disconnectContainer } from "../../../src/state/attachment.ts";
+import { removeContainer } from "../../../src/state/container.ts";
 import { removeNetwork } from "../../../src/state/network.ts";
 import type { State } from "../../../src/state/state.ts";
 import {
@@ -134,8 +134,9 @@ describe("the gateway", () => {
     ["the network address", { subnet: "10.1.0.0/24", aux: ["10.1.0.0"] }, "10.1.0.0"],
     ["another auxiliary address", { subnet: "10.1.0.0/24", aux: ["10.1.0.7", "10.1.0.7"] }, "10.1.0.7"],
   ] as const)("an auxiliary address that is %s is in use", ([, text, address]) => {
+    const name = String.fromCharCode(96 + text.aux.length);
     expect(refusalOf(() => withNetwork(newDaemon(), "n", text))).toBe(
-      `failed to allocate secondary ip address (${address}): Address already in use`,
+      `failed to allocate secondary ip address (${name}:${address}): Address already in use`,
     );
   });
 
@@ -197,20 +198,20 @@ describe("a container's address", () => {
     const full = names.reduce((s, c) => withContainer(s, c, { networks: ["n"] }), withNetwork(newDaemon(), "n", text));
     const { id } = networkOf(full, "n");
     expect(refusalOf(() => withContainer(full, "one-more", { networks: ["n"] }))).toBe(
-      `no available IPv4 addresses on this network's address pools: n (${id})`,
+      `failed to set up container networking: no available IPv4 addresses on this network's address pools: n (${id})`,
     );
   });
 
   test("is free again when its container goes, and the next to start takes it: no memory [seen]", () => {
     const three = ["aa", "bb", "cc"].reduce((s, c) => withContainer(s, c), newDaemon());
-    const again = withContainer(removeContainer(three, "bb" as ContainerName), "dd");
+    const again = withContainer(removeContainer(three, "bb", { force: true }), "dd");
     expect(addressOn(again, "dd")).toBe("172.17.0.3");
     expect(addressOn(withContainer(again, "ee"), "ee")).toBe("172.17.0.5");
   });
 
   test("is free again when its container disconnects", () => {
     const base = withContainer(withNetwork(newDaemon(), "n"), "aa", { networks: ["n", "bridge"] });
-    const gone = disconnectContainer(base, "aa" as ContainerName, "n");
+    const gone = disconnectContainer(base, "aa", "n");
     expect(addressOn(withContainer(gone, "bb", { networks: ["n"] }), "bb")).toBe("172.18.0.2");
   });
 });
@@ -242,39 +243,49 @@ describe("a fixed address", () => {
     ["address of another container", "10.1.0.50"],
   ] as const)("that is the %s is in use", ([, address]) => {
     const state = fixed(base, "taken", "10.1.0.50");
-    expect(refusalOf(() => fixed(state, "aa", address))).toBe("Address already in use");
+    expect(refusalOf(() => fixed(state, "aa", address))).toBe(
+      "failed to set up container networking: Address already in use",
+    );
   });
 
   test("outside the subnet is refused", () => {
     expect(refusalOf(() => fixed(base, "aa", "10.2.0.5"))).toBe(
-      "invalid endpoint settings: no configured subnet contains IP address 10.2.0.5",
+      "invalid config for network n: invalid endpoint settings:\nno configured subnet or ip-range contain the IP address 10.2.0.5",
     );
   });
 
-  test("is accepted on a network without --subnet, since 29.1", () => {
+  test("is refused on a network without --subnet, until 29.1", () => {
     const state = withNetwork(newDaemon(), "auto");
     const address = "172.18.9.9" as Ipv4;
-    expect(addressOn(withContainer(state, "aa", { networks: [{ network: "auto", address }] }), "aa")).toBe(address);
+    expect(refusalOf(() => withContainer(state, "aa", { networks: [{ network: "auto", address }] }))).toBe(
+      "invalid config for network auto: invalid endpoint settings:\nuser specified IP address is supported only when connecting to networks with user configured subnets",
+    );
   });
 
-  test("is refused on the default bridge", () => {
+  test("is refused on the default bridge, for two reasons", () => {
     const address = "172.17.0.9" as Ipv4;
     expect(refusalOf(() => withContainer(newDaemon(), "aa", { networks: [{ network: "bridge", address }] }))).toBe(
-      "user-specified IP address is supported on user-defined networks only",
+      [
+        "invalid config for network bridge: invalid endpoint settings:",
+        "* user specified IP address is supported on user defined networks only",
+        "* user specified IP address is supported only when connecting to networks with user configured subnets",
+      ].join("\n"),
     );
   });
 
   test("is not reserved while its container is away: another takes it, and the first is refused", () => {
-    const other = withContainer(removeContainer(fixed(base, "aa", "10.1.0.128"), "aa" as ContainerName), "bb", {
+    const other = withContainer(removeContainer(fixed(base, "aa", "10.1.0.128"), "aa", { force: true }), "bb", {
       networks: ["n"],
     });
     expect(containerOf(other, "bb").endpoints[0]?.address).toBe("10.1.0.128");
-    expect(refusalOf(() => fixed(other, "aa", "10.1.0.128"))).toBe("Address already in use");
+    expect(refusalOf(() => fixed(other, "aa", "10.1.0.128"))).toBe(
+      "failed to set up container networking: Address already in use",
+    );
   });
 
   test("works for docker network connect as for run", () => {
     const state = withContainer(base, "aa");
     const request = { network: "n", address: "10.1.0.66" as Ipv4 };
-    expect(addressOn(connectContainer(state, "aa" as ContainerName, request), "aa", "n")).toBe("10.1.0.66");
+    expect(addressOn(connectContainer(state, "aa", request), "aa", "n")).toBe("10.1.0.66");
   });
 });

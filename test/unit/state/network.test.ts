@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { ErrorCode } from "../../../src/errors.ts";
-import { createNetwork, needsBridgeNetfilter, removeNetwork } from "../../../src/state/network.ts";
+import { stopContainer } from "../../../src/state/lifecycle.ts";
+import { createNetwork, needsBridgeNetfilter, pruneNetworks, removeNetwork } from "../../../src/state/network.ts";
 import type { State } from "../../../src/state/state.ts";
 import {
   containerOf,
@@ -39,6 +40,7 @@ test("--icc and --mtu are docker0's alone", () => {
   expect(networkOf(state, "bridge")).toMatchObject({ icc: false, mtuBytes: 1450 });
   expect(networkOf(state, "n").icc).toBe(true);
   expect(networkOf(state, "n").mtuBytes).toBeUndefined();
+  expect(networkOf(newDaemon(), "bridge")).toMatchObject({ mtuBytes: 1500 });
 });
 
 test("a user-defined network has Docker's defaults, and a bridge named after its id", () => {
@@ -86,6 +88,7 @@ describe("docker network create refuses, in Docker's words", () => {
     ["the name of another network", ["taken"], "CONFLICT", "network with name taken already exists"],
     ["bridge", ["bridge"], "CONFLICT", "operation is not permitted on predefined bridge network "],
     ["host", ["host"], "CONFLICT", "operation is not permitted on predefined host network "],
+    ["default", ["default"], "CONFLICT", "operation is not permitted on predefined default network "],
     ["none", ["none"], "CONFLICT", "operation is not permitted on predefined none network "],
     ["an empty name", [""], "LAB_FILE", "invalid name: name is empty"],
     [
@@ -98,27 +101,33 @@ describe("docker network create refuses, in Docker's words", () => {
       "an unknown gateway mode",
       ["n", option("bridge.gateway_mode_ipv4", "open")],
       "LAB_FILE",
-      "unknown gateway mode open",
+      "failed to parse com.docker.network.bridge.gateway_mode_ipv4 value: open (unknown gateway mode open)",
     ],
     [
       "mode isolated without --internal",
       ["n", option("bridge.gateway_mode_ipv4", "isolated")],
-      "LAB_FILE",
+      "CONFLICT",
       "gateway mode 'isolated' can only be used for an internal network",
     ],
     ["a negative MTU", ["n", option("driver.mtu", "-3")], "LAB_FILE", "invalid MTU number: -3"],
-    ["an MTU that is no number", ["n", option("driver.mtu", "big")], "LAB_FILE", "invalid MTU number: big"],
+    [
+      "an MTU that is no number",
+      ["n", option("driver.mtu", "big")],
+      "LAB_FILE",
+      'failed to parse com.docker.network.driver.mtu value: big (strconv.Atoi: parsing "big": invalid syntax)',
+    ],
+    ["an MTU that no bridge can have", ["n", option("driver.mtu", "67")], "CONFLICT", "invalid argument"],
     [
       "a host address that is none",
       ["n", option("host_ipv4", "10.0.0.300")],
       "LAB_FILE",
-      "invalid IPv4 address: 10.0.0.300",
+      "failed to parse com.docker.network.host_ipv4 value: 10.0.0.300 (nil ip)",
     ],
     [
       "a bridge name over 15 bytes",
       ["n", option("bridge.name", "a-very-long-bridge")],
-      "LAB_FILE",
-      'invalid interface name "a-very-long-bridge": numerical result out of range',
+      "CONFLICT",
+      "numerical result out of range",
     ],
     [
       "the host's lo as a bridge",
@@ -193,4 +202,93 @@ test.for([
   ["the proxy is off", { userlandProxy: false }, {}, true],
 ] as const)("bridge netfilter is needed only without icc or proxy: %s", ([, engine, text, want]) => {
   expect(needsBridgeNetfilter(withNetwork(newDaemon(engine), "n", text))).toBe(want);
+});
+
+describe("addresses that do not fit are all named at once, in Docker's words [seen]", () => {
+  test.for([
+    ["one fault", { subnet: "10.90.0.1/24" }, ["invalid subnet 10.90.0.1/24: it should be 10.90.0.0/24"]],
+    ["no CIDR", { subnet: "foo" }, ["invalid subnet foo: invalid CIDR block notation"]],
+    [
+      "four faults",
+      { subnet: "10.90.0.0/24", ipRange: "10.90.0.1/25", gateway: "10.91.0.1", aux: ["10.92.0.1", "10.93.0.1"] },
+      [
+        "* invalid ip-range 10.90.0.1/25: it should be 10.90.0.0/25",
+        "* invalid gateway 10.91.0.1: parent subnet 10.90.0.0/24 doesn't contain this address",
+        "* invalid auxiliary address a: parent subnet 10.90.0.0/24 doesn't contain this address",
+        "* invalid auxiliary address b: parent subnet 10.90.0.0/24 doesn't contain this address",
+      ],
+    ],
+    [
+      "a subnet with host bits, and what does not fit in it",
+      { subnet: "10.90.0.1/24", ipRange: "10.90.0.129/25", gateway: "10.91.0.9" },
+      [
+        "* invalid subnet 10.90.0.1/24: it should be 10.90.0.0/24",
+        "* invalid ip-range 10.90.0.129/25: it should be 10.90.0.128/25",
+        "* invalid gateway 10.91.0.9: parent subnet 10.90.0.1/24 doesn't contain this address",
+      ],
+    ],
+    [
+      "a range that is bigger, with host bits",
+      { subnet: "10.191.0.0/24", ipRange: "10.191.0.1/16" },
+      [
+        "* invalid ip-range 10.191.0.1/16: CIDR block is bigger than its parent subnet 10.191.0.0/24",
+        "* invalid ip-range 10.191.0.1/16: it should be 10.191.0.0/16",
+      ],
+    ],
+    [
+      "a range that is bigger",
+      { subnet: "10.90.0.0/24", ipRange: "10.0.0.0/8" },
+      ["invalid ip-range 10.0.0.0/8: CIDR block is bigger than its parent subnet 10.90.0.0/24"],
+    ],
+    [
+      "a range elsewhere",
+      { subnet: "10.90.0.0/24", ipRange: "10.91.0.0/25" },
+      ["invalid ip-range 10.91.0.0/25: parent subnet 10.90.0.0/24 doesn't contain ip-range"],
+    ],
+    [
+      "a range of the other family",
+      { subnet: "10.90.0.0/24", ipRange: "fd00::/64" },
+      ["invalid ip-range fd00::/64: parent subnet is an IPv4 block"],
+    ],
+    [
+      "texts that are no addresses",
+      { subnet: "10.90.0.0/24", ipRange: "xx", gateway: "yy", aux: ["zz"] },
+      [
+        "* invalid ip-range xx: invalid CIDR block notation",
+        "* invalid gateway yy: invalid address",
+        "* invalid auxiliary address a: invalid address",
+      ],
+    ],
+    ["a gateway alone", { gateway: "10.90.0.1" }, ["invalid subnet : invalid CIDR block notation"]],
+  ] as const)("%s", ([, text, lines]) => {
+    expect(errorOf(() => withNetwork(newDaemon(), "n", text))).toEqual({
+      code: "LAB_FILE",
+      message: ["invalid network config:", ...lines].join("\n"),
+    });
+  });
+
+  test("and what the user named is told from what Docker chose", () => {
+    const named = networkOf(withNetwork(newDaemon(), "n", { subnet: "10.1.0.0/24", gateway: "10.1.0.9" }), "n");
+    const chosen = networkOf(withNetwork(newDaemon(), "n"), "n");
+    expect([named.subnetGiven, named.gatewayGiven, chosen.subnetGiven, chosen.gatewayGiven]).toEqual([
+      true,
+      true,
+      false,
+      false,
+    ]);
+  });
+});
+
+test("a network that is made again under its name is another", () => {
+  const first = withNetwork(newDaemon(), "n");
+  const second = withNetwork(removeNetwork(first, "n"), "n");
+  expect(networkOf(second, "n").id).not.toBe(networkOf(first, "n").id);
+});
+
+test("prune takes what no running container uses and the filter lets through, and never docker0", () => {
+  const nets = ["used", "stopped", "free", "kept"].reduce((s, n) => withNetwork(s, n), newDaemon());
+  const running = withContainer(withContainer(nets, "aa", { networks: ["used"] }), "bb", { networks: ["stopped"] });
+  const { state, removed } = pruneNetworks(stopContainer(running, "bb", { exitCode: 0 }), (n) => n.name !== "kept");
+  expect(removed.map((n) => n.name)).toEqual(["stopped", "free"]);
+  expect(state.networks.map((n) => n.name)).toEqual(["bridge", "used", "kept"]);
 });

@@ -1,13 +1,16 @@
 import { describe, expect, test } from "vitest";
-import type { ContainerName } from "../../../src/net/name.ts";
-import { connectContainer, disconnectContainer, removeContainer } from "../../../src/state/container.ts";
+import { connectContainer, disconnectContainer } from "../../../src/state/attachment.ts";
+import { removeContainer, runContainer } from "../../../src/state/container.ts";
 import type { State } from "../../../src/state/state.ts";
 import {
   bindingsOf,
   containerOf,
+  containerRequest,
   errorOf,
   networkOf,
   newDaemon,
+  portRequests,
+  protoPort,
   refusalOf,
   withContainer,
   withNetwork,
@@ -16,10 +19,9 @@ import {
 const publish = (state: State, name: string, ...ports: string[]): State =>
   withContainer(state, name, { publish: ports });
 const connect = (state: State, name: string, network: string, gwPriority = 0): State =>
-  connectContainer(state, name as ContainerName, { network, gwPriority });
-const disconnect = (state: State, name: string, network: string): State =>
-  disconnectContainer(state, name as ContainerName, network);
-const remove = (state: State, name: string): State => removeContainer(state, name as ContainerName);
+  connectContainer(state, name, { network, gwPriority });
+const disconnect = (state: State, name: string, network: string): State => disconnectContainer(state, name, network);
+const remove = (state: State, name: string): State => removeContainer(state, name, { force: true });
 
 describe("-p", () => {
   test.for<[string, readonly string[], readonly string[]]>([
@@ -143,13 +145,39 @@ describe("ephemeral ports", () => {
   });
 
   test("wrap at the end of ip_local_port_range", () => {
-    const state = publish(newDaemon(), "aa", "127.0.0.1::80");
-    const containers = state.containers.map((c) => ({
-      ...c,
-      bindings: c.bindings.map((b) => ({ ...b, hostPort: 60999 as NonNullable<typeof b.hostPort> })),
-    }));
-    expect(bindingsOf(publish({ ...state, containers }, "bb", "127.0.0.1::80"), "bb")).toEqual([
-      "80/tcp -> 127.0.0.1:32768",
+    const state = { ...newDaemon(), lastPorts: { "127.0.0.1/tcp": 60999 } };
+    expect(bindingsOf(publish(state, "bb", "127.0.0.1::80"), "bb")).toEqual(["80/tcp -> 127.0.0.1:32768"]);
+  });
+
+  test("are remembered after their container has gone [seen]", () => {
+    const state = remove(publish(newDaemon(), "aa", "80"), "aa");
+    expect(bindingsOf(publish(state, "bb", "80"), "bb")).toEqual(["80/tcp -> 0.0.0.0:32769", "80/tcp -> [::]:32769"]);
+    expect(bindingsOf(publish(state, "bb", "[::]::80"), "bb")).toEqual(["80/tcp -> [::]:32769"]);
+  });
+
+  test("of a range have a memory for that very range [seen]", () => {
+    const once = (s: State, range: string): [State, string[]] => {
+      const next = publish(s, "aa", `127.0.0.1:${range}:80`);
+      return [remove(next, "aa"), bindingsOf(next, "aa")];
+    };
+    let state = newDaemon();
+    const given: string[] = [];
+    for (const range of ["8000-8002", "8000-8002", "8000-8002", "8000-8002", "8001-8002"]) {
+      const [next, bindings] = once(state, range);
+      state = next;
+      given.push(...bindings);
+    }
+    expect(given.map((b) => b.slice(-4))).toEqual(["8000", "8001", "8002", "8000", "8001"]);
+  });
+
+  test("of -P go to every exposed port that -p does not name", () => {
+    const request = { ...containerRequest("aa", { publish: ["8080:80"] }), publishAll: true, image: "nginx" };
+    const exposed = [protoPort("90"), protoPort("91/udp")];
+    const state = runContainer(newDaemon({ userlandProxy: false }), { ...request, exposed });
+    expect(bindingsOf(state, "aa")).toEqual([
+      "80/tcp -> 0.0.0.0:8080",
+      "90/tcp -> 0.0.0.0:32768",
+      "91/udp -> 0.0.0.0:32768",
     ]);
   });
 });
@@ -167,14 +195,15 @@ describe("two containers", () => {
     expect(errorOf(() => publish(publish(newDaemon(), "aa", b), "bb", a))).toBeUndefined();
   });
 
+  // the message names the address that is held, not the one that is wanted [seen]
   test.for([
     ["the same address and port", "80:80", "80:8080", "0.0.0.0:80"],
-    ["0.0.0.0 against a loopback address", "80:80", "127.0.0.1:80:80", "127.0.0.1:80"],
-    ["a loopback address against 0.0.0.0", "127.0.0.1:80:80", "80:80", "0.0.0.0:80"],
-    ["a LAN address against 0.0.0.0", "192.168.0.10:80:80", "0.0.0.0:80:80", "0.0.0.0:80"],
+    ["0.0.0.0 against a loopback address", "80:80", "127.0.0.1:80:80", "0.0.0.0:80"],
+    ["a loopback address against 0.0.0.0", "127.0.0.1:80:80", "80:80", "127.0.0.1:80"],
+    ["a LAN address against 0.0.0.0", "192.168.0.10:80:80", "0.0.0.0:80:80", "192.168.0.10:80"],
     ["the same in udp", "53:53/udp", "53:53/udp", "0.0.0.0:53"],
-    ["[::] against ::1", "[::]:80:80", "[::1]:80:80", "::1:80"],
-    ["the implicit [::] twin against ::1", "80:80", "[::1]:80:80", "::1:80"],
+    ["[::] against ::1", "[::]:80:80", "[::1]:80:80", ":::80"],
+    ["the implicit [::] twin against ::1", "80:80", "[::1]:80:80", ":::80"],
   ] as const)("cannot both have %s", ([, a, b, where]) => {
     const state = publish(newDaemon(), "aa", a);
     const error = errorOf(() => publish(state, "bb", b));
@@ -208,10 +237,20 @@ describe("two containers", () => {
   });
 });
 
-test("the same binding twice in one container fails [seen]", () => {
-  expect(refusalOf(() => publish(newDaemon(), "aa", "80:80", "80:80"))).toMatch(
+test.for([
+  ["the same binding", ["80:80", "80:80"], "failed to listen on TCP socket: address already in use"],
+  [
+    "one host port for one container port",
+    ["127.0.0.1:80:80", "80:80"],
+    "failed to listen on TCP socket: address already in use",
+  ],
+  [
+    "one host port for two container ports",
+    ["80:80", "80:81"],
     "Bind for 0.0.0.0:80 failed: port is already allocated",
-  );
+  ],
+] as const)("twice in one container %s fails [seen]", ([, ports, message]) => {
+  expect(refusalOf(() => publish(newDaemon(), "aa", ...ports))).toMatch(message);
 });
 
 describe("processes of host-mode containers", () => {
@@ -219,10 +258,10 @@ describe("processes of host-mode containers", () => {
 
   test("keep their ports from being published", () => {
     expect(refusalOf(() => publish(agent, "web", "9100:80"))).toMatch(
-      /: failed to bind host port 0\.0\.0\.0:9100\/tcp: address already in use$/,
+      /: failed to bind host port for 0\.0\.0\.0:9100:172\.17\.0\.2:80\/tcp: address already in use$/,
     );
     expect(refusalOf(() => publish(agent, "web", "127.0.0.1:53:53/udp"))).toMatch(
-      /: failed to bind host port 127\.0\.0\.1:53\/udp: address already in use$/,
+      /: failed to bind host port for 127\.0\.0\.1:53:172\.17\.0\.2:53\/udp: address already in use$/,
     );
     expect(refusalOf(() => publish(agent, "web", "53:53/tcp"))).toBeUndefined();
   });
@@ -243,12 +282,12 @@ describe("processes of host-mode containers", () => {
 });
 
 test.for([
-  ["the neighbour's", "192.168.0.20:8080:80", "192.168.0.20:8080/tcp"],
-  ["nobody's", "10.9.9.9:8080:80", "10.9.9.9:8080/tcp"],
-  ["IPv6 beyond lo: the lab's host has none", "[fd00::1]:8080:80", "fd00::1:8080/tcp"],
+  ["the neighbour's", "192.168.0.20:8080:80", "192.168.0.20:8080"],
+  ["nobody's", "10.9.9.9:8080:80", "10.9.9.9:8080"],
+  ["IPv6 beyond lo: the lab's host has none", "[fd00::1]:8080:80", "[fd00::1]:8080"],
 ] as const)("a host address that is not on the host cannot be assigned: %s", ([, port, where]) => {
   expect(refusalOf(() => publish(newDaemon(), "web", port))).toMatch(
-    `failed to bind host port ${where}: cannot assign requested address`,
+    `failed to bind host port for ${where}:172.17.0.2:80/tcp: cannot assign requested address`,
   );
 });
 
@@ -316,7 +355,10 @@ describe("bindings follow the gateway", () => {
   test("to a network that is connected and comes first", () => {
     const moved = connect(web, "web", "aaa");
     expect([carrier(web), carrier(moved)]).toEqual(["zzz", "aaa"]);
-    expect(bindingsOf(moved, "web")).toEqual(bindingsOf(web, "web"));
+    // the ephemeral one is drawn anew, and the last is remembered
+    expect(bindingsOf(moved, "web")).toEqual(
+      bindingsOf(web, "web").map((b) => b.replace("127.0.0.1:32768", "127.0.0.1:32769")),
+    );
   });
 
   test("and back when it is disconnected", () => {
@@ -360,8 +402,9 @@ describe("bindings follow the gateway", () => {
 
 test("an endpoint id in the refusal is that of the gateway endpoint", () => {
   const state = withNetwork(publish(newDaemon(), "aa", "80:80"), "n");
-  const free = containerOf(withContainer(state, "bb", { networks: ["n"] }), "bb").endpoints[0]?.id;
-  expect(refusalOf(() => withContainer(state, "bb", { networks: ["n"], publish: ["80:80"] }))).toContain(
+  const request = { ...containerRequest("bb", { networks: ["n"] }), id: "b".repeat(64) };
+  const free = containerOf(runContainer(state, request), "bb").endpoints[0]?.id;
+  expect(refusalOf(() => runContainer(state, { ...request, publish: portRequests("80:80") }))).toContain(
     `endpoint bb (${free})`,
   );
   expect(networkOf(state, "n").name).toBe("n");
