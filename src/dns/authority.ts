@@ -18,7 +18,9 @@ import {
   decodeHeader,
   decodeQuery,
   encodeResponse,
+  MESSAGE_BYTES,
   OPCODE_QUERY,
+  PLAIN_UDP_BYTES,
   type Query,
   RCODE,
   type Response,
@@ -28,10 +30,6 @@ import { nameExists, type Zone, type ZoneRecord, zoneOf } from "./zone.ts";
 
 /** What we say we take over UDP, and the most that we send: never fragmented on the way (DNS flag day 2020, RFC 9715). */
 export const EDNS_UDP_BYTES = 1232;
-/** Without EDNS (RFC 1035 4.2.1); EDNS cannot make it less (RFC 6891 6.2.3). */
-const PLAIN_UDP_BYTES = 512;
-/** The length before a message over TCP has 16 bits (RFC 1035 4.2.2). */
-const TCP_BYTES = 65_535;
 
 /** Pure, never throws, whatever the bytes. @returns undefined when nothing is to be said */
 export function answerQuery(
@@ -44,7 +42,7 @@ export function answerQuery(
   if (header.opcode !== OPCODE_QUERY) return encodeResponse({ header, rcode: RCODE.NOTIMP });
   const decoded = decodeQuery(query, header);
   if (!decoded) return encodeResponse({ header, rcode: RCODE.FORMERR });
-  const limit = transport === "tcp" ? TCP_BYTES : udpLimit(decoded);
+  const limit = transport === "tcp" ? MESSAGE_BYTES : udpLimit(decoded);
   const response: Response = { ...beginResponse(decoded), ...resolveQuery(zones, decoded) };
   const encoded = encodeResponse(response);
   if (encoded.length <= limit) return encoded;

@@ -9,17 +9,35 @@
 import { type Answer, encode } from "dns-packet";
 
 /** IANA DNS parameters: Resource Record TYPEs. */
-export const TYPE = { A: 1, NS: 2, SOA: 6, PTR: 12, OPT: 41, IXFR: 251, AXFR: 252, ANY: 255 } as const;
+export const TYPE = {
+  A: 1,
+  NS: 2,
+  SOA: 6,
+  PTR: 12,
+  MX: 15,
+  TXT: 16,
+  AAAA: 28,
+  OPT: 41,
+  IXFR: 251,
+  AXFR: 252,
+  ANY: 255,
+} as const;
 /** Class IN (RFC 1035 3.2.4). */
 export const CLASS_IN = 1;
 /** RFC 1035 4.1.1; BADVERS is RFC 6891 section 9. */
-export const RCODE = { NOERROR: 0, FORMERR: 1, NXDOMAIN: 3, NOTIMP: 4, REFUSED: 5, BADVERS: 16 } as const;
+export const RCODE = { NOERROR: 0, FORMERR: 1, SERVFAIL: 2, NXDOMAIN: 3, NOTIMP: 4, REFUSED: 5, BADVERS: 16 } as const;
 export type Rcode = (typeof RCODE)[keyof typeof RCODE];
 /** Opcode QUERY (RFC 1035 4.1.1). */
 export const OPCODE_QUERY = 0;
+/** The length before a message over TCP has 16 bits (RFC 1035 4.2.2). */
+export const MESSAGE_BYTES = 65_535;
+/** The most over UDP without EDNS (RFC 1035 4.2.1); EDNS cannot make it less (RFC 6891 6.2.3). */
+export const PLAIN_UDP_BYTES = 512;
 
 export interface Header {
   readonly id: number;
+  /** The second 16 bits as they came; see `FLAG`. */
+  readonly flags: number;
   /** 0..15 */
   readonly opcode: number;
   readonly recursionDesired: boolean;
@@ -63,25 +81,25 @@ export interface Response {
   readonly edns?: { readonly udpBytes: number; readonly dnssecOk: boolean };
 }
 
-const HEADER_BYTES = 12;
-const QR = 0x8000;
-const AA = 0x0400;
-const TC = 0x0200;
-const RD = 0x0100;
-const CD = 0x0010;
+export const HEADER_BYTES = 12;
+/** RFC 1035 4.1.1, AD and CD of RFC 4035 3.2. */
+export const FLAG = { QR: 0x8000, AA: 0x0400, TC: 0x0200, RD: 0x0100, RA: 0x0080, AD: 0x0020, CD: 0x0010 } as const;
 const DO = 0x8000;
+/** As many as a name of 255 bytes can need; without a bound one message of pointers would cost its square in time. */
+const MOST_POINTERS = 126;
 
 /** @returns undefined for what has no header, and for responses: to answer those would let two servers talk for ever */
 export function decodeHeader(message: Uint8Array): Header | undefined {
   if (message.length < HEADER_BYTES) return undefined;
   const view = viewOf(message);
   const flags = view.getUint16(2);
-  if (flags & QR) return undefined;
+  if (flags & FLAG.QR) return undefined;
   return {
     id: view.getUint16(0),
+    flags,
     opcode: (flags >> 11) & 15,
-    recursionDesired: (flags & RD) !== 0,
-    checkingDisabled: (flags & CD) !== 0,
+    recursionDesired: (flags & FLAG.RD) !== 0,
+    checkingDisabled: (flags & FLAG.CD) !== 0,
   };
 }
 
@@ -103,10 +121,10 @@ export function encodeResponse(response: Response): Uint8Array {
     id: header.id,
     flags:
       (header.opcode << 11) |
-      (response.authoritative ? AA : 0) |
-      (response.truncated ? TC : 0) |
-      (header.recursionDesired ? RD : 0) | // RFC 1035 4.1.1: copied
-      (header.checkingDisabled ? CD : 0) | // RFC 4035 3.2.2: copied
+      (response.authoritative ? FLAG.AA : 0) |
+      (response.truncated ? FLAG.TC : 0) |
+      (header.recursionDesired ? FLAG.RD : 0) | // RFC 1035 4.1.1: copied
+      (header.checkingDisabled ? FLAG.CD : 0) | // RFC 4035 3.2.2: copied
       (rcode & 15),
     answers: [...(response.answers ?? [])],
     authorities: [...(response.authorities ?? [])],
@@ -131,7 +149,8 @@ function optRecord(udpBytes: number, rcode: Rcode, dnssecOk: boolean): Answer {
   };
 }
 
-class Malformed extends Error {}
+/** Thrown by a Reader, caught by who made it. */
+export class Malformed extends Error {}
 
 function readQuery(message: Uint8Array, header: Header): Query {
   const reader = new Reader(message, HEADER_BYTES);
@@ -146,16 +165,16 @@ function readQuery(message: Uint8Array, header: Header): Query {
   for (let i = view.getUint16(10); i > 0; i--) {
     const record = reader.record();
     if (record.type !== TYPE.OPT) continue;
-    if (edns) throw new Malformed(); // RFC 6891 6.1.1: more than one OPT is FORMERR
+    // RFC 6891 6.1.1 and 6.1.2: more than one OPT is FORMERR, and so is one that is not the root's
+    if (edns || !record.isRoot) throw new Malformed();
     edns = readEdns(record);
   }
   if (!reader.atEnd) throw new Malformed();
   return { header, question, ...(edns ? { edns } : {}) };
 }
 
-/** RFC 6891 6.1.2 and 6.1.3: root as its name, the payload size as its class, version and DO in its TTL; options are framed and ignored. */
-function readEdns(record: RawRecord): Edns {
-  if (!record.isRoot) throw new Malformed();
+/** RFC 6891 6.1.2 and 6.1.3: the payload size is its class, version and DO are in its TTL; options are framed and ignored. */
+export function readEdns(record: RawRecord): Edns {
   const options = new Reader(record.data, 0);
   while (!options.atEnd) {
     options.uint16();
@@ -164,7 +183,7 @@ function readEdns(record: RawRecord): Edns {
   return { version: (record.ttl >>> 16) & 255, udpBytes: record.class, dnssecOk: (record.ttl & DO) !== 0 };
 }
 
-interface RawRecord {
+export interface RawRecord {
   readonly isRoot: boolean;
   readonly type: number;
   readonly class: number;
@@ -173,7 +192,7 @@ interface RawRecord {
 }
 
 /** Never reads past the end: every step checks first. */
-class Reader {
+export class Reader {
   private readonly message: Uint8Array;
   private at: number;
 
@@ -186,6 +205,11 @@ class Reader {
     return this.at === this.message.length;
   }
 
+  /** Read so far, from the message's beginning. */
+  get position(): number {
+    return this.at;
+  }
+
   bytes(count: number): Uint8Array {
     if (this.at + count > this.message.length) throw new Malformed();
     this.at += count;
@@ -196,19 +220,25 @@ class Reader {
     return viewOf(this.bytes(2)).getUint16(0);
   }
 
-  question(): Question {
+  /** @param cut "zero": where the message ends after the name or the type, the rest is 0 */
+  question(cut: "malformed" | "zero" = "malformed"): Question {
     const start = this.at;
     const labels = this.name();
     // a pointer leads to an earlier name (RFC 1035 4.1.4), and before the question there is none
     if (labels === "compressed") throw new Malformed();
     const spelling = labels.map(renderLabel).join(".");
-    const [type, klass] = [this.uint16(), this.uint16()];
+    const bytes = Buffer.alloc(this.at - start + 4);
+    bytes.set(this.message.subarray(start, this.at));
+    const rest = (): number => (cut === "zero" && this.atEnd ? 0 : this.uint16());
+    const [type, klass] = [rest(), rest()];
+    bytes.writeUInt16BE(type, bytes.length - 4);
+    bytes.writeUInt16BE(klass, bytes.length - 2);
     return {
       name: spelling.toLowerCase(), // ASCII only, as RFC 4343 section 3 has it: the text has nothing else
       spelling,
       type,
       class: klass,
-      bytes: this.message.slice(start, this.at),
+      bytes,
     };
   }
 
@@ -218,6 +248,26 @@ class Reader {
     const ttl = viewOf(this.bytes(4)).getUint32(0);
     const data = this.bytes(this.uint16());
     return { isRoot: name !== "compressed" && name.length === 0, type, class: klass, ttl, data };
+  }
+
+  /** The labels of a name, pointers followed; each leads further to the front. */
+  followName(): Uint8Array[] {
+    const labels: Uint8Array[] = [];
+    let [reader, start, bytes, pointers]: [Reader, number, number, number] = [this, this.at, 1, 0];
+    for (;;) {
+      const [length = 0] = reader.bytes(1);
+      if (length === 0) return labels;
+      if ((length & 0xc0) === 0xc0) {
+        const target = ((length & 0x3f) << 8) | (reader.bytes(1)[0] ?? 0);
+        pointers += 1;
+        if (target < HEADER_BYTES || target >= start || pointers > MOST_POINTERS) throw new Malformed();
+        [reader, start] = [new Reader(this.message, target), target];
+        continue;
+      }
+      bytes += 1 + length;
+      if (length > 63 || bytes > 255) throw new Malformed();
+      labels.push(reader.bytes(length));
+    }
   }
 
   /** At most 255 bytes in labels of at most 63 (RFC 1035 2.3.4). The names of other sections are only passed over, pointers not followed. */
@@ -248,4 +298,4 @@ function renderLabel(label: Uint8Array): string {
   }).join("");
 }
 
-const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+export const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

@@ -5,6 +5,7 @@
  *   dns.example.test, ns.example.test     A  the name server
  *   router.example.test                   A  the home router's public side
  *   80.113.0.203.in-addr.arpa             PTR www.example.test, and so on
+ *   whoami.example.test                   TXT who asks, as the server sees it, like whoami.akamai.net
  */
 import type { Ipv4 } from "../net/address.ts";
 import type { State } from "../state/state.ts";
@@ -12,7 +13,7 @@ import type { State } from "../state/state.ts";
 /** Names are lower case, without the last dot, of letters, digits, hyphens and underscores. */
 export type ZoneRecord =
   | { readonly name: string; readonly type: "A"; readonly data: Ipv4 }
-  | { readonly name: string; readonly type: "NS" | "PTR"; readonly data: string };
+  | { readonly name: string; readonly type: "NS" | "PTR" | "TXT"; readonly data: string };
 
 /** RFC 1035 3.3.13; times in seconds. */
 export interface Soa {
@@ -37,6 +38,7 @@ export interface Zone {
 
 const ORIGIN = "example.test";
 const NAME_SERVER = `ns.${ORIGIN}`;
+export const WHOAMI = `whoami.${ORIGIN}`;
 
 /** The zones of a lab's world. Pure. */
 export function worldZones({ internet, router }: State["world"]): Zone[] {
@@ -63,6 +65,11 @@ export function worldZones({ internet, router }: State["world"]): Zone[] {
     ),
   );
   return [forward, ...reverse];
+}
+
+/** The zone of one answer: it is another's in the next. @param line what a responder would say, at most 255 bytes */
+export function whoamiZone(line: string): Zone {
+  return { ...zone(WHOAMI, [{ name: WHOAMI, type: "TXT", data: line }]), ttl: 0 };
 }
 
 /** "203.0.113.80" is "80.113.0.203.in-addr.arpa" (RFC 1035 3.5). */

@@ -8,14 +8,17 @@ import {
   decodeAttributes,
   type Message,
   NETLINK_NETFILTER,
+  NetlinkError,
   NetlinkSocket,
   NLM_F_DUMP,
+  nested,
   type Request,
 } from "./netlink.ts";
 import type { Netns } from "./netns.ts";
 
 const NFNL_SUBSYS_CTNETLINK = 1;
 const IPCTNL_MSG_CT_GET = 1;
+const IPCTNL_MSG_CT_DELETE = 2;
 const CTA_TUPLE_ORIG = 1;
 const CTA_TUPLE_REPLY = 2;
 const CTA_STATUS = 3;
@@ -77,6 +80,38 @@ export function readConntrack(ns: Netns): ConntrackEntry[] {
   } finally {
     socket.close();
   }
+}
+
+/**
+ * Deletes the entries that match, as docker does when port bindings change: an old flow would go on as its first packet went
+ * (moby daemon/libnetwork/iptables/conntrack.go). @returns how many. @throws NetlinkError
+ */
+export function forgetFlows(ns: Netns, matches: (entry: ConntrackEntry) => boolean): number {
+  const socket = new NetlinkSocket(ns, NETLINK_NETFILTER);
+  try {
+    const doomed = socket.query(dumpRequest()).filter((message) => decodeEntry(message).some(matches));
+    for (const { body } of doomed) {
+      try {
+        socket.request([deleteRequest(body)]);
+      } catch (error) {
+        // it ended by itself meanwhile
+        if (!(error instanceof NetlinkError) || error.code !== "ENOENT") throw error;
+      }
+    }
+    return doomed.length;
+  } finally {
+    socket.close();
+  }
+}
+
+function deleteRequest(entry: Buffer): Request {
+  const tuple = decodeAttributes(entry.subarray(4)).get(CTA_TUPLE_ORIG) ?? Buffer.alloc(0);
+  return {
+    what: "delete a conntrack entry",
+    type: (NFNL_SUBSYS_CTNETLINK << 8) | IPCTNL_MSG_CT_DELETE,
+    flags: 0,
+    body: Buffer.concat([Buffer.from([AF_INET, 0, 0, 0]), nested(CTA_TUPLE_ORIG, tuple)]),
+  };
 }
 
 /** struct nfgenmsg: family, version 0, resource id 0 */

@@ -27,6 +27,8 @@ export interface Diagnosis {
   readonly findings: readonly Finding[];
 }
 
+const NO_PROGRAMS = "no programs run in containers; built-in responders do";
+
 /** Needs the privilege to make namespaces for all but the first findings. Leaves nothing. */
 export async function diagnoseMachine(): Promise<Diagnosis> {
   const base = { schema: 1 as const, kernel: release(), node: process.version };
@@ -34,7 +36,10 @@ export async function diagnoseMachine(): Promise<Diagnosis> {
   const tools = await Promise.all([
     checkTool("iptables-restore", ["--version"], "iptables", "missing"),
     checkTool("ip", ["-V"], "iproute2", "missing"),
-    checkTool("tcpdump", ["--version"], "tcpdump", "limited"),
+    checkTool("tcpdump", ["--version"], "tcpdump", "limited", "packets cannot be recorded to a file"),
+    checkTool("unshare", ["--version"], "util-linux", "limited", NO_PROGRAMS),
+    checkTool("setpriv", ["--version"], "util-linux", "limited", NO_PROGRAMS),
+    checkTool("setsid", ["--version"], "util-linux", "limited", NO_PROGRAMS),
   ]);
   const files = [checkDescriptors(), checkIpv6(), checkBridgeNetfilter()];
   if (privilege.status === "missing") return { ...base, findings: [privilege, ...tools, ...files] };
@@ -74,6 +79,7 @@ async function checkTool(
   args: readonly string[],
   debian: string,
   lack: "missing" | "limited",
+  means = "no lab can be built",
 ): Promise<Finding> {
   const result = await execa(file, args, {
     reject: false,
@@ -82,7 +88,6 @@ async function checkTool(
   });
   const line = `${result.stdout}\n${result.stderr}`.trim().split("\n")[0] ?? "";
   if (result.exitCode === 0) return { name: file, status: "ok", found: line };
-  const means = lack === "missing" ? "no lab can be built" : "packets cannot be recorded to a file";
   return { name: file, status: lack, found: "not installed", means, remedy: `Install the Debian package ${debian}` };
 }
 

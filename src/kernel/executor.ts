@@ -2,49 +2,75 @@
  * Does what a plan says, one namespace handle per node, and can take back what it did. rtnetlink requests for one namespace in
  * a row go out in one send; rule commits run beside the rest and are waited for before listeners open and before the end.
  */
-import { readFileSync } from "node:fs";
 import { DocknetError } from "../errors.ts";
-import { type IfName, type LabName, type NodeName, netnsName } from "../net/name.ts";
+import type { IfName, LabName, NodeName } from "../net/name.ts";
 import type { ProxyListener } from "../plan/layout.ts";
 import { invertOp, type Op } from "../plan/op.ts";
-import { NETLINK_ROUTE, NetlinkError, NetlinkSocket, type Request } from "./netlink.ts";
-import { Netns, sysctlPath } from "./netns.ts";
+import type { RepairOp } from "../plan/repair-op.ts";
+import { commitsEnded, pidsIn, processesByNetns } from "./inhabitants.ts";
+import { type Manifest, type NetnsIdentity, netnsPath } from "./manifest.ts";
+import type { NetlinkSocket, Request } from "./netlink.ts";
+import { isUnfinishedName, Netns, removeName } from "./netns.ts";
+import { NodeState } from "./node-state.ts";
 import { openProxy } from "./proxy.ts";
+import { refusal, removeForeign } from "./request.ts";
 import * as rt from "./rtnetlink.ts";
-import { commitRules } from "./rules.ts";
+import { commitRepair, commitRules } from "./rules.ts";
+import { BornValues, setSysctl } from "./sysctl.ts";
 
 export interface ExecutorOptions {
   readonly lab: LabName;
   /** Named namespaces outlive the process and are seen by `ip netns`; unnamed ones die with it. */
   readonly named: boolean;
+  /** Where named namespaces are recorded before they get their names; wanted when `named`. */
+  readonly manifest?: Manifest;
   readonly onOp?: (op: Op) => void;
   readonly signal?: AbortSignal;
 }
 
-interface NodeState {
-  readonly ns: Netns;
-  readonly route: NetlinkSocket;
-  readonly indexes: Map<string, number>;
-  nextIndex: number;
-  /** Sysctls of the namespace itself that a plan has set. */
-  readonly touched: Set<string>;
+interface Listener {
+  readonly node: NodeName;
+  readonly proxy: ProxyListener;
+  readonly socket: { close(): void | Promise<void> };
 }
 
 const LO = "lo" as IfName;
 
+/** A hook for tests of crashes: with DOCKNET_CRASH_AFTER_OPS=n this process kills itself (SIGKILL) when n steps were done. Read once. */
+let opsUntilCrash = Number(process.env.DOCKNET_CRASH_AFTER_OPS ?? 0);
+
 export class Executor {
   private readonly options: ExecutorOptions;
   private readonly nodes = new Map<NodeName, NodeState>();
-  private readonly proxies = new Map<string, { close(): void | Promise<void> }>();
+  private readonly proxies = new Map<string, Listener>();
   private queued: { readonly node: NodeState; readonly request: Request }[] = [];
   private commits: Promise<unknown>[] = [];
   /** Nodes of the commits that are under way. */
   private readonly committing = new Set<NodeName>();
-  /** Value of a sysctl in a namespace that nobody has touched; undefined: it does not exist. */
-  private readonly born = new Map<string, string | undefined>();
+  private readonly born = new BornValues();
+  /** Counts calls of `apply`: what the kernel has may have changed between two. */
+  private round = 1;
 
+  /** @throws DocknetError INTERNAL for names without a manifest */
   constructor(options: ExecutorOptions) {
+    if (options.named && !options.manifest)
+      throw new DocknetError("INTERNAL", `Named namespaces of lab ${options.lab} would not be recorded`);
     this.options = options;
+  }
+
+  /** Those that it holds, in the order in which it got them. */
+  get nodeNames(): NodeName[] {
+    return [...this.nodes.keys()];
+  }
+
+  /** What is open in a node now. */
+  listeners(node: NodeName): ProxyListener[] {
+    return [...this.proxies.values()].filter((l) => l.node === node).map((l) => l.proxy);
+  }
+
+  /** For questions to its namespace. @throws DocknetError NOT_FOUND */
+  node(node: NodeName): { readonly ns: Netns; readonly route: NetlinkSocket } {
+    return this.stateOf(node);
   }
 
   /** @throws DocknetError when the node does not exist */
@@ -52,14 +78,35 @@ export class Executor {
     return this.stateOf(node).ns;
   }
 
+  /**
+   * Takes over what an earlier process left: namespaces of these nodes that the manifest says are ours, by their names or by the
+   * processes that live in them. A name that its maker was killed over is removed. What that process had under way in them is
+   * waited for. @returns the nodes that were taken over; the others are gone, or their names belong to somebody else
+   */
+  async adopt(nodes: readonly NodeName[]): Promise<NodeName[]> {
+    const adopted = nodes.filter((node) => !this.nodes.has(node) && this.adoptNode(node));
+    await commitsEnded(adopted.map((node) => this.netns(node).identity));
+    return adopted;
+  }
+
+  /** Lets go: listeners and handles are closed, named namespaces stay for the next `adopt`. Idempotent. */
+  async detach(): Promise<void> {
+    await this.closeListeners();
+    for (const state of this.nodes.values()) state.detach();
+    this.nodes.clear();
+  }
+
   /** Does all steps in order. When one fails, those before it are taken back in reverse. @throws DocknetError */
   async apply(ops: readonly Op[]): Promise<void> {
     const done: Op[] = [];
+    this.round++;
+    this.born.forget();
     try {
       for (const op of ops) {
         if (this.options.signal?.aborted) throw new DocknetError("ABORTED", "Interrupted while building the lab");
         done.push(op);
         await this.start(op);
+        if (--opsUntilCrash === 0) this.crash();
       }
       await this.settle();
     } catch (error) {
@@ -68,14 +115,37 @@ export class Executor {
     }
   }
 
+  /**
+   * Puts back what was changed by hand, in order; what is foreign and gone already is none of our trouble. Nothing is taken back:
+   * what was done before a failure was right. @throws DocknetError
+   */
+  async repair(ops: readonly RepairOp[]): Promise<void> {
+    this.round++;
+    for (const op of ops) {
+      await this.startRepair(op);
+      if (--opsUntilCrash === 0) this.crash();
+    }
+    await this.settle();
+  }
+
   /** Removes everything that is left, without a plan: listeners, then namespaces with all that is in them. Idempotent. */
   async close(): Promise<void> {
+    await this.closeListeners();
+    for (const name of [...this.nodes.keys()].reverse()) this.deleteNode(name);
+  }
+
+  private crash(): never {
+    this.flush();
+    process.kill(process.pid, "SIGKILL");
+    throw new DocknetError("INTERNAL", "This process outlived its SIGKILL");
+  }
+
+  private async closeListeners(): Promise<void> {
     this.queued = [];
     await Promise.allSettled(this.commits);
     this.commits = [];
-    for (const proxy of this.proxies.values()) await proxy.close();
+    for (const { socket } of this.proxies.values()) await socket.close();
     this.proxies.clear();
-    for (const name of [...this.nodes.keys()].reverse()) this.deleteNode(name);
   }
 
   private async start(op: Op): Promise<void> {
@@ -88,9 +158,9 @@ export class Executor {
         await this.settle();
         return this.deleteNode(op.node);
       case "sysctl.set":
-        if (this.isInherited(op)) return;
+        if (this.born.has(this.stateOf(op.node), op)) return;
         this.flush();
-        return this.setSysctl(op.node, op.key, op.value);
+        return setSysctl(this.netns(op.node), op);
       case "rules.commit":
         // two transactions on one namespace would take place in any order
         if (this.committing.has(op.node)) await this.settle();
@@ -102,14 +172,37 @@ export class Executor {
         return;
       case "proxy.open":
         await this.settle();
-        this.proxies.set(proxyKey(op.node, op.proxy), await openProxy(this.netns(op.node), op.proxy));
+        this.proxies.set(proxyKey(op.node, op.proxy), {
+          node: op.node,
+          proxy: op.proxy,
+          socket: await openProxy(this.netns(op.node), op.proxy),
+        });
         return;
       case "proxy.close":
-        await this.proxies.get(proxyKey(op.node, op.proxy))?.close();
+        await this.proxies.get(proxyKey(op.node, op.proxy))?.socket.close();
         this.proxies.delete(proxyKey(op.node, op.proxy));
         return;
       default:
         this.queue(this.stateOf(op.node), ...this.requestsOf(op));
+    }
+  }
+
+  private async startRepair(op: RepairOp): Promise<void> {
+    switch (op.kind) {
+      case "netns.name":
+        return this.netns(op.node).giveName();
+      case "foreign.delete":
+        this.flush();
+        return removeForeign(this.stateOf(op.node), op);
+      case "link.change": {
+        const node = this.stateOf(op.node);
+        return this.queue(node, rt.changeLink({ ...op, index: node.indexOf(op.name) }));
+      }
+      case "rules.repair":
+        await this.settle();
+        return commitRepair(this.netns(op.node), op.edits);
+      default:
+        return this.start(op);
     }
   }
 
@@ -119,34 +212,34 @@ export class Executor {
     const node = this.stateOf(op.node);
     switch (op.kind) {
       case "bridge.create":
-        return [rt.createBridge({ ...op, index: this.claimIndex(node, op.name) })];
+        return [rt.createBridge({ ...op, index: node.claimIndex(op.name) })];
       case "veth.create": {
         const far = this.stateOf(op.peerNode);
         // the pair may join two namespaces whose requests are queued apart: what the far one waits for must be there first
         this.flush();
-        const peer = { ...op.peer, index: this.claimIndex(far, op.peer.name), netnsFd: far.ns.fd };
-        return [rt.createVeth({ ...op.end, index: this.claimIndex(node, op.end.name) }, peer)];
+        const peer = { ...op.peer, index: far.claimIndex(op.peer.name), netnsFd: far.ns.fd };
+        return [rt.createVeth({ ...op.end, index: node.claimIndex(op.end.name) }, peer)];
       }
       case "link.delete":
-        return [rt.deleteLink(op.name, this.forgetIndex(node, op.name))];
+        return [rt.deleteLink(op.name, node.forgetIndex(op.name))];
       case "link.up":
       case "link.down":
-        return [rt.setLinkUp(op.name, this.indexOf(node, op.name), op.kind === "link.up")];
+        return [rt.setLinkUp(op.name, node.indexOf(op.name), op.kind === "link.up")];
       case "port.join": {
-        const index = this.indexOf(node, op.name);
-        const join = rt.setLinkMaster(op.name, index, this.indexOf(node, op.bridge));
+        const index = node.indexOf(op.name);
+        const join = rt.setLinkMaster(op.name, index, node.indexOf(op.bridge));
         return op.hairpin ? [join, rt.setHairpin(op.name, index, true)] : [join];
       }
       case "port.leave":
-        return [rt.setLinkMaster(op.name, this.indexOf(node, op.name), 0)];
+        return [rt.setLinkMaster(op.name, node.indexOf(op.name), 0)];
       case "address.add":
-        return [rt.addAddress(op.link, this.indexOf(node, op.link), op.address)];
+        return [rt.addAddress(op.link, node.indexOf(op.link), op.address)];
       case "address.delete":
-        return [rt.deleteAddress(op.link, this.indexOf(node, op.link), op.address)];
+        return [rt.deleteAddress(op.link, node.indexOf(op.link), op.address)];
       case "route.add":
-        return [rt.addRoute(op.route.to, op.route.via, this.routeLink(node, op.route.link))];
+        return [rt.addRoute(op.route.to, op.route.via, routeLink(node, op.route.link))];
       case "route.delete":
-        return [rt.deleteRoute(op.route.to, op.route.via, this.routeLink(node, op.route.link))];
+        return [rt.deleteRoute(op.route.to, op.route.via, routeLink(node, op.route.link))];
     }
   }
 
@@ -178,67 +271,34 @@ export class Executor {
   }
 
   private createNode(node: NodeName): void {
-    const ns = Netns.create(node, this.options.named ? netnsName(this.options.lab, node) : undefined);
-    const route = new NetlinkSocket(ns, NETLINK_ROUTE);
-    // modules like sit or ipip put devices of their own into each new namespace
-    const links = route.query(rt.dumpLinks).map(rt.decodeLink);
-    const state: NodeState = {
-      ns,
-      route,
-      indexes: new Map(links.map((l) => [l.name, l.index])),
-      nextIndex: Math.max(1, ...links.map((l) => l.index)) + 1,
-      touched: new Set(),
+    const { lab, manifest } = this.options;
+    const name = manifest && {
+      path: netnsPath(lab, node),
+      record: (identity: NetnsIdentity) => manifest.addNetns(node, identity),
     };
+    const state = new NodeState(Netns.create(node, name), true, this.round);
     this.nodes.set(node, state);
-    route.request([rt.setLinkUp(LO, 1, true)]);
+    state.route.request([rt.setLinkUp(LO, 1, true)]);
+  }
+
+  private adoptNode(node: NodeName): boolean {
+    const { lab, manifest } = this.options;
+    const owned = manifest?.netnsOf(node);
+    const path = netnsPath(lab, node);
+    if (!owned) return false;
+    if (isUnfinishedName(path)) removeName(path, owned);
+    const ns = Netns.open(node, path, owned, path) ?? openInhabited(node, owned, path);
+    if (ns) this.nodes.set(node, new NodeState(ns, false, this.round));
+    return ns !== undefined;
   }
 
   private deleteNode(node: NodeName): void {
     const state = this.nodes.get(node);
     if (!state) return;
     this.nodes.delete(node);
-    state.route.close();
-    state.ns.close();
-  }
-
-  /**
-   * Does a namespace that was just made have the value already? All start as copies of the machine's first one, so what one of them
-   * was born with is asked once; most of what a lab wants is the kernel's default.
-   */
-  private isInherited({ node, key, value }: { node: NodeName; key: string; value: string }): boolean {
-    const state = this.stateOf(node);
-    if (state.touched.has(key) || OF_A_LINK.test(key)) return false;
-    state.touched.add(key);
-    if (!this.born.has(key))
-      this.born.set(
-        key,
-        state.ns.enter(() => readSysctl(sysctlPath(key))),
-      );
-    return this.born.get(key) === value;
-  }
-
-  private setSysctl(node: NodeName, key: string, value: string): void {
-    try {
-      this.netns(node).writeSysctl(key, value);
-    } catch (error) {
-      const code = (error as NodeJS.ErrnoException).code;
-      if (code === "ENOENT" && key.startsWith("net.bridge.")) {
-        throw new DocknetError(
-          "KERNEL_FEATURE",
-          `cannot restrict inter-container communication or run without the userland proxy: ${sysctlPath(key)} does not exist`,
-          {
-            cause: error,
-            remedy: "Load the module once: modprobe br_netfilter",
-          },
-        );
-      }
-      const known = code === "EINVAL" || code === "ENOENT" || code === "EPERM" || code === "EACCES";
-      throw new DocknetError(
-        known ? "KERNEL_REFUSED" : "INTERNAL",
-        `Cannot set sysctl ${key}=${value} in ${node}: ${code ?? String(error)}`,
-        { cause: error },
-      );
-    }
+    state.close();
+    const owned = this.options.manifest?.netnsOf(node);
+    if (owned) this.options.manifest?.forget(owned);
   }
 
   private async takeBack(done: readonly Op[]): Promise<void> {
@@ -255,58 +315,23 @@ export class Executor {
     }
   }
 
-  private claimIndex(node: NodeState, name: IfName): number {
-    const index = node.nextIndex++;
-    node.indexes.set(name, index);
-    return index;
-  }
-
-  private forgetIndex(node: NodeState, name: IfName): number {
-    const index = this.indexOf(node, name);
-    node.indexes.delete(name);
-    return index;
-  }
-
-  private indexOf(node: NodeState, name: IfName): number {
-    const index = node.indexes.get(name);
-    if (index === undefined) throw new DocknetError("INTERNAL", `No link ${name} in ${node.ns.label}`);
-    return index;
-  }
-
-  private routeLink(node: NodeState, name: IfName | undefined): number | undefined {
-    return name === undefined ? undefined : this.indexOf(node, name);
-  }
-
   private stateOf(node: NodeName): NodeState {
     const state = this.nodes.get(node);
     if (!state) throw new DocknetError("NOT_FOUND", `No node ${node} in lab ${this.options.lab}`);
-    return state;
+    return state.readLinks(this.round);
   }
 }
 
-/** net.ipv4.conf.eth0.forwarding, but not ...conf.all... or ...conf.default... */
-const OF_A_LINK = /\.(conf|neigh)\.(?!all\.|default\.)/;
-
-function readSysctl(path: string): string | undefined {
-  try {
-    return readFileSync(path, "utf8").trim().replaceAll(/\s+/g, " ");
-  } catch {
-    return undefined; // writing it will say why
+/** Somebody removed the name, but a process of the lab keeps the namespace. */
+function openInhabited(node: NodeName, identity: NetnsIdentity, path: string): Netns | undefined {
+  for (const pid of pidsIn(processesByNetns(), identity)) {
+    const ns = Netns.open(node, `/proc/${pid}/ns/net`, identity, path);
+    if (ns) return ns;
   }
+  return undefined;
 }
+
+const routeLink = (node: NodeState, name: IfName | undefined): number | undefined =>
+  name === undefined ? undefined : node.indexOf(name);
 
 const proxyKey = (node: NodeName, p: ProxyListener): string => [node, p.proto, p.hostIp, p.hostPort].join(" ");
-
-function refusal(node: string, error: unknown): unknown {
-  if (!(error instanceof NetlinkError)) return error;
-  const remedies: Readonly<Record<string, string>> = {
-    EOPNOTSUPP: "This kernel lacks the link type: run `docknet doctor`",
-    EPERM: "Run as root, or let docknet enter a user namespace (see `docknet doctor`)",
-    ENOSPC: "A bridge holds at most 1023 ports: spread the containers over more networks",
-  };
-  const code = error.code === "EPERM" ? "PRIVILEGE" : error.code === "EOPNOTSUPP" ? "KERNEL_FEATURE" : "KERNEL_REFUSED";
-  return new DocknetError(code, `Cannot ${error.message.replace(/: /, ` in ${node}: the kernel says `)}`, {
-    cause: error,
-    ...(remedies[error.code] ? { remedy: remedies[error.code] as string } : {}),
-  });
-}

@@ -2,6 +2,7 @@
  * The C library by FFI (koffi, prebuilt): only the calls that Node lacks. Every wrapper throws a SystemError with the errno;
  * nothing here knows what docknet is. Constants are those of the Linux uapi headers for all 64-bit architectures.
  */
+import { readdirSync } from "node:fs";
 import koffi from "koffi";
 
 const libc = koffi.load("libc.so.6");
@@ -31,10 +32,27 @@ const native = {
   ioctl: libc.func("int ioctl(int fd, unsigned long request, void *argument)"),
   dup: libc.func("int dup(int fd)"),
   dup2: libc.func("int dup2(int from, int to)"),
+  sethostname: libc.func("int sethostname(const char *name, size_t length)"),
+  setdomainname: libc.func("int setdomainname(const char *name, size_t length)"),
+  pipe2: libc.func("int pipe2(_Out_ int *ends, int flags)"),
+  flock: libc.func("int flock(int fd, int operation)"),
+  syscall: libc.func("long syscall(long number, long first, long second)"),
 };
 
+export const CLONE_FS = 0x00000200;
+export const CLONE_NEWNS = 0x00020000;
+export const CLONE_NEWUTS = 0x04000000;
+export const CLONE_NEWIPC = 0x08000000;
+export const CLONE_NEWPID = 0x20000000;
 export const CLONE_NEWNET = 0x40000000;
+export const MS_RDONLY = 1;
+export const MS_NOSUID = 2;
+export const MS_NODEV = 4;
+export const MS_NOEXEC = 8;
 export const MS_BIND = 4096;
+export const MS_REC = 16384;
+export const MS_SLAVE = 1 << 19;
+export const MS_SHARED = 1 << 20;
 export const MNT_DETACH = 2;
 
 export const AF_INET = 2;
@@ -111,8 +129,8 @@ function check(syscall: string, result: number): number {
 
 export const setns = (fd: number, type: number): void => void check("setns", native.setns(fd, type));
 export const unshare = (flags: number): void => void check("unshare", native.unshare(flags));
-export const mount = (source: string, target: string, type: string, flags: number): void =>
-  void check("mount", native.mount(source, target, type, flags, null));
+export const mount = (source: string, target: string, type: string, flags: number, data: string | null = null): void =>
+  void check("mount", native.mount(source, target, type, flags, data));
 export const umount = (target: string, flags: number): void => void check("umount2", native.umount2(target, flags));
 export const socket = (domain: number, type: number, protocol: number): number =>
   check("socket", native.socket(domain, type | SOCK_CLOEXEC, protocol));
@@ -257,4 +275,55 @@ export function execve(
   const pairs = Object.entries(env).flatMap(([key, value]) => (value === undefined ? [] : [`${key}=${value}`]));
   native.execve(path, [...argv, null], [...pairs, null]);
   throw new SystemError("execve", nativeErrno());
+}
+
+// --- locks -----------------------------------------------------------------------------------------------------------
+
+const LOCK_EX = 2;
+const LOCK_NB = 4;
+const nativeFlock = libc.func("int flock(int fd, int operation)");
+
+/** Takes the whole file for this open descriptor; the kernel frees it with the descriptor (flock(2)). @returns false when another has it */
+export function flock(fd: number): boolean {
+  if (nativeFlock(fd, LOCK_EX | LOCK_NB) === 0) return true;
+  const errno = nativeErrno();
+  if (ERRNO[errno] === "EAGAIN") return false;
+  throw new SystemError("flock", errno);
+}
+
+/** Of the UTS namespace that this thread is in. */
+export const sethostname = (name: string): void =>
+  void check("sethostname", native.sethostname(name, byteLength(name)));
+export const setdomainname = (name: string): void =>
+  void check("setdomainname", native.setdomainname(name, byteLength(name)));
+
+const byteLength = (text: string): number => Buffer.byteLength(text);
+
+/** A pipe(2), close-on-exec: the end to read and the end to write. */
+export function pipe(): { readonly reader: number; readonly writer: number } {
+  const ends: number[] = [-1, -1];
+  check("pipe2", native.pipe2(ends, SOCK_CLOEXEC)); // O_CLOEXEC has the same value
+  const [reader = -1, writer = -1] = ends;
+  return { reader, writer };
+}
+
+/** @returns false when another process holds the lock, which ends with the last descriptor of its holder (flock(2)) */
+export function tryLock(fd: number): boolean {
+  const LOCK_EX_NB = 2 | 4;
+  if (native.flock(fd, LOCK_EX_NB) === 0) return true;
+  const errno = nativeErrno();
+  if (ERRNO[errno] === "EAGAIN") return false;
+  throw new SystemError("flock", errno);
+}
+
+/** pidfd_open(2), close-on-exec; by number, because glibc has it since 2.36 only. */
+export function pidfdOpen(pid: number): number {
+  const SYS_PIDFD_OPEN = 434; // the same on every architecture
+  return check("pidfd_open", Number(native.syscall(SYS_PIDFD_OPEN, pid, 0)));
+}
+
+/** No child gets a descriptor that this process was started with, beside the three of stdio; Node's own are close-on-exec already. */
+export function closeInheritedOnExec(): void {
+  const FIOCLEX = 0x5451; // asm-generic/ioctls.h
+  for (const fd of readdirSync("/proc/self/fd").map(Number)) if (fd > 2) native.ioctl(fd, FIOCLEX, null); // EBADF: the descriptor of the list itself
 }

@@ -4,14 +4,20 @@
  * one connection, and the answers keep their order (RFC 7766 6.2.1.1). No client can make it hold more than the bounds below.
  */
 import { createServer, type Socket } from "node:net";
-import type { Ipv4 } from "../net/address.ts";
+import { ANY_IPV4, type Ipv4 } from "../net/address.ts";
 import { closeFd } from "./libc.ts";
 import type { Netns } from "./netns.ts";
-import { adoptListener, openTcpListener, openUdpSocket } from "./socket.ts";
+import { adoptListener, openTcpListener, openUdpSocket, type SocketAddress } from "./socket.ts";
 import { readDatagrams } from "./udp.ts";
 
+/** The client's end of a query, and the end that it was sent to. */
+export interface QueryEnds {
+  readonly from: SocketAddress;
+  readonly to: SocketAddress;
+}
+
 /** @returns undefined when nothing is to be said */
-export type AnswerQuery = (query: Uint8Array, transport: "udp" | "tcp") => Uint8Array | undefined;
+export type AnswerQuery = (query: Uint8Array, transport: "udp" | "tcp", ends: QueryEnds) => Uint8Array | undefined;
 
 export interface NameServer {
   /** Counted since it was opened; queries and answers over both transports. */
@@ -21,8 +27,10 @@ export interface NameServer {
 }
 
 const DNS_PORT = 53;
-/** Open at once; one more is closed when it comes. */
-const CONNECTIONS = 64;
+/** Open at once; one more is closed when it comes. All containers' embedded servers ask here, a connection per query over TCP. */
+const CONNECTIONS = 1024;
+/** Datagrams that come while this one thread is elsewhere wait in the socket; some 5,000 small ones fit. */
+const RECEIVE_BYTES = 2 * 1024 * 1024;
 /** From the last whole query, or the beginning, to the next (RFC 7766 6.2.3: a few seconds). */
 const IDLE_MS = 5000;
 /** Answers that a client has not fetched, per connection; then it is not read until it does. */
@@ -35,13 +43,13 @@ const UNSENT_BYTES = 65_536;
 export function openNameServer(ns: Netns, address: Ipv4, answer: AnswerQuery): NameServer {
   const inUse = `Cannot open a name server on ${address}:${DNS_PORT} in ${ns.label}: address already in use`;
   const counters = { connections: 0, queries: 0, answers: 0 };
-  const counted: AnswerQuery = (query, transport) => {
+  const counted: AnswerQuery = (query, transport, ends) => {
     counters.queries += 1;
-    const said = answer(query, transport);
+    const said = answer(query, transport, ends);
     if (said) counters.answers += 1;
     return said;
   };
-  const udp = openUdpSocket(ns, address, DNS_PORT, { inUse });
+  const udp = openUdpSocket(ns, address, DNS_PORT, { inUse, receiveBytes: RECEIVE_BYTES });
   let tcp: number;
   try {
     tcp = openTcpListener(ns, address, DNS_PORT, { inUse });
@@ -49,8 +57,8 @@ export function openNameServer(ns: Netns, address: Ipv4, answer: AnswerQuery): N
     closeFd(udp);
     throw error;
   }
-  const reader = readDatagrams(udp, ({ data, reply }) => {
-    const said = counted(data, "udp");
+  const reader = readDatagrams(udp, ({ data, from, to, reply }) => {
+    const said = counted(data, "udp", { from, to });
     if (said) reply(said);
   });
   const sockets = new Set<Socket>();
@@ -58,7 +66,9 @@ export function openNameServer(ns: Netns, address: Ipv4, answer: AnswerQuery): N
     counters.connections += 1;
     sockets.add(socket);
     socket.on("close", () => sockets.delete(socket));
-    serveConnection(socket, counted);
+    const from = { address: (socket.remoteAddress ?? ANY_IPV4) as Ipv4, port: socket.remotePort ?? 0 };
+    const to = { address, port: DNS_PORT };
+    serveConnection(socket, (query) => counted(query, "tcp", { from, to }));
   });
   server.maxConnections = CONNECTIONS;
   // Out of descriptors while accepting, for one: the client sees it, and the server goes on.
@@ -79,7 +89,7 @@ export function openNameServer(ns: Netns, address: Ipv4, answer: AnswerQuery): N
   };
 }
 
-function serveConnection(socket: Socket, answer: AnswerQuery): void {
+function serveConnection(socket: Socket, answer: (query: Uint8Array) => Uint8Array | undefined): void {
   let input: Buffer = Buffer.alloc(0);
   let ended = false;
   const idle = setTimeout(() => socket.destroy(), IDLE_MS);
@@ -91,7 +101,7 @@ function serveConnection(socket: Socket, answer: AnswerQuery): void {
         if (ended) socket.end();
         return;
       }
-      const said = answer(input.subarray(2, 2 + length), "tcp");
+      const said = answer(input.subarray(2, 2 + length));
       input = input.subarray(2 + length);
       // a stream of something else than queries: what follows would be no better
       if (!said) {

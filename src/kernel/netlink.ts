@@ -96,6 +96,36 @@ export class NetlinkSocket {
     if (failure) throw failure;
   }
 
+  /**
+   * Requests of one subsystem of nfnetlink as one transaction (nf_tables takes changes only in one): all are done, or none.
+   * @param requests at most BATCH_MESSAGES. @throws NetlinkError for the first that the kernel refused
+   */
+  transact(requests: readonly Request[]): void {
+    const [begin] = requests;
+    if (!begin) return;
+    const first = this.sequence;
+    const last = first + requests.length;
+    this.sequence += requests.length + 2;
+    const bound = (what: string, type: number): Request => ({ what, type, flags: 0, body: batchBody(begin) });
+    send(
+      this.fd,
+      Buffer.concat([
+        encode(bound("begin", NFNL_MSG_BATCH_BEGIN), NLM_F_REQUEST, first),
+        ...requests.map((r, i) => encode(r, r.flags | NLM_F_REQUEST | NLM_F_ACK, first + 1 + i)),
+        encode(bound("end", NFNL_MSG_BATCH_END), NLM_F_REQUEST, last + 1),
+      ]),
+    );
+    // refusals come in the order of the requests; a batch that is refused as a whole is answered in the name of its begin
+    for (;;) {
+      for (const { type, sequence, body } of this.receive()) {
+        if (type !== NLMSG_ERROR || sequence < first) continue;
+        const errno = -body.readInt32LE(0);
+        if (errno !== 0) throw new NetlinkError((requests[sequence - first - 1] ?? begin).what, errno, "");
+        if (sequence === last) return;
+      }
+    }
+  }
+
   /** All answers of one dump or get request. @throws NetlinkError */
   query(request: Request): Message[] {
     const sequence = this.sequence++;
@@ -139,6 +169,12 @@ export class NetlinkSocket {
   }
 }
 
+const NFNL_MSG_BATCH_BEGIN = 16;
+const NFNL_MSG_BATCH_END = 17;
+
+/** struct nfgenmsg whose resource id, in network order, is the subsystem. */
+const batchBody = ({ type }: Request): Buffer => Buffer.from([0, 0, 0, type >> 8]);
+
 const align = (n: number): number => (n + 3) & ~3;
 
 function encode(request: Request, flags: number, sequence: number): Buffer {
@@ -177,14 +213,27 @@ export function uint32(value: number): Buffer {
   return bytes;
 }
 
-/** Type to value; of a type that comes twice the last one counts. A malformed tail is left out. */
-export function decodeAttributes(bytes: Buffer): Map<number, Buffer> {
-  const found = new Map<number, Buffer>();
+/** One attribute as it stands. The kernel marks its nested ones in some subsystems only. */
+export interface Attribute {
+  readonly type: number;
+  readonly isNested: boolean;
+  readonly value: Buffer;
+}
+
+/** In order. A malformed tail is left out. */
+export function listAttributes(bytes: Buffer): Attribute[] {
+  const found: Attribute[] = [];
   for (let at = 0; at + 4 <= bytes.length; ) {
     const size = bytes.readUInt16LE(at);
     if (size < 4 || at + size > bytes.length) break;
-    found.set(bytes.readUInt16LE(at + 2) & NLA_TYPE_MASK, bytes.subarray(at + 4, at + size));
+    const type = bytes.readUInt16LE(at + 2);
+    const value = bytes.subarray(at + 4, at + size);
+    found.push({ type: type & NLA_TYPE_MASK, isNested: (type & NLA_F_NESTED) !== 0, value });
     at += align(size);
   }
   return found;
 }
+
+/** Type to value; of a type that comes twice the last one counts. A malformed tail is left out. */
+export const decodeAttributes = (bytes: Buffer): Map<number, Buffer> =>
+  new Map(listAttributes(bytes).map(({ type, value }) => [type, value]));

@@ -3,13 +3,33 @@
  * main thread with no `await` before leaving, so nothing else ever runs inside. A socket, a capture or a child process that
  * was started inside stays there. An unnamed namespace dies with the descriptor: `kill -9` leaves nothing.
  */
-import { closeSync, constants, mkdirSync, openSync, unlinkSync, writeSync } from "node:fs";
+import { closeSync, constants, fstatSync, lstatSync, mkdirSync, openSync, unlinkSync, writeSync } from "node:fs";
+import { basename, dirname } from "node:path";
 import { DocknetError } from "../errors.ts";
-import { CLONE_NEWNET, MNT_DETACH, MS_BIND, mount, SystemError, setns, umount, unshare } from "./libc.ts";
+import {
+  AF_NETLINK,
+  CLONE_NEWNET,
+  closeFd,
+  getsockopt,
+  MNT_DETACH,
+  MS_BIND,
+  MS_REC,
+  MS_SHARED,
+  mount,
+  SOCK_RAW,
+  SystemError,
+  setns,
+  socket,
+  umount,
+  unshare,
+} from "./libc.ts";
+import type { NetnsIdentity } from "./manifest.ts";
 
 const SELF = "/proc/thread-self/ns/net";
-/** Where `ip netns` looks (iproute2 ip-netns(8)). */
-const NETNS_DIR = "/run/netns";
+const SOL_SOCKET = 1;
+const SO_NETNS_COOKIE = 71;
+/** Atomic with its creation, and what nobody else gives a mount point (`ip netns` gives 0): an unfinished name of ours. */
+const MODE_OF_NAME = 0o1400;
 
 let home: number | undefined;
 
@@ -19,39 +39,67 @@ function homeFd(): number {
   return home;
 }
 
+/** A name below /run/netns, claimed after `record` has returned. */
+export interface NetnsName {
+  readonly path: string;
+  /** Called with what the namespace is known by, before anything bears the name. */
+  readonly record: (identity: NetnsIdentity) => void;
+}
+
 export class Netns {
   /** For messages: the node's name. */
   readonly label: string;
   /** Where it is bind-mounted, when it has a name. */
   readonly path: string | undefined;
+  readonly identity: NetnsIdentity;
   private fdOrClosed: number | undefined;
 
-  private constructor(label: string, fd: number, path?: string) {
+  private constructor(label: string, fd: number, identity: NetnsIdentity, path?: string) {
     this.label = label;
     this.fdOrClosed = fd;
+    this.identity = identity;
     this.path = path;
   }
 
   /**
-   * Makes a namespace: unnamed, or with `name` bind-mounted so that `ip netns exec <name>` works. The caller owns it.
+   * Makes a namespace: unnamed, or with a name so that `ip netns exec <name>` works. The caller owns it.
    * @throws DocknetError PRIVILEGE without CAP_SYS_ADMIN; CONFLICT when the name is taken
    */
-  static create(label: string, name?: string): Netns {
+  static create(label: string, name?: NetnsName): Netns {
     const back = homeFd();
-    const path = name === undefined ? undefined : claimName(name);
     try {
       unshare(CLONE_NEWNET);
     } catch (error) {
-      if (path !== undefined) unlinkSync(path);
       throw privilegeError(label, error);
     }
+    let fd: number;
+    let identity: NetnsIdentity;
     try {
-      const fd = openSync(SELF, "r");
-      if (path !== undefined) mount(SELF, path, "none", MS_BIND);
-      return new Netns(label, fd, path);
+      fd = openSync(SELF, "r");
+      identity = { inode: inodeOf(fd), cookie: name ? cookieHere() : "" };
     } finally {
       leave(back);
     }
+    const ns = new Netns(label, fd, identity, name?.path);
+    try {
+      if (name) {
+        name.record(identity);
+        ns.giveName();
+      }
+      return ns;
+    } catch (error) {
+      ns.detach();
+      throw error;
+    }
+  }
+
+  /**
+   * Opens a namespace that bears a name, or is used by a process, if it is the one that is meant.
+   * @param from a nsfs file: its name's path or /proc/<pid>/ns/net; @param path where its name belongs. @returns undefined when it is another, or nothing
+   */
+  static open(label: string, from: string, identity: NetnsIdentity, path: string): Netns | undefined {
+    const fd = openIf(from, identity);
+    return fd === undefined ? undefined : new Netns(label, fd, identity, path);
   }
 
   get fd(): number {
@@ -85,15 +133,107 @@ export class Netns {
     });
   }
 
-  /** Idempotent. Unmounts and unlinks the name, if it has one. */
+  /** Does its name lead to it? True without a name. Somebody may have removed it, or given it to another. */
+  hasName(): boolean {
+    if (this.path === undefined) return true;
+    const fd = openIf(this.path, this.identity);
+    if (fd !== undefined) closeSync(fd);
+    return fd !== undefined;
+  }
+
+  /** Mounts it at its name. @throws DocknetError CONFLICT when the name is taken */
+  giveName(): void {
+    if (this.path === undefined) return;
+    claimName(this.path);
+    try {
+      mount(`/proc/self/fd/${this.fd}`, this.path, "none", MS_BIND);
+    } catch (error) {
+      unlinkSync(this.path);
+      throw error;
+    }
+  }
+
+  /** Closes the handle and leaves the name, which keeps the namespace. Idempotent. */
+  detach(): void {
+    if (this.fdOrClosed === undefined) return;
+    closeSync(this.fdOrClosed);
+    this.fdOrClosed = undefined;
+  }
+
+  /** Closes the handle and removes the name, if it still leads here. Idempotent. */
   close(): void {
     if (this.fdOrClosed === undefined) return;
-    const fd = this.fdOrClosed;
-    this.fdOrClosed = undefined;
-    closeSync(fd);
-    if (this.path === undefined) return;
-    umount(this.path, MNT_DETACH);
-    unlinkSync(this.path);
+    this.detach();
+    if (this.path !== undefined) removeName(this.path, this.identity);
+  }
+}
+
+/**
+ * Takes a name away if it leads to the namespace that is meant, or is the mount point that its maker was killed over.
+ * @returns what stood there: "foreign" stays
+ */
+export function removeName(path: string, identity: NetnsIdentity): "removed" | "absent" | "foreign" {
+  if (isUnfinishedName(path)) {
+    unlinkSync(path);
+    return "removed";
+  }
+  const fd = openIf(path, identity);
+  if (fd === undefined) return lstatSync(path, { throwIfNoEntry: false }) ? "foreign" : "absent";
+  closeSync(fd);
+  umount(path, MNT_DETACH);
+  unlinkSync(path);
+  return "removed";
+}
+
+/** An empty file as `claimName` makes it, with nothing mounted on it: nsfs shows itself as 0444. */
+export function isUnfinishedName(path: string): boolean {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  return found?.isFile() === true && found.size === 0 && (found.mode & 0o7777) === MODE_OF_NAME;
+}
+
+function openIf(path: string, identity: NetnsIdentity): number | undefined {
+  let fd: number;
+  try {
+    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch {
+    return undefined; // gone, or a process that ended
+  }
+  if (inodeOf(fd) === identity.inode && cookieOf(fd) === identity.cookie) return fd;
+  closeSync(fd);
+  return undefined;
+}
+
+/** "<device>:<inode>" */
+function inodeOf(fd: number): string {
+  const { dev, ino } = fstatSync(fd);
+  return `${dev}:${ino}`;
+}
+
+/** undefined: it is no network namespace */
+function cookieOf(fd: number): string | undefined {
+  const back = homeFd();
+  try {
+    setns(fd, CLONE_NEWNET);
+  } catch {
+    return undefined;
+  }
+  try {
+    return cookieHere();
+  } finally {
+    leave(back);
+  }
+}
+
+/** The cookie of the namespace that this thread is in (socket(7)); "" before Linux 5.14. */
+function cookieHere(): string {
+  const fd = socket(AF_NETLINK, SOCK_RAW, 0);
+  try {
+    return getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, 8).readBigUInt64LE().toString();
+  } catch (error) {
+    if (error instanceof SystemError && error.code === "ENOPROTOOPT") return "";
+    throw error;
+  } finally {
+    closeFd(fd);
   }
 }
 
@@ -115,19 +255,33 @@ function leave(back: number): void {
 }
 
 /** Creates the mount point exclusively: a name that exists belongs to somebody. */
-function claimName(name: string): string {
-  mkdirSync(NETNS_DIR, { recursive: true, mode: 0o755 });
-  const path = `${NETNS_DIR}/${name}`;
+function claimName(path: string): void {
+  prepareFolder(dirname(path));
   try {
-    closeSync(openSync(path, "wx", 0o400));
+    closeSync(openSync(path, "wx", MODE_OF_NAME));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-    throw new DocknetError("CONFLICT", `Cannot create network namespace ${name}: ${path} already exists`, {
+    throw new DocknetError("CONFLICT", `Cannot create network namespace ${basename(path)}: ${path} already exists`, {
       cause: error,
       remedy: `Choose another project name, or run \`docknet clean\` if an earlier run left it`,
     });
   }
-  return path;
+}
+
+let folderIsReady = false;
+
+/** As `ip netns add` does, once per process: a shared mount, so that a name taken away here goes in every mount namespace, and nothing is mounted beneath it later. */
+function prepareFolder(folder: string): void {
+  if (folderIsReady) return;
+  mkdirSync(folder, { recursive: true, mode: 0o755 });
+  try {
+    mount("", folder, "none", MS_SHARED | MS_REC);
+  } catch (error) {
+    if (!(error instanceof SystemError) || error.code !== "EINVAL") throw error;
+    mount(folder, folder, "none", MS_BIND | MS_REC);
+    mount("", folder, "none", MS_SHARED | MS_REC);
+  }
+  folderIsReady = true;
 }
 
 function privilegeError(label: string, error: unknown): unknown {

@@ -4,15 +4,19 @@
  */
 
 import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { constants, existsSync, mkdirSync, openSync, readFileSync } from "node:fs";
 import { DocknetError } from "../errors.ts";
-import { closeFd, dup, dup2, execve, mount } from "./libc.ts";
+import { closeFd, dup, dup2, execve, MS_BIND, mount } from "./libc.ts";
 
 /** linux/capability.h */
 const CAP_NET_ADMIN = 12n;
 const CAP_NET_RAW = 13n;
 const CAP_SYS_ADMIN = 21n;
 const INSIDE = "DOCKNET_USER_NAMESPACE";
+/** Who the user is outside: inside everybody is root. */
+const OUTER_UID = "DOCKNET_OUTER_UID";
+const JOINED = "DOCKNET_JOINED_NAMESPACE";
+const NSENTER_ARGS = ["--user", "--net", "--mount", "--preserve-credentials"] as const;
 const UNSHARE_ARGS = ["--user", "--map-root-user", "--net", "--mount"] as const;
 
 export function canCreateNamespaces(): boolean {
@@ -24,7 +28,7 @@ export function canCreateNamespaces(): boolean {
 
 /** Why an unprivileged user namespace cannot be had here; undefined: it can. Tries it. */
 export function userNamespaceRefusal(): DocknetError | undefined {
-  const unshare = findUnshare();
+  const unshare = findTool("unshare");
   if (!unshare) return refusal("unshare is not installed", "Run as root, or install the Debian package util-linux");
   const tried = spawnSync(unshare, [...UNSHARE_ARGS, "--", "true"], { encoding: "utf8", timeout: 10_000 });
   if (tried.status === 0) return undefined;
@@ -65,8 +69,11 @@ function refusal(found: string, remedy: string): DocknetError {
   );
 }
 
-/** Becomes the same command inside a new user, network and mount namespace. Does not return. @throws DocknetError PRIVILEGE */
-export function enterUserNamespace(): never {
+/**
+ * Becomes the same command inside a new user, network and mount namespace, or inside those of a process that an earlier command left
+ * running there. Does not return. @param join its pid. @throws DocknetError PRIVILEGE
+ */
+export function enterUserNamespace(join?: number): never {
   if (process.env[INSIDE] === "1") {
     throw new DocknetError("PRIVILEGE", "Cannot create network namespaces even inside a user namespace", {
       remedy: "Run as root",
@@ -74,10 +81,14 @@ export function enterUserNamespace(): never {
   }
   const reason = userNamespaceRefusal();
   if (reason) throw reason;
-  const unshare = findUnshare() ?? "/usr/bin/unshare";
-  const argv = [unshare, ...UNSHARE_ARGS, "--", process.execPath, ...process.execArgv, ...process.argv.slice(1)];
+  const unshare = findTool("unshare") ?? "/usr/bin/unshare";
+  const nsenter = findTool("nsenter");
+  const self = ["--", process.execPath, ...process.execArgv, ...process.argv.slice(1)];
+  const env = { ...process.env, [INSIDE]: "1", [OUTER_UID]: String(process.getuid?.()) };
   keepStdio();
-  return execve(unshare, argv, { ...process.env, [INSIDE]: "1" });
+  if (join !== undefined && nsenter)
+    return execve(nsenter, [nsenter, `--target=${join}`, ...NSENTER_ARGS, ...self], { ...env, [JOINED]: "1" });
+  return execve(unshare, [unshare, ...UNSHARE_ARGS, ...self], env);
 }
 
 /** Node marks 0, 1 and 2 close-on-exec when it starts (uv_disable_stdio_inheritance); what dup2(2) makes has no such mark. */
@@ -89,11 +100,24 @@ function keepStdio(): void {
   }
 }
 
-/** Inside a user namespace of ours, /run belongs to nobody we map: a tmpfs of our own holds named namespaces and iptables' lock. */
-export function prepareUserNamespace(): void {
-  if (process.env[INSIDE] === "1") mount("tmpfs", "/run", "tmpfs", 0);
+/**
+ * Inside a user namespace of ours, /run belongs to nobody we map: a tmpfs of our own holds named namespaces and iptables' lock.
+ * @param keep a folder that is made, and shown at its place even when that is below /run
+ */
+export function prepareUserNamespace(keep?: string): void {
+  if (process.env[INSIDE] !== "1" || process.env[JOINED] === "1") return;
+  if (!keep?.startsWith("/run/")) {
+    mount("tmpfs", "/run", "tmpfs", 0);
+    return;
+  }
+  mkdirSync(keep, { recursive: true, mode: 0o700 });
+  const fd = openSync(keep, constants.O_RDONLY | constants.O_DIRECTORY);
+  mount("tmpfs", "/run", "tmpfs", 0);
+  mkdirSync(keep, { recursive: true, mode: 0o700 });
+  mount(`/proc/self/fd/${fd}`, keep, "none", MS_BIND);
+  closeFd(fd);
 }
 
-function findUnshare(): string | undefined {
-  return ["/usr/bin/unshare", "/bin/unshare"].find((path) => existsSync(path));
+function findTool(name: string): string | undefined {
+  return [`/usr/bin/${name}`, `/bin/${name}`].find((path) => existsSync(path));
 }

@@ -12,10 +12,11 @@
  * connection that is under way and report its errors faithfully.
  */
 import { DocknetError } from "../errors.ts";
-import { type Ipv4, isIpv4 } from "../net/address.ts";
-import { isPort, type Port } from "../net/port.ts";
+import type { Ipv4 } from "../net/address.ts";
+import type { Port } from "../net/port.ts";
 import { closeFd, recv, SystemError, send } from "./libc.ts";
 import type { Netns } from "./netns.ts";
+import { type DnsSpeech, overTcp, overUdp, type ResponderAnswer, type Speech } from "./probe-speech.ts";
 import { watchReadiness } from "./readiness.ts";
 import {
   localAddressOf,
@@ -40,6 +41,8 @@ export interface ProbeRequest {
   readonly deadlineMs: number;
   /** Payload of a datagram or echo request, and the path of the HTTP request; shows which packet is whose. */
   readonly token?: string;
+  /** Set where a name server is asked, over udp or tcp: said in place of the token. */
+  readonly dns?: DnsSpeech;
 }
 
 export interface Probe {
@@ -62,12 +65,6 @@ export interface ProbeReply {
   /** Milliseconds from the start to the decision. */
   readonly afterMs: number;
   readonly error?: string;
-}
-
-export interface ResponderAnswer {
-  readonly service: string;
-  readonly from: { readonly address: Ipv4; readonly port: number };
-  readonly to: { readonly address: Ipv4; readonly port: number };
 }
 
 /** An answer longer than this is not one of ours. */
@@ -162,17 +159,23 @@ function openExchange(request: ProbeRequest): { fd: number; exchange: Exchange }
   const port = request.port;
   if (port === undefined) throw new DocknetError("INTERNAL", `Cannot probe ${address} by ${proto}: no port was given`);
   if (proto === "udp")
-    return { fd: openUdpConnection(ns, address, port, { source, allErrors: true }), exchange: datagramExchange(token) };
+    return {
+      fd: openUdpConnection(ns, address, port, { source, allErrors: true }),
+      exchange: datagramExchange(overUdp(token, request.dns)),
+    };
   if (proto === "tcp")
-    return { fd: openTcpConnection(ns, address, port, { source }), exchange: httpExchange(address, token) };
+    return {
+      fd: openTcpConnection(ns, address, port, { source }),
+      exchange: streamExchange(overTcp(address, token, request.dns)),
+    };
   return { fd: openSctpConnection(ns, address, port, { source }), exchange: connectOnlyExchange() };
 }
 
-function httpExchange(address: Ipv4, token: string): Exchange {
+function streamExchange(speech: Speech): Exchange {
   let connected = false;
-  let text = "";
+  let said: Buffer = Buffer.alloc(0);
   const decided = (): Decision => {
-    const answer = parseHttpAnswer(text);
+    const answer = speech.readAnswer(said);
     return { outcome: "reach", ...(answer ? { answer } : {}) };
   };
   const closedEarly = (errno?: string): Decision => ({
@@ -191,25 +194,25 @@ function httpExchange(address: Ipv4, token: string): Exchange {
         const errno = takeSocketError(fd);
         if (errno !== undefined) return replyToErrno(errno);
         connected = true;
-        send(fd, Buffer.from(`GET /${encodeURIComponent(token)} HTTP/1.0\r\nHost: ${address}\r\n\r\n`), MSG_NOSIGNAL);
+        send(fd, speech.request, MSG_NOSIGNAL);
         return "readable";
       }
       const buffer = Buffer.allocUnsafe(ANSWER_BYTES);
       for (;;) {
         const got = receive(fd, buffer);
-        if (got === undefined) return isComplete(text) ? decided() : undefined;
-        if (got === 0) return text === "" ? closedEarly() : decided();
-        text += buffer.toString("latin1", 0, got);
-        if (text.length > ANSWER_BYTES) return decided();
+        if (got === undefined) return speech.isComplete(said) ? decided() : undefined;
+        if (got === 0) return said.length === 0 ? closedEarly() : decided();
+        said = Buffer.concat([said, buffer.subarray(0, got)]);
+        if (said.length > ANSWER_BYTES) return decided();
       }
     },
     onErrno(code) {
-      if (text !== "") return decided();
+      if (said.length > 0) return decided();
       if (connected && ["ECONNRESET", "EPIPE", "ENOTCONN"].includes(code)) return closedEarly(code);
       return replyToErrno(code);
     },
     atDeadline() {
-      if (text !== "") return decided();
+      if (said.length > 0) return decided();
       return connected
         ? { outcome: "silent", error: "connected, but no answer came before the deadline" }
         : { outcome: "silent" };
@@ -219,20 +222,15 @@ function httpExchange(address: Ipv4, token: string): Exchange {
   };
 }
 
-/** What does not begin as HTTP is another service's greeting: no need to wait for more of it. */
-function isComplete(text: string): boolean {
-  return text !== "" && !text.startsWith("HTTP/".slice(0, text.length));
-}
-
-function datagramExchange(token: string): Exchange {
+function datagramExchange(speech: Omit<Speech, "isComplete">): Exchange {
   return {
     first: "readable",
-    atStart: (fd) => sendOnce(fd, Buffer.from(token)),
+    atStart: (fd) => sendOnce(fd, speech.request),
     onReady(fd) {
       const buffer = Buffer.allocUnsafe(ANSWER_BYTES);
       const got = receive(fd, buffer);
       if (got === undefined) return undefined;
-      const answer = parseAnswer(buffer.toString("latin1", 0, got).replace(/ data=[0-9a-f]*\n$/, ""));
+      const answer = speech.readAnswer(buffer.subarray(0, got));
       return { outcome: "reach", ...(answer ? { answer } : {}) };
     },
     onErrno: replyToErrno,
@@ -322,25 +320,4 @@ function replyToErrno(errno: string): Decision {
       ? { remedy: "Choose a source address that the node has, and a source port that is free" }
       : {}),
   });
-}
-
-/** Strict: another program may listen there and say anything. */
-function parseHttpAnswer(text: string): ResponderAnswer | undefined {
-  const split = text.indexOf("\r\n\r\n");
-  if (split < 0 || !/^HTTP\/1\.[01] 200 /.test(text)) return undefined;
-  const body = text.slice(split + 4);
-  return body.endsWith("\n") ? parseAnswer(body.slice(0, -1)) : undefined;
-}
-
-const ANSWER = /^service=(\S+) port=\d{1,5}\/(?:tcp|udp) from=([\d.]{7,15}):(\d{1,5}) to=([\d.]{7,15}):(\d{1,5})$/;
-
-function parseAnswer(line: string): ResponderAnswer | undefined {
-  const [, service, fromAddress, fromPort, toAddress, toPort] = ANSWER.exec(line) ?? [];
-  const from = parseEnd(fromAddress, fromPort);
-  const to = parseEnd(toAddress, toPort);
-  return service !== undefined && from && to ? { service, from, to } : undefined;
-}
-
-function parseEnd(address = "", port = ""): { address: Ipv4; port: number } | undefined {
-  return isIpv4(address) && isPort(Number(port)) ? { address, port: Number(port) } : undefined;
 }

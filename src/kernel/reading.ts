@@ -95,7 +95,8 @@ function decodeRoute(row: JsonRow): RouteReading {
   };
 }
 
-function readSysctl(key: string): string | undefined {
+/** In the namespace of this thread. undefined: the key does not exist. */
+export function readSysctl(key: string): string | undefined {
   try {
     return readFileSync(sysctlPath(key), "utf8").trim().replaceAll(/\s+/g, " ");
   } catch (error) {

@@ -2,7 +2,7 @@
  * What stands in for a container's program: an HTTP echo or a UDP echo that tells who asked, and under which address it was
  * asked. Its one line is the evidence of NAT: the source address after every translation on the way.
  *
- * The answer's form is a contract with probe.ts: `service=web port=80/tcp from=192.168.0.20:41234 to=172.17.0.2:80`.
+ * The answer's form is a contract with probe-speech.ts: `service=web port=80/tcp from=192.168.0.20:41234 to=172.17.0.2:80`.
  */
 import { createServer, type Socket } from "node:net";
 import { DocknetError } from "../errors.ts";
@@ -19,6 +19,8 @@ export interface ResponderRequest {
   readonly port: ProtoPort;
   /** Where it listens; every address of the namespace when left out. */
   readonly address?: Ipv4;
+  /** Called with each answer given. */
+  readonly onAnswer?: (line: string) => void;
 }
 
 export interface Responder {
@@ -58,14 +60,14 @@ export function openResponder(ns: Netns, request: ResponderRequest): Responder {
   }
 }
 
-function openTcpResponder(fd: number, { service, port }: ResponderRequest): Responder {
+function openTcpResponder(fd: number, { service, port, onAnswer }: ResponderRequest): Responder {
   const counters = { connections: 0, datagrams: 0 };
   const sockets = new Set<Socket>();
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     counters.connections += 1;
     sockets.add(socket);
     socket.on("close", () => sockets.delete(socket));
-    answerHttp(socket, { service, port });
+    answerHttp(socket, { service, port, ...(onAnswer ? { onAnswer } : {}) });
   });
   // Out of descriptors while accepting, for one: the client sees it, and the responder goes on.
   server.on("error", () => {});
@@ -86,7 +88,7 @@ function openTcpResponder(fd: number, { service, port }: ResponderRequest): Resp
 }
 
 /** Answers when the first line is there, whatever it says; then waits for the client to end, so that nothing unread turns the end into a reset. */
-function answerHttp(socket: Socket, { service, port }: Pick<ResponderRequest, "service" | "port">): void {
+function answerHttp(socket: Socket, { service, port, onAnswer }: Omit<ResponderRequest, "address">): void {
   let received = 0;
   let answered = false;
   const timer = setTimeout(() => socket.destroy(), REQUEST_MS);
@@ -105,19 +107,23 @@ function answerHttp(socket: Socket, { service, port }: Pick<ResponderRequest, "s
     answered = true;
     const from = { address: (socket.remoteAddress ?? ANY_IPV4) as Ipv4, port: socket.remotePort ?? 0 };
     const to = { address: (socket.localAddress ?? ANY_IPV4) as Ipv4, port: socket.localPort ?? 0 };
-    const body = `${renderAnswer(service, port, from, to)}\n`;
+    const line = renderAnswer(service, port, from, to);
+    onAnswer?.(line);
+    const body = `${line}\n`;
     socket.end(
       `HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
     );
   });
 }
 
-function openUdpResponder(fd: number, { service, port }: ResponderRequest): Responder {
+function openUdpResponder(fd: number, { service, port, onAnswer }: ResponderRequest): Responder {
   const counters = { connections: 0, datagrams: 0 };
   const reader = readDatagrams(fd, ({ data, from, to, reply }) => {
     counters.datagrams += 1;
     const echo = data.subarray(0, ECHO_BYTES).toString("hex");
-    reply(Buffer.from(`${renderAnswer(service, port, from, to)} data=${echo}\n`));
+    const line = renderAnswer(service, port, from, to);
+    onAnswer?.(line);
+    reply(Buffer.from(`${line} data=${echo}\n`));
   });
   let closed = false;
   return {
@@ -133,6 +139,6 @@ function openUdpResponder(fd: number, { service, port }: ResponderRequest): Resp
   };
 }
 
-function renderAnswer(service: string, port: ProtoPort, from: SocketAddress, to: SocketAddress): string {
+export function renderAnswer(service: string, port: ProtoPort, from: SocketAddress, to: SocketAddress): string {
   return `service=${service} port=${renderProtoPort(port)} from=${from.address}:${from.port} to=${to.address}:${to.port}`;
 }

@@ -112,6 +112,20 @@ export function setLinkUp(name: IfName, index: number, up: boolean): Request {
   };
 }
 
+/** Another MAC or MTU, in place. */
+export function changeLink({ name, index, mac, mtuBytes }: NewLink): Request {
+  const attributes = [
+    ...(mac ? [attribute(IFLA_ADDRESS, macToBytes(mac))] : []),
+    ...(mtuBytes ? [attribute(IFLA_MTU, uint32(mtuBytes))] : []),
+  ];
+  return {
+    what: `change link ${name}`,
+    type: RTM_NEWLINK,
+    flags: 0,
+    body: Buffer.concat([linkHeader(index), ...attributes]),
+  };
+}
+
 /** @param bridgeIndex 0 takes the link out of its bridge */
 export function setLinkMaster(name: IfName, index: number, bridgeIndex: number): Request {
   return {

@@ -1,18 +1,32 @@
 /**
- * Rules in the kernel: one `iptables-restore --noflush` transaction per namespace and change, and `iptables-save` to read back.
+ * Rules in the kernel: one `iptables-restore --noflush` transaction per namespace and change, and `iptables-save` to read back. What every
+ * container has is written without a process (nft-resolver.ts).
  * Rules go in as text on standard input, made of parsed values only; no shell is involved.
  */
 import { execa } from "execa";
 import { DocknetError } from "../errors.ts";
+import type { ObservedChain, ObservedRule } from "../plan/observed.ts";
 import type { RuleEdit } from "../plan/op.ts";
-import { renderRestore } from "../plan/restore.ts";
+import type { RepairEdit } from "../plan/repair-op.ts";
+import { renderRepair, renderRestore } from "../plan/restore.ts";
 import type { Netns } from "./netns.ts";
+import { commitResolver, resolverPortsIn } from "./nft-resolver.ts";
 
 const TIMEOUT_MS = 20_000;
 
-/** Starts in the namespace at once; resolves when the kernel has it all. @throws DocknetError KERNEL_REFUSED with the rule, KERNEL_FEATURE without iptables */
+/** Starts in the namespace at once, but for what is done in process. Resolves when the kernel has it all. @throws DocknetError KERNEL_REFUSED with the rule, KERNEL_FEATURE without iptables */
 export async function commitRules(ns: Netns, edits: readonly RuleEdit[]): Promise<void> {
-  const input = renderRestore(edits);
+  const ports = resolverPortsIn(edits);
+  if (ports && (await commitResolver(ns, ports))) return;
+  await restore(ns, renderRestore(edits));
+}
+
+/** As `commitRules`, for what was changed by hand. */
+export function commitRepair(ns: Netns, edits: readonly RepairEdit[]): Promise<void> {
+  return restore(ns, renderRepair(edits));
+}
+
+async function restore(ns: Netns, input: string): Promise<void> {
   const child = ns.enter(() => ({ run: runTool("iptables-restore", ["--noflush", "--wait", "5"], input) }));
   const result = await child.run;
   if (result.exitCode === 0) return;
@@ -42,6 +56,28 @@ export interface KernelRule {
 
 /** All rules and policies with their counters, in order. @throws DocknetError */
 export async function readRules(ns: Netns): Promise<KernelRule[]> {
+  return parseSave(await save(ns));
+}
+
+/** What iptables' tables hold. */
+export interface TablesReading {
+  readonly chains: readonly ObservedChain[];
+  readonly rules: readonly ObservedRule[];
+  /** Tables of iptables that nft changed so that iptables cannot read them whole: of those nothing is told. */
+  readonly unreadable: readonly string[];
+}
+
+/** Chains too, those without rules included. @throws DocknetError */
+export async function readTables(ns: Netns): Promise<TablesReading> {
+  const { chains, rules, unreadable } = parseTables(await save(ns));
+  return {
+    chains: chains.filter((c) => !unreadable.includes(c.table)),
+    rules: rules.filter((r) => !unreadable.includes(r.table)),
+    unreadable,
+  };
+}
+
+async function save(ns: Netns): Promise<string> {
   const child = ns.enter(() => ({ run: runTool("iptables-save", ["-c"], "") }));
   const result = await child.run;
   if (result.exitCode !== 0)
@@ -49,41 +85,76 @@ export async function readRules(ns: Netns): Promise<KernelRule[]> {
       "KERNEL_REFUSED",
       `Cannot read rules of ${ns.label}: iptables-save says ${result.stderr.trim()}`,
     );
-  return parseSave(result.stdout);
+  return result.stdout;
 }
 
 /** Text of `iptables-save -c`. Pure. */
 export function parseSave(text: string): KernelRule[] {
-  const rules: KernelRule[] = [];
-  const lengths = new Map<string, number>();
+  const { chains, rules } = parseTables(text);
+  const counted = new Map<string, number>();
+  return [
+    ...chains.flatMap(({ table, name, policy, packets, bytes }) =>
+      policy === undefined ? [] : [{ table, chain: name, spec: `policy ${policy}`, packets, bytes, position: 0 }],
+    ),
+    ...rules.map((rule) => {
+      const key = `${rule.table} ${rule.chain}`;
+      const position = (counted.get(key) ?? 0) + 1;
+      counted.set(key, position);
+      return { ...rule, position };
+    }),
+  ];
+}
+
+interface ChainLine extends ObservedChain {
+  readonly packets: number;
+  readonly bytes: number;
+}
+
+interface Tables extends TablesReading {
+  readonly chains: readonly ChainLine[];
+}
+
+/** Text of `iptables-save -c`. Pure. */
+export function parseTables(text: string): Tables {
+  const [chains, rules, unreadable]: [ChainLine[], ObservedRule[], string[]] = [[], [], []];
   let table = "";
-  for (const line of text.split("\n")) {
+  for (const line of wholeLines(text)) {
     if (line.startsWith("*")) table = line.slice(1).trim();
-    const policy = /^:(\S+) (ACCEPT|DROP) \[(\d+):(\d+)\]/.exec(line);
-    if (policy)
+    const refused = /^# Table `([^']+)' (?:is incompatible|contains incompatible)/.exec(line)?.[1];
+    if (refused) unreadable.push(refused);
+    const chain = /^:(\S+) (\S+) \[(\d+):(\d+)\]/.exec(line);
+    if (chain)
+      chains.push({
+        table,
+        name: chain[1] ?? "",
+        ...(chain[2] && chain[2] !== "-" ? { policy: chain[2] } : {}),
+        packets: Number(chain[3]),
+        bytes: Number(chain[4]),
+      });
+    const rule = /^(?:\[(\d+):(\d+)\] )?-A (\S+) ?(.*)$/s.exec(line);
+    if (rule)
       rules.push({
         table,
-        chain: policy[1] ?? "",
-        spec: `policy ${policy[2]}`,
-        packets: Number(policy[3]),
-        bytes: Number(policy[4]),
-        position: 0,
+        chain: rule[3] ?? "",
+        spec: rule[4] ?? "",
+        packets: Number(rule[1] ?? 0),
+        bytes: Number(rule[2] ?? 0),
       });
-    const rule = /^(?:\[(\d+):(\d+)\] )?-A (\S+) ?(.*)$/.exec(line);
-    if (!rule) continue;
-    const chain = rule[3] ?? "";
-    const position = (lengths.get(`${table} ${chain}`) ?? 0) + 1;
-    lengths.set(`${table} ${chain}`, position);
-    rules.push({
-      table,
-      chain,
-      spec: rule[4] ?? "",
-      packets: Number(rule[1] ?? 0),
-      bytes: Number(rule[2] ?? 0),
-      position,
-    });
   }
-  return rules;
+  return { chains, rules, unreadable };
+}
+
+/** A comment may hold a line break, and would look like another rule: quotes that are open at the end of a line go on in the next. */
+function wholeLines(text: string): string[] {
+  const lines: string[] = [];
+  let open = "";
+  for (const line of text.split("\n")) {
+    const whole = open === "" ? line : `${open}\n${line}`;
+    const quotes = whole.startsWith("#") ? 0 : (whole.replaceAll(/\\./gs, "").match(/"/g)?.length ?? 0);
+    open = quotes % 2 === 1 ? whole : "";
+    if (open === "") lines.push(whole);
+  }
+  return lines;
 }
 
 /** execa spawns before it returns, so a child started inside a namespace bracket lives there. */

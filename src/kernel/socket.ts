@@ -46,13 +46,17 @@ export interface SourceAddress {
 export interface BindOptions {
   /** The message of the CONFLICT error when another socket has the port, as Docker words it. */
   readonly inUse?: string;
+  /** What may wait in a UDP socket, in the kernel's counting: some 400 bytes for a small datagram. */
+  readonly receiveBytes?: number;
 }
 
 // asm-generic/socket.h, linux/in.h, linux/in6.h, linux/tcp.h; the same on all 64-bit architectures but alpha, mips, parisc, sparc
 export const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
 const SO_ERROR = 4;
+const SO_RCVBUF = 8;
 const SO_LINGER = 13;
+const SO_RCVBUFFORCE = 33;
 const IP_PKTINFO = 8;
 const IP_RECVERR = 11;
 const IP_BIND_ADDRESS_NO_PORT = 24;
@@ -81,7 +85,19 @@ export function openTcpListener(ns: Netns, address: Ipv4 | Ipv6, port: number, o
  * No SO_REUSEADDR: two UDP sockets would share the port in silence.
  */
 export function openUdpSocket(ns: Netns, address: Ipv4 | Ipv6, port: number, options: BindOptions = {}): number {
-  return openBound(ns, address, port, SOCK_DGRAM, 0, options, () => {});
+  return openBound(ns, address, port, SOCK_DGRAM, 0, options, (fd) => {
+    if (options.receiveBytes !== undefined) enlargeReceiveBuffer(fd, options.receiveBytes);
+  });
+}
+
+function enlargeReceiveBuffer(fd: number, bytes: number): void {
+  try {
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, bytes);
+  } catch (error) {
+    // only the machine's own root may go above net.core.rmem_max; others get what it lets them have
+    if (!(error instanceof SystemError) || error.code !== "EPERM") throw error;
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, bytes);
+  }
 }
 
 /** A TCP connection under way: writable when it stands, with SO_ERROR when it failed. @throws SystemError at once when there is no route */
@@ -301,12 +317,16 @@ function featureError(family: number, error: unknown): unknown {
   });
 }
 
-/** Node raises its soft limit to the hard one when it starts, so the hard limit is what is left to raise. */
+/** How many this process may have open: Node raises its soft limit to the hard one when it starts (proc(5)). */
+export function descriptorLimit(): number {
+  const limit = /^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1];
+  return limit === undefined ? 1024 : Number(limit);
+}
+
 function descriptorsError(cause: SystemError): DocknetError {
-  const limit = /^Max open files\s+\d+\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1] ?? "its limit of";
   return new DocknetError(
     "KERNEL_REFUSED",
-    `Cannot open another socket: all ${limit} file descriptors of this process are in use`,
+    `Cannot open another socket: all ${descriptorLimit()} file descriptors of this process are in use`,
     {
       cause,
       remedy:

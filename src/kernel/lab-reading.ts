@@ -1,0 +1,216 @@
+/** Reads all nodes that an executor holds, by netlink in process: what adopting and reconciling compare with the Layout. */
+
+import { readFileSync } from "node:fs";
+import type { NodeName } from "../net/name.ts";
+import { type Layout, type Node, nodeOf } from "../plan/layout.ts";
+import type { ForeignObject, Observed, ObservedLink, ObservedNode } from "../plan/observed.ts";
+import type { Ruleset } from "../plan/rule.ts";
+import type { Executor } from "./executor.ts";
+import { type Message, NETLINK_NETFILTER, NetlinkError, NetlinkSocket } from "./netlink.ts";
+import type { Netns } from "./netns.ts";
+import { readResolver } from "./nft-listing.ts";
+import { iptablesIsNft } from "./nft-support.ts";
+import { readSysctl } from "./reading.ts";
+import {
+  decodeAddress,
+  decodeLinkFacts,
+  decodeNsid,
+  decodePolicy,
+  decodeRouteFacts,
+  decodeTable,
+  dumpAddresses,
+  dumpLinks,
+  dumpPolicies,
+  dumpRoutes,
+  dumpTables,
+  type LinkFacts,
+  nsidOf,
+  type TableFacts,
+} from "./rtnetlink-read.ts";
+import { readTables, type TablesReading } from "./rules.ts";
+
+/** Processes of `iptables-save` at a time. */
+const READERS = 4;
+const IPTABLES = new Set(["raw", "mangle", "nat", "filter", "security"]);
+
+/** @param wanted says which sysctls are asked for, and which rules need no process to be recognised. Changes nothing. @throws DocknetError or NetlinkError */
+export async function readLab(executor: Executor, wanted: Layout): Promise<Observed> {
+  const names = executor.nodeNames;
+  const links = new Map(names.map((name) => [name, executor.node(name).route.query(dumpLinks).map(decodeLinkFacts)]));
+  const peers = findPeers(executor, links);
+  const inProcess = await iptablesIsNft();
+  const tables = new Map(
+    names.map((name) => [name, listTables(executor.netns(name), inProcess ? nodeOf(wanted, name)?.rules : undefined)]),
+  );
+  const rules = await readAllTables(executor, names, tables);
+  return {
+    nodes: names.map((name): ObservedNode => {
+      const { ns, route } = executor.node(name);
+      const own = links.get(name) ?? [];
+      const nameOf = (index: number): string | undefined => own.find((l) => l.index === index)?.name;
+      const read = rules.get(name) ?? { chains: [], rules: [], unreadable: [] };
+      const node = nodeOf(wanted, name);
+      return {
+        name,
+        nameLost: !ns.hasName(),
+        links: readLinks(name, own, route.query(dumpAddresses), peers),
+        routes: route
+          .query(dumpRoutes)
+          .flatMap((m) => decodeRouteFacts(m) ?? [])
+          .map(({ index, foreign, ...facts }) => {
+            const link = nameOf(index);
+            return { ...facts, ...(link ? { link } : {}), foreign: onDevice(foreign, link) };
+          }),
+        sysctls: node ? readSysctls(ns, node) : new Map(),
+        chains: read.chains,
+        rules: read.rules,
+        others: [
+          ...optional(() => route.query(dumpPolicies)).flatMap((m) => decodePolicy(m) ?? []),
+          ...(tables.get(name)?.facts ?? []).filter((t) => !isOfIptables(t, read)).map((t) => t.foreign),
+        ],
+        proxies: executor.listeners(name),
+      };
+    }),
+  };
+}
+
+const onDevice = (foreign: ForeignObject, link: string | undefined): ForeignObject =>
+  link === undefined ? foreign : { ...foreign, what: `${foreign.what} dev ${link}` };
+
+function readLinks(
+  node: NodeName,
+  own: readonly LinkFacts[],
+  addresses: readonly Message[],
+  peers: ReadonlyMap<string, { node: NodeName; name: string }>,
+): ObservedLink[] {
+  const found = addresses.flatMap((m) => decodeAddress(m) ?? []);
+  return own.map((link): ObservedLink => {
+    const master = own.find((l) => l.index === link.masterIndex)?.name;
+    const peer = peers.get(placeOf(node, link.index));
+    return {
+      name: link.name,
+      kind: link.kind,
+      mac: link.mac,
+      mtuBytes: link.mtuBytes,
+      up: link.up,
+      ...(master ? { master } : {}),
+      hairpin: link.hairpin,
+      ...(peer ? { peer } : {}),
+      addresses: found
+        .filter((a) => a.index === link.index)
+        .map(({ address, plain, secondary, foreign }) => ({
+          address,
+          plain,
+          secondary,
+          foreign: { ...foreign, what: `${foreign.what} on ${link.name}` },
+        })),
+      foreign: link.foreign,
+    };
+  });
+}
+
+const placeOf = (node: NodeName, index: number): string => `${node} ${index}`;
+
+/**
+ * Other ends of veths, where these are in a node of the lab. A link tells its peer's number and what its own namespace calls the
+ * peer's; each namespace that has such links is asked what it calls the others until all are known.
+ */
+function findPeers(
+  executor: Executor,
+  links: ReadonlyMap<NodeName, readonly LinkFacts[]>,
+): Map<string, { node: NodeName; name: string }> {
+  const peers = new Map<string, { node: NodeName; name: string }>();
+  // a container is mostly wired to a node with many ends: asking those first is mostly enough
+  const byEnds = [...links.keys()].sort((a, b) => endsOf(links.get(b)) - endsOf(links.get(a)));
+  for (const [node, own] of links) {
+    const unknown = new Set(own.flatMap((l) => l.peerNsid ?? []));
+    const nodeOfNsid = new Map<number | undefined, NodeName>([[undefined, node]]);
+    for (const other of byEnds) {
+      if (unknown.size === 0) break;
+      const nsid = executor
+        .node(node)
+        .route.query(nsidOf(executor.netns(other).fd))
+        .map(decodeNsid)[0];
+      if (nsid !== undefined && unknown.delete(nsid)) nodeOfNsid.set(nsid, other);
+    }
+    for (const link of own) {
+      const peerNode = link.peerIndex === undefined ? undefined : nodeOfNsid.get(link.peerNsid);
+      const peer = peerNode && links.get(peerNode)?.find((l) => l.index === link.peerIndex);
+      if (peerNode && peer) peers.set(placeOf(node, link.index), { node: peerNode, name: peer.name });
+    }
+  }
+  return peers;
+}
+
+const endsOf = (links: readonly LinkFacts[] = []): number => links.filter((l) => l.peerNsid !== undefined).length;
+
+function readSysctls(ns: Netns, node: Node): Map<string, string | undefined> {
+  const keys = new Set([...node.sysctls, ...node.links.flatMap((l) => l.sysctls)].map((s) => s.key));
+  return ns.enter(() => new Map([...keys].map((key) => [key, readSysctl(key)])));
+}
+
+// --- tables ----------------------------------------------------------------------------------------------------------
+
+interface Tables {
+  readonly facts: readonly TableFacts[];
+  /** What is in those of iptables, where that could be told without `iptables-save`. */
+  readonly read?: TablesReading;
+}
+
+/** All tables of nftables, those that iptables made among them. */
+function listTables(ns: Netns, wanted: Ruleset | undefined): Tables {
+  const socket = new NetlinkSocket(ns, NETLINK_NETFILTER);
+  try {
+    const found = optional(() => socket.query(dumpTables));
+    const read = wanted && readResolver(socket, found, wanted);
+    return { facts: found.map(decodeTable), ...(read ? { read } : {}) };
+  } finally {
+    socket.close();
+  }
+}
+
+const isOfIptables = (t: TableFacts, read: TablesReading): boolean =>
+  t.family === "ip" && IPTABLES.has(t.name) && !read.unreadable.includes(t.name);
+
+/** `iptables-save` costs a process: only where there is a table that it would show, and that is not known already. */
+async function readAllTables(
+  executor: Executor,
+  names: readonly NodeName[],
+  tables: ReadonlyMap<NodeName, Tables>,
+): Promise<Map<NodeName, TablesReading>> {
+  const read = new Map<NodeName, TablesReading>();
+  const waiting: NodeName[] = [];
+  for (const name of names) {
+    const known = tables.get(name);
+    const legacy = hasLegacyTables(executor.netns(name));
+    if (known?.read && !legacy) read.set(name, known.read);
+    else if (legacy || known?.facts.some((t) => t.family === "ip" && IPTABLES.has(t.name))) waiting.push(name);
+  }
+  const work = async (): Promise<void> => {
+    for (let name = waiting.pop(); name !== undefined; name = waiting.pop())
+      read.set(name, await readTables(executor.netns(name)));
+  };
+  await Promise.all(Array.from({ length: READERS }, work));
+  return read;
+}
+
+/** Of the iptables that is not a face of nftables. */
+function hasLegacyTables(ns: Netns): boolean {
+  return ns.enter(() => {
+    try {
+      return readFileSync("/proc/thread-self/net/ip_tables_names", "utf8") !== "";
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** What this kernel was built without, it has none of. */
+function optional(ask: () => Message[]): Message[] {
+  try {
+    return ask();
+  } catch (error) {
+    if (error instanceof NetlinkError && (error.code === "EOPNOTSUPP" || error.code === "EINVAL")) return [];
+    throw error;
+  }
+}

@@ -1,0 +1,284 @@
+/**
+ * Dumps of links, IPv4 addresses, routes, policy rules and nftables' tables, by netlink in process: for adopting and reconciling, where
+ * reading must be fast. Each object keeps its own message, which also deletes it (as `ip address flush` and `ip route flush` do).
+ * Source: include/uapi/linux/{rtnetlink,if_link,if_addr,fib_rules,net_namespace,netfilter/nf_tables}.h.
+ */
+import { broadcastOf, fromNumber, type IfAddr, subnetOf, toBytes } from "../net/address.ts";
+import type { ForeignObject } from "../plan/observed.ts";
+import { AF_INET } from "./libc.ts";
+import { attribute, decodeAttributes, type Message, NLM_F_DUMP, type Request, uint32 } from "./netlink.ts";
+
+const RTM_DELLINK = 17;
+const RTM_GETLINK = 18;
+const RTM_DELADDR = 21;
+const RTM_GETADDR = 22;
+const RTM_DELROUTE = 25;
+const RTM_GETROUTE = 26;
+const RTM_DELRULE = 33;
+const RTM_GETRULE = 34;
+const RTM_GETNSID = 90;
+const NFNL_SUBSYS_NFTABLES = 10;
+const NFT_MSG_GETTABLE = (NFNL_SUBSYS_NFTABLES << 8) | 1;
+const NFT_MSG_DELTABLE = (NFNL_SUBSYS_NFTABLES << 8) | 2;
+
+const dump = (what: string, type: number, body: Uint8Array): Request => ({ what, type, flags: NLM_F_DUMP, body });
+
+export const dumpLinks = dump("list links", RTM_GETLINK, Buffer.alloc(16));
+export const dumpAddresses = dump("list addresses", RTM_GETADDR, Buffer.from([AF_INET, 0, 0, 0, 0, 0, 0, 0]));
+export const dumpRoutes = dump("list routes", RTM_GETROUTE, Buffer.from([AF_INET, ...Buffer.alloc(11)]));
+export const dumpPolicies = dump("list policy rules", RTM_GETRULE, Buffer.from([AF_INET, ...Buffer.alloc(11)]));
+/** struct nfgenmsg: any family, version 0, resource id 0 */
+export const dumpTables = dump("list nftables' tables", NFT_MSG_GETTABLE, Buffer.alloc(4));
+
+/** The request that deletes it. */
+export function deleteForeign({ object, what, message }: ForeignObject): Request {
+  const type = {
+    link: RTM_DELLINK,
+    address: RTM_DELADDR,
+    route: RTM_DELROUTE,
+    policy: RTM_DELRULE,
+    table: NFT_MSG_DELTABLE,
+  }[object];
+  return { what: `delete ${object} ${what}`, type, flags: 0, body: Buffer.from(message, "hex") };
+}
+
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
+const NOTHING = Buffer.alloc(0);
+const text = (bytes: Buffer | undefined): string => bytes?.toString("utf8").replace(/\0.*$/s, "") ?? "";
+
+// --- links -----------------------------------------------------------------------------------------------------------
+
+const IFLA_ADDRESS = 1;
+const IFLA_IFNAME = 3;
+const IFLA_MTU = 4;
+const IFLA_LINK = 5;
+const IFLA_MASTER = 10;
+const IFLA_LINKINFO = 18;
+const IFLA_LINK_NETNSID = 37;
+const IFLA_INFO_KIND = 1;
+const IFLA_INFO_SLAVE_DATA = 5;
+const IFLA_BRPORT_MODE = 4;
+const IFF_UP = 1;
+
+export interface LinkFacts {
+  readonly index: number;
+  readonly name: string;
+  readonly kind: string;
+  readonly mac: string;
+  readonly mtuBytes: number;
+  readonly up: boolean;
+  /** 0: no master. */
+  readonly masterIndex: number;
+  readonly hairpin: boolean;
+  /** Of a veth: its other end's number, in the namespace that ours calls `peerNsid`; undefined: in our own. */
+  readonly peerIndex?: number;
+  readonly peerNsid?: number;
+  readonly foreign: ForeignObject;
+}
+
+/** struct ifinfomsg */
+export function decodeLinkFacts({ body }: Message): LinkFacts {
+  const index = body.readInt32LE(4);
+  const attributes = decodeAttributes(body.subarray(16));
+  const info = decodeAttributes(attributes.get(IFLA_LINKINFO) ?? NOTHING);
+  const port = decodeAttributes(info.get(IFLA_INFO_SLAVE_DATA) ?? NOTHING);
+  const name = text(attributes.get(IFLA_IFNAME));
+  const kind = text(info.get(IFLA_INFO_KIND));
+  const [link, nsid] = [attributes.get(IFLA_LINK), attributes.get(IFLA_LINK_NETNSID)];
+  const header = Buffer.alloc(16);
+  header.writeInt32LE(index, 4);
+  return {
+    index,
+    name,
+    kind,
+    mac: hex(attributes.get(IFLA_ADDRESS) ?? NOTHING).replaceAll(/(..)(?!$)/g, "$1:"),
+    mtuBytes: attributes.get(IFLA_MTU)?.readUInt32LE(0) ?? 0,
+    up: (body.readUInt32LE(8) & IFF_UP) !== 0,
+    masterIndex: attributes.get(IFLA_MASTER)?.readUInt32LE(0) ?? 0,
+    hairpin: port.get(IFLA_BRPORT_MODE)?.readUInt8(0) === 1,
+    ...(kind === "veth" && link ? { peerIndex: link.readUInt32LE(0) } : {}),
+    ...(kind === "veth" && nsid ? { peerNsid: nsid.readInt32LE(0) } : {}),
+    foreign: { object: "link", what: name, message: hex(header) },
+  };
+}
+
+const NETNSA_NSID = 1;
+const NETNSA_FD = 3;
+
+/** By what number a namespace calls another (ip-netns(8), nsid). */
+export function nsidOf(netnsFd: number): Request {
+  const body = Buffer.concat([Buffer.alloc(4), attribute(NETNSA_FD, uint32(netnsFd))]);
+  return { what: "ask for a namespace's number", type: RTM_GETNSID, flags: 0, body };
+}
+
+/** -1: it has not been given one. */
+export const decodeNsid = ({ body }: Message): number =>
+  decodeAttributes(body.subarray(4)).get(NETNSA_NSID)?.readInt32LE(0) ?? -1;
+
+// --- addresses -------------------------------------------------------------------------------------------------------
+
+const IFA_ADDRESS = 1;
+const IFA_LOCAL = 2;
+const IFA_BROADCAST = 4;
+const IFA_F_SECONDARY = 1;
+const IFA_F_PERMANENT = 0x80;
+const RT_SCOPE_HOST = 254;
+
+export interface AddressFacts {
+  readonly index: number;
+  readonly address: string;
+  readonly plain: boolean;
+  readonly secondary: boolean;
+  /** Without the link's name, which the message does not tell. */
+  readonly foreign: ForeignObject;
+}
+
+/** struct ifaddrmsg */
+export function decodeAddress({ body }: Message): AddressFacts | undefined {
+  const attributes = decodeAttributes(body.subarray(8));
+  const local = attributes.get(IFA_LOCAL);
+  if (body.readUInt8(0) !== AF_INET || !local) return undefined;
+  const length = body.readUInt8(1);
+  const address = `${fromNumber(local.readUInt32BE(0))}/${length}` as IfAddr;
+  const broadcast = length <= 30 ? toBytes(broadcastOf(subnetOf(address))) : undefined;
+  const isLoopback = address === "127.0.0.1/8";
+  const same = (a: Uint8Array | undefined, b: Uint8Array | undefined): boolean =>
+    hex(a ?? NOTHING) === hex(b ?? NOTHING);
+  return {
+    index: body.readUInt32LE(4),
+    address,
+    plain: isLoopback
+      ? body.readUInt8(3) === RT_SCOPE_HOST
+      : body.readUInt8(3) === 0 &&
+        (body.readUInt8(2) & IFA_F_PERMANENT) !== 0 &&
+        same(attributes.get(IFA_ADDRESS), local) &&
+        same(attributes.get(IFA_BROADCAST), broadcast),
+    secondary: (body.readUInt8(2) & IFA_F_SECONDARY) !== 0,
+    foreign: { object: "address", what: address, message: hex(body) },
+  };
+}
+
+// --- routes ----------------------------------------------------------------------------------------------------------
+
+const RTA_DST = 1;
+const RTA_OIF = 4;
+const RTA_GATEWAY = 5;
+const RTA_PRIORITY = 6;
+const RTA_CACHEINFO = 12;
+const RTA_TABLE = 15;
+const RT_TABLE_LOCAL = 255;
+const RT_TABLE_MAIN = 254;
+const RTPROT_KERNEL = 2;
+const RTN_UNICAST = 1;
+const RTNH_F_ONLINK = 4;
+const RTM_F_CLONED = 0x200;
+const ROUTE_TYPES = [
+  "unspec",
+  "unicast",
+  "local",
+  "broadcast",
+  "anycast",
+  "multicast",
+  "blackhole",
+  "unreachable",
+  "prohibit",
+  "throw",
+  "nat",
+];
+
+export interface RouteFacts {
+  readonly to: string;
+  readonly via?: string;
+  /** 0: none, or several. */
+  readonly index: number;
+  readonly plain: boolean;
+  readonly ofKernel: boolean;
+  readonly foreign: ForeignObject;
+}
+
+/** struct rtmsg. undefined for the kernel's own table of local addresses and for cached routes. */
+export function decodeRouteFacts({ body }: Message): RouteFacts | undefined {
+  const attributes = decodeAttributes(body.subarray(12));
+  const table = attributes.get(RTA_TABLE)?.readUInt32LE(0) ?? body.readUInt8(4);
+  const flags = body.readUInt32LE(8);
+  const [protocol, scope, type] = [body.readUInt8(5), body.readUInt8(6), body.readUInt8(7)];
+  if (body.readUInt8(0) !== AF_INET || flags & RTM_F_CLONED) return undefined;
+  if (table === RT_TABLE_LOCAL && protocol === RTPROT_KERNEL) return undefined;
+  const to = `${fromNumber(attributes.get(RTA_DST)?.readUInt32BE(0) ?? 0)}/${body.readUInt8(1)}`;
+  const gateway = attributes.get(RTA_GATEWAY);
+  const via = gateway && fromNumber(gateway.readUInt32BE(0));
+  const metric = attributes.get(RTA_PRIORITY)?.readUInt32LE(0) ?? 0;
+  const simple = [RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_TABLE, RTA_CACHEINFO];
+  const typeName = ROUTE_TYPES[type] ?? `type ${type}`;
+  return {
+    to,
+    ...(via ? { via } : {}),
+    index: attributes.get(RTA_OIF)?.readUInt32LE(0) ?? 0,
+    ofKernel: protocol === RTPROT_KERNEL && table === RT_TABLE_MAIN && via === undefined,
+    plain:
+      table === RT_TABLE_MAIN &&
+      type === RTN_UNICAST &&
+      via !== undefined &&
+      metric === 0 &&
+      scope === 0 &&
+      body.readUInt8(2) === 0 &&
+      body.readUInt8(3) === 0 &&
+      (flags & RTNH_F_ONLINK) === 0 &&
+      [...attributes.keys()].every((key) => simple.includes(key)),
+    foreign: {
+      object: "route",
+      what: [
+        ...(type === RTN_UNICAST ? [] : [typeName]),
+        to === "0.0.0.0/0" ? "default" : to,
+        ...(via ? [`via ${via}`] : []),
+        ...(metric ? [`metric ${metric}`] : []),
+        ...(table === RT_TABLE_MAIN ? [] : [`table ${table}`]),
+      ].join(" "),
+      message: hex(body),
+    },
+  };
+}
+
+// --- what docknet never makes ----------------------------------------------------------------------------------------
+
+const FRA_PRIORITY = 6;
+const FRA_TABLE = 15;
+/** Priority -> table of the rules that every namespace is born with (net/ipv4/fib_rules.c fib_default_rules_init). */
+const BORN_POLICIES: Readonly<Record<number, number>> = { 0: 255, 32766: 254, 32767: 253 };
+const FRA_PLAIN = new Set([FRA_PRIORITY, FRA_TABLE, 14 /* SUPPRESS_PREFIXLEN */, 21 /* PROTOCOL */, 19 /* L3MDEV */]);
+
+/** struct fib_rule_hdr. undefined for those that a namespace is born with. */
+export function decodePolicy({ body }: Message): ForeignObject | undefined {
+  const attributes = decodeAttributes(body.subarray(12));
+  const priority = attributes.get(FRA_PRIORITY)?.readUInt32LE(0) ?? 0;
+  const table = attributes.get(FRA_TABLE)?.readUInt32LE(0) ?? body.readUInt8(4);
+  const plain = body.readUInt8(1) + body.readUInt8(2) + body.readUInt8(3) + body.readUInt32LE(8) === 0;
+  if (plain && BORN_POLICIES[priority] === table && [...attributes.keys()].every((key) => FRA_PLAIN.has(key)))
+    return undefined;
+  return { object: "policy", what: `rule ${priority} table ${table}`, message: hex(body) };
+}
+
+const NFTA_TABLE_NAME = 1;
+const FAMILIES: Readonly<Record<number, string>> = {
+  1: "inet",
+  2: "ip",
+  3: "arp",
+  5: "netdev",
+  7: "bridge",
+  10: "ip6",
+};
+
+export interface TableFacts {
+  readonly family: string;
+  readonly name: string;
+  readonly foreign: ForeignObject;
+}
+
+/** struct nfgenmsg */
+export function decodeTable({ body }: Message): TableFacts {
+  const nameBytes = decodeAttributes(body.subarray(4)).get(NFTA_TABLE_NAME) ?? NOTHING;
+  const family = FAMILIES[body.readUInt8(0)] ?? String(body.readUInt8(0));
+  const name = text(nameBytes);
+  const message = Buffer.concat([Buffer.from([body.readUInt8(0), 0, 0, 0]), attribute(NFTA_TABLE_NAME, nameBytes)]);
+  return { family, name, foreign: { object: "table", what: `table ${family} ${name}`, message: hex(message) } };
+}

@@ -1,0 +1,183 @@
+/**
+ * The namespaces of containers, entered by the shim's main thread: setns(2) and unshare(2) with no `await` before the way back, so
+ * that only what `work` does happens inside; a child that it spawns stays there. The shim has UTS, IPC and PID namespaces of its own
+ * (shim-client.ts starts it so): inside a user namespace nobody may return to those of the machine.
+ */
+import { closeSync, openSync, realpathSync } from "node:fs";
+import { DocknetError } from "../errors.ts";
+import {
+  CLONE_FS,
+  CLONE_NEWIPC,
+  CLONE_NEWNET,
+  CLONE_NEWNS,
+  CLONE_NEWPID,
+  CLONE_NEWUTS,
+  MS_BIND,
+  MS_NODEV,
+  MS_NOEXEC,
+  MS_NOSUID,
+  MS_RDONLY,
+  MS_REC,
+  MS_SLAVE,
+  mount,
+  setdomainname,
+  sethostname,
+  setns,
+  unshare,
+} from "./libc.ts";
+
+/** A container: everything of its own but the file system, of which three files are replaced. */
+export interface ContainerSpace {
+  readonly kind: "container";
+  /** its network namespace, made by the daemon */
+  readonly netnsPath: string;
+  readonly hostname: string;
+  readonly domainname: string;
+  /** paths of what is seen as /etc/hosts, /etc/hostname, /etc/resolv.conf; change them in place: a bind mount follows the inode */
+  readonly files: { readonly hosts: string; readonly hostname: string; readonly resolvConf: string };
+  /** /sys may be written */
+  readonly privileged: boolean;
+}
+
+/** A node of the world (@host, @router): its network and /sys; host name, files and /proc are the machine's. */
+export interface NodeSpace {
+  readonly kind: "node";
+  readonly netnsPath: string;
+}
+
+export type Space = ContainerSpace | NodeSpace;
+
+type Kind = "mnt" | "uts" | "ipc" | "net" | "pid";
+const FLAGS: Readonly<Record<Kind, number>> = {
+  mnt: CLONE_NEWNS,
+  uts: CLONE_NEWUTS,
+  ipc: CLONE_NEWIPC,
+  net: CLONE_NEWNET,
+  pid: CLONE_NEWPID,
+};
+const KINDS = Object.keys(FLAGS) as readonly Kind[];
+const OWN: Readonly<Record<Space["kind"], readonly Kind[]>> = {
+  container: ["mnt", "uts", "ipc", "pid"],
+  node: ["mnt", "pid"],
+};
+
+let home: ReadonlyMap<Kind, number> | undefined;
+
+/** The namespaces that this process was started in; opened once, never closed. */
+function homeOf(kind: Kind): number {
+  home ??= new Map(KINDS.map((each) => [each, openSync(`/proc/thread-self/ns/${each}`, "r")]));
+  const fd = home.get(kind);
+  if (fd === undefined) throw new DocknetError("INTERNAL", `Namespace ${kind} of the shim is not open`);
+  return fd;
+}
+
+/** Makes the namespaces of `space`, mounts what belongs there and runs `work` inside; the first child becomes PID 1. They live as long as it. */
+export function inNewNamespaces<T>(space: Space, work: () => T): T {
+  const targets = space.kind === "container" ? mountTargets(space.files) : [];
+  const netns = openNetns(space.netnsPath);
+  homeOf("mnt");
+  try {
+    return bracket(() => {
+      setns(netns, CLONE_NEWNET);
+      unshare(OWN[space.kind].reduce((flags, kind) => flags | FLAGS[kind], 0));
+      // What the machine mounts and unmounts later shows here too; nothing that is mounted here shows outside.
+      mount("none", "/", "none", MS_REC | MS_SLAVE);
+      mountOwn(space, targets);
+      return work();
+    });
+  } finally {
+    closeSync(netns);
+  }
+}
+
+/** Runs `work` inside the namespaces that process `pid` is in. The caller knows that the pid is still its own. */
+export function inNamespacesOf<T>(pid: number, space: Space, work: () => T): T {
+  homeOf("mnt");
+  const fds: [Kind, number][] = [];
+  try {
+    for (const kind of ["net", ...OWN[space.kind]] as const) fds.push([kind, openSync(`/proc/${pid}/ns/${kind}`, "r")]);
+    return bracket(() => {
+      for (const [kind, fd] of fds) setns(fd, FLAGS[kind]);
+      return work();
+    });
+  } finally {
+    for (const [, fd] of fds) closeSync(fd);
+  }
+}
+
+/** Comes back whatever happened. If that fails the process ends: it would act on the wrong mounts. */
+function bracket<T>(work: () => T): T {
+  unshare(CLONE_FS); // setns(2): a thread that shares its root and directory may not change mount namespaces; new threads share again
+  try {
+    return work();
+  } finally {
+    try {
+      for (const kind of KINDS) setns(homeOf(kind), FLAGS[kind]);
+    } catch (error) {
+      process.stderr.write(`docknet-shim: cannot leave a namespace, stopping: ${String(error)}\n`);
+      process.abort();
+    }
+  }
+}
+
+function openNetns(path: string): number {
+  try {
+    return openSync(path, "r");
+  } catch (error) {
+    throw new DocknetError(
+      "NOT_FOUND",
+      `Cannot open network namespace ${path}: ${(error as NodeJS.ErrnoException).code}`,
+      {
+        cause: error,
+        remedy: "Start the container again",
+      },
+    );
+  }
+}
+
+interface FileMount {
+  readonly source: string;
+  readonly target: string;
+}
+
+/** Files of a container that are not the machine's: where they are inside, and where here. */
+export function mountedFiles(space: Space): Readonly<Record<string, string>> {
+  if (space.kind === "node") return {};
+  const { hosts, hostname, resolvConf } = space.files;
+  return { "/etc/hosts": hosts, "/etc/hostname": hostname, "/etc/resolv.conf": resolvConf };
+}
+
+/** Symbolic links are followed: /etc/resolv.conf is one where systemd-resolved runs. A machine without /etc/hostname is a healthy one. */
+function mountTargets(files: ContainerSpace["files"]): FileMount[] {
+  return [
+    ...fileMount(files.hosts, "/etc/hosts", true),
+    ...fileMount(files.hostname, "/etc/hostname", false),
+    ...fileMount(files.resolvConf, "/etc/resolv.conf", true),
+  ];
+}
+
+function fileMount(source: string, path: string, needed: boolean): FileMount[] {
+  try {
+    return [{ source, target: realpathSync(path) }];
+  } catch (error) {
+    if (!needed) return [];
+    throw new DocknetError(
+      "KERNEL_FEATURE",
+      `Cannot give a container its own ${path}: this machine has none (${(error as NodeJS.ErrnoException).code})`,
+      { cause: error, remedy: `Create the file that ${path} names, empty` },
+    );
+  }
+}
+
+/** As Docker mounts them (moby daemon/oci_linux.go, oci/defaults.go); /proc is mounted by PID 1: it shows the namespace of its mounter. */
+function mountOwn(space: Space, files: readonly FileMount[]): void {
+  const guarded = MS_NOSUID | MS_NODEV | MS_NOEXEC;
+  const writable = space.kind === "node" || space.privileged;
+  mount("sysfs", "/sys", "sysfs", writable ? guarded : guarded | MS_RDONLY);
+  if (space.kind === "node") return;
+  mount("devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620");
+  mount("/dev/pts/ptmx", "/dev/ptmx", "none", MS_BIND);
+  for (const { source, target } of files) mount(source, target, "none", MS_BIND);
+  sethostname(space.hostname);
+  setdomainname(space.domainname);
+}
