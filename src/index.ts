@@ -17,6 +17,7 @@ export {
   renderProblem,
 } from "./errors.ts";
 export { explainPlan, type Plan } from "./explain.ts";
+export { type Cleaned, proveGone, removeOwned as clean } from "./kernel/clean.ts";
 export { type Diagnosis, diagnoseMachine, type Finding } from "./kernel/doctor.ts";
 export {
   canCreateNamespaces,
@@ -26,6 +27,8 @@ export {
 } from "./kernel/privilege.ts";
 export { buildLab, createLab, type ExecResult, Lab, type LabOptions, VERSION, type VerifyLabOptions } from "./lab.ts";
 export { type LabInfo, labFile, listLabs } from "./labs.ts";
+export { parseLabName } from "./net/name.ts";
+export { renderDrift } from "./observe/drift.ts";
 export type { CheckResult, Drift, Evidence, Hop, Report, Verdict } from "./observe/report.ts";
 export type { Op } from "./plan/op.ts";
 export type { Outcome, Prediction } from "./plan/prediction.ts";

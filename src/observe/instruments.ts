@@ -25,6 +25,8 @@ export interface Instruments {
   }): Probe;
   /** Opened before it returns: the first packet after it is seen. */
   capture(link: CapturedLink, onFrame: (frame: Frame, direction: "in" | "out") => void): CaptureHandle;
+  /** One question for an A record to 127.0.0.11 of a node. */
+  resolve(request: { node: NodeName; name: string; deadlineMs: number }): Promise<NameReply>;
   readRules(node: NodeName): Promise<readonly KernelRule[]>;
   readConntrack(node: NodeName): readonly ConntrackEntry[];
   /** Links, addresses, routes and the given sysctls, by tools other than those that made them. */
@@ -44,3 +46,13 @@ export interface CaptureHandle {
   stats(): { readonly received: number; readonly dropped: number };
   close(): void | Promise<void>;
 }
+
+export type NameReply =
+  | {
+      readonly outcome: "answer";
+      readonly rcode: string;
+      readonly addresses: readonly Ipv4[];
+      readonly afterMs: number;
+    }
+  | { readonly outcome: "refused"; readonly errno: string; readonly afterMs: number }
+  | { readonly outcome: "silent"; readonly afterMs: number; readonly failure?: string };

@@ -50,7 +50,7 @@ function attachmentsOf(state: State, container: Container): string[] {
   if (sandbox.kind === "host") return ["host network"];
   if (sandbox.kind === "none") return ["no network"];
   if (sandbox.kind === "container")
-    return [`network of ${state.containers.find((c) => c.name === sandbox.name)?.node ?? sandbox.name}`];
+    return [`network of ${state.containers.find((c) => c.id === sandbox.id)?.node ?? sandbox.id.slice(0, 12)}`];
   return container.endpoints.map((e) => `${e.address} on ${networkById(state, e.network).name} (${e.ifName})`);
 }
 

@@ -20,6 +20,8 @@ import { followTrail, framesInto } from "./trail.ts";
 export interface VerifyOptions {
   readonly answerDeadlineMs: number;
   readonly silenceMs: number;
+  /** Look for drift in any case, not only when a check fails. */
+  readonly drift?: boolean;
   readonly signal?: AbortSignal;
   readonly onProgress?: (done: number, total: number) => void;
 }
@@ -96,7 +98,8 @@ class Session {
       });
     });
     const judged = compareNapt(withControls(results));
-    const drift = judged.some((r) => r.verdict === "FAIL") ? await findDrift(this.instruments, this.layout) : [];
+    const wanted = this.options.drift || judged.some((r) => r.verdict === "FAIL");
+    const drift = wanted ? await findDrift(this.instruments, this.layout) : [];
     const { received } = this.recorder.totals();
     return {
       results: judged.map((r) => withDrift(r, drift)),

@@ -19,12 +19,22 @@ import {
   type State,
   sandboxOwner,
 } from "../state/state.ts";
-import { INTERNET_PORTS, predict } from "./predict.ts";
+import { isServedOnInternet } from "./internet.ts";
+import { predict } from "./predict.ts";
 import type { Outcome, Prediction, ProbeSpec } from "./prediction.ts";
 import type { Ruleset } from "./rule.ts";
 
 /** Sections of the report, in the order in which they are told. */
-export type CheckGroup = "explicit" | "service" | "isolation" | "publish" | "direct" | "outbound" | "napt" | "control";
+export type CheckGroup =
+  | "explicit"
+  | "service"
+  | "isolation"
+  | "publish"
+  | "direct"
+  | "outbound"
+  | "napt"
+  | "name"
+  | "control";
 
 export interface Check {
   /** Unique in a report and stable from run to run: "publish/web:80/tcp/@neighbour". */
@@ -73,7 +83,7 @@ class CheckBuilder {
   }
 
   derive(): void {
-    const senders = this.state.containers.filter((c) => c.running);
+    const senders = this.state.containers.filter((c) => c.status === "running");
     for (const from of senders) for (const to of senders) if (from !== to) this.serviceToService(from, to);
     for (const container of senders) for (const binding of container.bindings) this.published(container, binding);
     for (const container of senders) this.atHostAddress(container);
@@ -134,7 +144,8 @@ class CheckBuilder {
     this.publishedAt(container, binding, NEIGHBOUR, world.host, port);
     // a container goes by the host's address too, even one of the same network or the published one itself
     for (const from of this.state.containers)
-      if (from.sandbox.kind === "own") this.publishedAt(container, binding, from.node, world.host, port);
+      if (from.sandbox.kind === "own" && from.status === "running")
+        this.publishedAt(container, binding, from.node, world.host, port);
     const forward = world.router.forwards.find(
       (f) => f.to === world.host && f.toPort === port && f.proto === binding.proto,
     );
@@ -270,7 +281,7 @@ class CheckBuilder {
   private nodesOf(ref: CheckRef): NodeName[] {
     if (ref.kind === "node") return [ref.node as NodeName];
     if (ref.kind === "address") return [];
-    return this.state.containers.filter((c) => c.service === ref.service).map((c) => c.node);
+    return this.state.containers.filter((c) => c.service === ref.service && c.status === "running").map((c) => c.node);
   }
 
   private targetsOf(spec: CheckSpec, from: NodeName): { address: Ipv4; label: string }[] {
@@ -282,7 +293,7 @@ class CheckBuilder {
       const address = {
         "@host": world.host,
         "@neighbour": world.neighbour,
-        "@internet": world.internet.www,
+        "@internet": spec.port === 53 ? world.internet.dns : world.internet.www,
         "@router": router,
       }[to.node];
       return [{ address, label: to.node }];
@@ -306,21 +317,23 @@ class CheckBuilder {
   /** The address by which `from` would know `to`: on a network that both share, else its own first one; the host's for host mode. */
   private addressFor(from: Container, to: Container): Ipv4 | undefined {
     const [sender, target] = [sandboxOwner(this.state, from), sandboxOwner(this.state, to)];
-    if (sender && sender === target) return LOCALHOST;
-    if (!sender && !target) return LOCALHOST;
-    const shared = target?.endpoints.find((e) => sender?.endpoints.some((s) => s.network === e.network));
+    if (sender === target && sender !== "gone") return LOCALHOST;
+    if (sender === "host" || sender === "gone" || target === "host" || target === "gone") return this.ownAddress(to);
+    const shared = target.endpoints.find((e) => sender.endpoints.some((s) => s.network === e.network));
     return shared?.address ?? this.ownAddress(to);
   }
 
   private ownAddress(container: Container): Ipv4 | undefined {
     const owner = sandboxOwner(this.state, container);
-    if (!owner) return this.state.world.host;
+    if (owner === "host") return this.state.world.host;
+    if (owner === "gone") return undefined;
     return (gatewayEndpoint(this.state, owner.endpoints) ?? owner.endpoints[0])?.address;
   }
 
   private sharesSandbox(node: NodeName | undefined, container: Container): boolean {
     const server = this.state.containers.find((c) => c.node === node);
-    return server !== undefined && sandboxOwner(this.state, server) === sandboxOwner(this.state, container);
+    const owner = sandboxOwner(this.state, container);
+    return server !== undefined && owner !== "gone" && sandboxOwner(this.state, server) === owner;
   }
 
   /** Two bindings of one port may ask the same of the same address: once is enough. */
@@ -372,7 +385,8 @@ class CheckBuilder {
     const { address, port, proto } = check.probe;
     if (port === undefined || proto === "icmp") return undefined;
     const { world } = this.state;
-    if (address === world.internet.www && INTERNET_PORTS.some((p) => p.port === port && p.proto === proto))
+    const onInternet = address === world.internet.www || address === world.internet.dns;
+    if (onInternet && isServedOnInternet(world, address, { port, proto }))
       return { node: INTERNET, address, port: { port, proto } };
     const meant = this.behind.get(check.probe);
     if (meant) return this.listenerOf(meant.container, meant.port);
@@ -393,7 +407,7 @@ class CheckBuilder {
       return { node: container.node, address: e.address, port: { port: b.target, proto }, ...originOf(container.at) };
     }
     const onHost = this.state.containers.find(
-      (c) => sandboxOwner(this.state, c) === undefined && c.serves.some((s) => s.port === port && s.proto === proto),
+      (c) => sandboxOwner(this.state, c) === "host" && c.serves.some((s) => s.port === port && s.proto === proto),
     );
     if (!onHost || !isHostAddress(this.state, address) || isLoopback(address)) return undefined;
     return { node: onHost.node, address, port: { port, proto }, ...originOf(onHost.at) };
@@ -402,7 +416,9 @@ class CheckBuilder {
   /** Straight at the container's own address; at the host's for host mode; nowhere for one without a network. */
   private listenerOf(container: Container, port: ProtoPort): Listener | undefined {
     const owner = sandboxOwner(this.state, container);
-    if (!owner) return { node: container.node, address: this.state.world.host, port, ...originOf(container.at) };
+    if (owner === "gone") return undefined;
+    if (owner === "host")
+      return { node: container.node, address: this.state.world.host, port, ...originOf(container.at) };
     const endpoint = gatewayEndpoint(this.state, owner.endpoints) ?? owner.endpoints[0];
     if (!endpoint || !this.isServed(owner, port)) return undefined;
     return { node: owner.node, address: endpoint.address, port, ...originOf(container.at) };

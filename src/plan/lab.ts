@@ -12,19 +12,22 @@ import {
   type State,
 } from "../state/state.ts";
 import { docker29Ruleset } from "./docker-29.ts";
+import { resolverRules } from "./embedded-dns.ts";
 import type { BridgeLink, Layout, Link, Node, PeerLink, ProxyListener, Sysctl, VethLink } from "./layout.ts";
 import type { MachineFacts } from "./machine.ts";
-import { EMPTY_RULESET, type Owner } from "./rule.ts";
+import type { Owner } from "./rule.ts";
 import { baseSysctls, bridgeNetfilter, hostUplink, withoutIpv6, worldNodes } from "./world.ts";
 
 export function layoutOf(state: State, facts: MachineFacts): Layout {
-  const containers = state.containers.filter((c) => c.sandbox.kind === "own" || c.sandbox.kind === "none");
+  const containers = state.containers.filter(
+    (c) => c.status === "running" && (c.sandbox.kind === "own" || c.sandbox.kind === "none"),
+  );
   return {
     lab: state.lab,
     nodes: [
       ...worldNodes(state, facts),
       hostNode(state, facts),
-      ...containers.map((c) => containerNodeOf(state, c, facts)),
+      ...containers.map((c) => containerNode(state, c, facts)),
     ],
   };
 }
@@ -71,7 +74,21 @@ function bridgeLink(state: State, network: Network, facts: MachineFacts): Bridge
   };
 }
 
+/** Made once per endpoint, like the nodes below. */
+const bridgePorts = new WeakMap<
+  Endpoint,
+  { readonly container: Container; readonly networks: State["networks"]; readonly link: VethLink }
+>();
+
 function bridgePort(state: State, container: Container, endpoint: Endpoint): VethLink {
+  const known = bridgePorts.get(endpoint);
+  if (known?.container === container && known.networks === state.networks) return known.link;
+  const link = bridgePortOf(state, container, endpoint);
+  bridgePorts.set(endpoint, { container, networks: state.networks, link });
+  return link;
+}
+
+function bridgePortOf(state: State, container: Container, endpoint: Endpoint): VethLink {
   const network = networkById(state, endpoint.network);
   return {
     kind: "veth",
@@ -87,6 +104,20 @@ function bridgePort(state: State, container: Container, endpoint: Endpoint): Vet
   };
 }
 
+/** A container's node follows from it, the networks and the machine: while those stay, it is the very same, and no diff looks into it. */
+const nodes = new WeakMap<
+  Container,
+  { readonly networks: State["networks"]; readonly facts: MachineFacts; readonly node: Node }
+>();
+
+function containerNode(state: State, container: Container, facts: MachineFacts): Node {
+  const known = nodes.get(container);
+  if (known?.networks === state.networks && known.facts === facts) return known.node;
+  const node = containerNodeOf(state, container, facts);
+  nodes.set(container, { networks: state.networks, facts, node });
+  return node;
+}
+
 /** Source: moby osl/interface_linux.go configureInterface; daemon/oci_linux.go for the container's sysctls. */
 function containerNodeOf(state: State, container: Container, facts: MachineFacts): Node {
   const gateway = gatewayEndpoint(state, container.endpoints);
@@ -100,7 +131,7 @@ function containerNodeOf(state: State, container: Container, facts: MachineFacts
     ],
     links: container.endpoints.map((e): Link => endpointLink(state, container, e, facts)),
     routes: gateway && via ? [{ to: DEFAULT_ROUTE, via, link: gateway.ifName }] : [],
-    rules: EMPTY_RULESET,
+    rules: resolverRules(container),
     proxies: [],
   };
 }

@@ -80,5 +80,41 @@ export interface ProxyListener {
 }
 
 export function nodeOf(layout: Layout, name: NodeName): Node | undefined {
-  return layout.nodes.find((n) => n.name === name);
+  return indexOf(layout).nodes.get(name);
+}
+
+/** @param name of the link in that node */
+export function linkOf(layout: Layout, node: NodeName, name: IfName): Link | undefined {
+  return indexOf(layout).links.get(`${node} ${name}`);
+}
+
+/** The pair that a link of kind "peer" belongs to. */
+export function pairOf(layout: Layout, node: NodeName, name: IfName): { node: NodeName; link: VethLink } | undefined {
+  return indexOf(layout).pairs.get(`${node} ${name}`);
+}
+
+interface Index {
+  readonly nodes: ReadonlyMap<NodeName, Node>;
+  readonly links: ReadonlyMap<string, Link>;
+  readonly pairs: ReadonlyMap<string, { node: NodeName; link: VethLink }>;
+}
+
+/** Made once per layout, which never changes: a lab of hundreds of containers is looked through for each of their links. */
+const indexes = new WeakMap<Layout, Index>();
+
+function indexOf(layout: Layout): Index {
+  const known = indexes.get(layout);
+  if (known) return known;
+  const ends = layout.nodes.flatMap((node) => node.links.map((link) => ({ node: node.name, link })));
+  const index: Index = {
+    nodes: new Map(layout.nodes.map((n) => [n.name, n])),
+    links: new Map(ends.map(({ node, link }) => [`${node} ${link.name}`, link])),
+    pairs: new Map(
+      ends.flatMap(({ node, link }) =>
+        link.kind === "veth" ? [[`${link.peer.node} ${link.peer.name}`, { node, link }] as const] : [],
+      ),
+    ),
+  };
+  indexes.set(layout, index);
+  return index;
 }

@@ -4,15 +4,15 @@
  * `up` is planLab(undefined, s), `down` is planLab(s, undefined), everything else a step between.
  */
 import type { IfName, NodeName } from "../net/name.ts";
-import { type Layout, type Link, type Node, nodeOf, type ProxyListener, type Route, type VethLink } from "./layout.ts";
+import { type Layout, type Link, linkOf, type Node, nodeOf, type ProxyListener, pairOf, type Route } from "./layout.ts";
 import type { Op, VethEnd } from "./op.ts";
 import { EMPTY_RULESET, type Ruleset, renderSpec } from "./rule.ts";
 import { diffRulesets } from "./rule-diff.ts";
 
 export function planLab(before: Layout | undefined, after: Layout | undefined): Op[] {
   const [old, next] = [before?.nodes ?? [], after?.nodes ?? []];
-  const isNew = (n: Node): boolean => !old.some((o) => o.name === n.name);
-  const isGone = (o: Node): boolean => !next.some((n) => n.name === o.name);
+  const isNew = (n: Node): boolean => before === undefined || nodeOf(before, n.name) === undefined;
+  const isGone = (o: Node): boolean => after === undefined || nodeOf(after, o.name) === undefined;
   const change: Change = { before, after };
   return [
     ...old.flatMap((node) => closeProxies(node, after)),
@@ -69,7 +69,9 @@ function deleteLinks(node: Node, change: Change): Op[] {
   });
   return [
     ...ports.map(gone),
-    ...(stays ? commitRules(node.name, node.rules, withoutNew(node.rules, stays.rules)) : []),
+    ...(stays && stays.rules !== node.rules
+      ? commitRules(node.name, node.rules, withoutNew(node.rules, stays.rules))
+      : []),
     ...(stays ? bridges.map(gone) : []),
   ];
 }
@@ -82,14 +84,16 @@ function goesWithNamespaces(node: NodeName, link: Link, { after }: Change): bool
 
 /** The old rules less those that the new set does not have. */
 function withoutNew(old: Ruleset, next: Ruleset): Ruleset {
+  if (old === next) return old;
   const wanted = new Set(next.rules.map((r) => `${r.table} ${r.chain} ${renderSpec(r)}`));
-  return { chains: old.chains, rules: old.rules.filter((r) => wanted.has(`${r.table} ${r.chain} ${renderSpec(r)}`)) };
+  const rules = old.rules.filter((r) => wanted.has(`${r.table} ${r.chain} ${renderSpec(r)}`));
+  return rules.length === old.rules.length ? old : { chains: old.chains, rules };
 }
 
 /** Gone, or made anew because something changed that a link keeps for life. */
 function mustGo(node: NodeName, link: Link, { before, after }: Change): boolean {
   const next = linkIn(after, node, link.name);
-  if (!next || !sameDevice(link, next)) return true;
+  if (!next || (next !== link && !sameDevice(link, next))) return true;
   if (link.kind !== "veth") return false;
   if (next.kind !== "veth" || next.peer.node !== link.peer.node || next.peer.name !== link.peer.name) return true;
   const [peer, nextPeer] = [before, after].map((layout) => linkIn(layout, link.peer.node, link.peer.name));
@@ -98,6 +102,7 @@ function mustGo(node: NodeName, link: Link, { before, after }: Change): boolean 
 
 /** What an endpoint is given when it joins it keeps for life: with another address or sysctl it is another endpoint. */
 function sameEndpoint(a: Link, b: Link): boolean {
+  if (a === b) return true;
   const given = ({ addresses, sysctls }: Link): string => JSON.stringify([addresses, sysctls]);
   return sameDevice(a, b) && given(a) === given(b);
 }
@@ -105,7 +110,7 @@ function sameEndpoint(a: Link, b: Link): boolean {
 const sameDevice = (a: Link, b: Link): boolean => a.kind === b.kind && a.mac === b.mac && a.mtuBytes === b.mtuBytes;
 
 function linkIn(layout: Layout | undefined, node: NodeName, name: IfName): Link | undefined {
-  return layout && nodeOf(layout, node)?.links.find((l) => l.name === name);
+  return layout && linkOf(layout, node, name);
 }
 
 function deleteRoutes(node: Node, change: Change): Op[] {
@@ -119,7 +124,7 @@ function deleteRoutes(node: Node, change: Change): Op[] {
 function losesLink(node: NodeName, route: Route, change: Change): boolean {
   if (!route.link) return false;
   const link = linkIn(change.before, node, route.link);
-  const pair = pairOf(change.before, node, route.link);
+  const pair = change.before && pairOf(change.before, node, route.link);
   return (
     (link !== undefined && mustGo(node, link, change)) || (pair !== undefined && mustGo(pair.node, pair.link, change))
   );
@@ -132,7 +137,8 @@ const sameRoute = (a: Route, b: Route): boolean => a.to === b.to && a.via === b.
 function changeLinks(node: Node, change: Change): Op[] {
   const old = change.before && nodeOf(change.before, node.name);
   const own = node.links.filter((l) => l.kind !== "peer");
-  const rules = commitRules(node.name, old ? withoutNew(old.rules, node.rules) : EMPTY_RULESET, node.rules);
+  const standing = old ? withoutNew(old.rules, node.rules) : EMPTY_RULESET;
+  const rules = old?.rules === node.rules ? [] : commitRules(node.name, standing, node.rules);
   const fresh = (l: Link): boolean => mustCome(node.name, l, change);
   const make = (l: Link): Op[] => (fresh(l) ? makeLink(node.name, l, change) : alterLink(node.name, l, change));
   const peers = node.links.filter((l) => l.kind === "peer" && !isFreshPeer(node, l, change));
@@ -146,6 +152,7 @@ function changeLinks(node: Node, change: Change): Op[] {
 }
 
 function commitRules(node: NodeName, before: Ruleset, after: Ruleset): Op[] {
+  if (before === after) return [];
   const edits = diffRulesets(before, after);
   return edits.length > 0 ? [{ kind: "rules.commit", node, edits }] : [];
 }
@@ -156,22 +163,8 @@ function mustCome(node: NodeName, link: Link, change: Change): boolean {
   return !old || mustGo(node, old, change);
 }
 
-/** The pair that a peer end belongs to. */
-function pairOf(
-  layout: Layout | undefined,
-  node: NodeName,
-  name: IfName,
-): { node: NodeName; link: VethLink } | undefined {
-  for (const other of layout?.nodes ?? []) {
-    for (const link of other.links) {
-      if (link.kind === "veth" && link.peer.node === node && link.peer.name === name) return { node: other.name, link };
-    }
-  }
-  return undefined;
-}
-
 function isFreshPeer(node: Node, link: Link, change: Change): boolean {
-  const pair = pairOf(change.after, node.name, link.name);
+  const pair = change.after && pairOf(change.after, node.name, link.name);
   return pair !== undefined && mustCome(pair.node, pair.link, change);
 }
 
@@ -230,7 +223,7 @@ function configure(node: NodeName, link: Link): Op[] {
 /** A link that stays: its addresses, sysctls and bridge may change. */
 function alterLink(node: NodeName, link: Link, change: Change): Op[] {
   const old = linkIn(change.before, node, link.name);
-  if (!old) return [];
+  if (!old || old === link) return [];
   const port = (l: Link, kind: "port.join" | "port.leave"): Op[] =>
     l.master ? [{ kind, node, name: link.name, bridge: l.master, hairpin: l.hairpin ?? false }] : [];
   const moved = old.master !== link.master || (old.hairpin ?? false) !== (link.hairpin ?? false);

@@ -21,6 +21,7 @@ import {
   sandboxOwner,
 } from "../state/state.ts";
 import { HostFirewall } from "./host-firewall.ts";
+import { isServedOnInternet } from "./internet.ts";
 import type { Prediction, ProbeProto, ProbeSpec, Stop } from "./prediction.ts";
 import type { Rule, Ruleset } from "./rule.ts";
 import type { BindingHit } from "./state-index.ts";
@@ -28,12 +29,6 @@ import type { BindingHit } from "./state-index.ts";
 const eth0 = "eth0" as IfName;
 const lan0 = "lan0" as IfName;
 const wan0 = "wan0" as IfName;
-
-/** What the internet's server answers on. */
-export const INTERNET_PORTS: readonly { readonly port: Port; readonly proto: "tcp" | "udp" }[] = [
-  { port: 80 as Port, proto: "tcp" },
-  { port: 80 as Port, proto: "udp" },
-];
 
 /** @param rules the host's and the router's, only to name the rule that decides */
 export function predict(
@@ -54,7 +49,13 @@ class Walk extends HostFirewall {
     const container = this.index.containerOf(from);
     if (!container) throw new Error(`no node ${from} in lab ${this.state.lab}`);
     const owner = sandboxOwner(this.state, container);
-    return owner ? this.fromContainer(owner) : this.fromHost();
+    if (owner === "gone")
+      return this.end(
+        "unreachable",
+        { node: from },
+        `${from} has no network: it is not running, or what it shared is gone`,
+      );
+    return owner === "host" ? this.fromHost() : this.fromContainer(owner);
   }
 
   // --- senders -------------------------------------------------------------------------------------------------------
@@ -236,8 +237,7 @@ class Walk extends HostFirewall {
     if (this.proto === "icmp") return this.answer(HOST, HOST, "the host answers ping");
     const service = this.state.containers.find(
       (c) =>
-        sandboxOwner(this.state, c) === undefined &&
-        c.serves.some((s) => s.port === this.dport && s.proto === this.proto),
+        sandboxOwner(this.state, c) === "host" && c.serves.some((s) => s.port === this.dport && s.proto === this.proto),
     );
     if (service) return this.answer(HOST, service.node, `${service.node} listens on the host's own port`);
     const hit = this.state.engine.userlandProxy ? this.matchBinding(undefined) : undefined;
@@ -324,7 +324,8 @@ class Walk extends HostFirewall {
   }
 
   private isServedOnInternet(): boolean {
-    return INTERNET_PORTS.some((p) => p.port === this.dport && p.proto === this.proto);
+    const { proto, dport: port } = this;
+    return proto !== "icmp" && port !== undefined && isServedOnInternet(this.state.world, this.dst, { port, proto });
   }
 
   private routerFromWan(): Prediction {

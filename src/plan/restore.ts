@@ -1,5 +1,6 @@
 /** Rule edits as the input of `iptables-restore --noflush`: what the executor feeds it and what `docknet plan` shows. */
 import type { RuleEdit } from "./op.ts";
+import type { RepairEdit } from "./repair-op.ts";
 import { renderSpec, TABLES, type Table } from "./rule.ts";
 
 /** A section per table, edits in order. */
@@ -12,6 +13,56 @@ export function renderRestore(edits: readonly RuleEdit[]): string {
     const rest = own.filter((e) => e.kind !== "chain.create" && e.kind !== "chain.policy");
     return `*${table}\n${[...chains, ...rest].map(renderEdit).join("\n")}\nCOMMIT\n`;
   }).join("");
+}
+
+/**
+ * A repair, as input of the same tool: a section per table. Foreign chains are emptied before any rule goes, and removed when none
+ * can jump to them any more.
+ */
+export function renderRepair(edits: readonly RepairEdit[]): string {
+  const tables = [...new Set(edits.map(tableOfRepair))];
+  return tables
+    .map((table) => {
+      const own = edits.filter((e) => tableOfRepair(e) === table);
+      const purged = own.flatMap((e) => (e.kind === "chain.purge" ? [e.name] : []));
+      const [chains, rules] = [own.filter(isChainLine), own.filter((e) => !isChainLine(e) && e.kind !== "chain.purge")];
+      return [
+        `*${table}`,
+        ...chains.map(renderRepairEdit),
+        ...purged.map((name) => `-F ${name}`),
+        ...rules.map(renderRepairEdit),
+        ...purged.map((name) => `-X ${name}`),
+        "COMMIT",
+        "",
+      ].join("\n");
+    })
+    .join("");
+}
+
+const isChainLine = (edit: RepairEdit): boolean => edit.kind === "chain.create" || edit.kind === "chain.policy";
+
+function tableOfRepair(edit: RepairEdit): string {
+  switch (edit.kind) {
+    case "rule.purge":
+    case "chain.purge":
+    case "policy.reset":
+      return edit.table;
+    default:
+      return tableOf(edit);
+  }
+}
+
+function renderRepairEdit(edit: RepairEdit): string {
+  switch (edit.kind) {
+    case "rule.purge":
+      return `-D ${edit.chain} ${edit.position}`;
+    case "chain.purge":
+      return `-X ${edit.name}`;
+    case "policy.reset":
+      return `-P ${edit.name} ACCEPT`;
+    default:
+      return renderEdit(edit);
+  }
 }
 
 const tableOf = (edit: RuleEdit): Table =>

@@ -13,16 +13,26 @@ export function diffRulesets(before: Ruleset, after: Ruleset): RuleEdit[] {
       ? [{ kind: "chain.policy", chain, before: old.policy }]
       : [];
   });
+  const [old, next] = [byChain(before), byChain(after)];
   // a chain can only go when no rule jumps to it any more, and come before the first that does
   return [
     ...created.map((chain): RuleEdit => ({ kind: "chain.create", chain })),
     ...policies,
-    ...[...new Set([...had.keys(), ...wanted.keys()])].flatMap((k) => diffChain(rulesOf(before, k), rulesOf(after, k))),
+    ...[...new Set([...had.keys(), ...wanted.keys()])].flatMap((k) => diffChain(old.get(k) ?? [], next.get(k) ?? [])),
     ...deleted.map((chain): RuleEdit => ({ kind: "chain.delete", chain })),
   ];
 }
 
-const rulesOf = (set: Ruleset, key: string): Rule[] => set.rules.filter((r) => `${r.table} ${r.chain}` === key);
+function byChain({ rules }: Ruleset): Map<string, Rule[]> {
+  const chains = new Map<string, Rule[]>();
+  for (const rule of rules) {
+    const key = `${rule.table} ${rule.chain}`;
+    const chain = chains.get(key);
+    if (chain) chain.push(rule);
+    else chains.set(key, [rule]);
+  }
+  return chains;
+}
 
 function diffChain(before: readonly Rule[], after: readonly Rule[]): RuleEdit[] {
   const kept = longestCommon(before.map(renderRule), after.map(renderRule));
@@ -44,7 +54,7 @@ function diffChain(before: readonly Rule[], after: readonly Rule[]): RuleEdit[] 
 }
 
 /** Index pairs of a longest common subsequence; common head and tail are taken off first, so a small change stays cheap. */
-function longestCommon(a: readonly string[], b: readonly string[]): [number, number][] {
+export function longestCommon(a: readonly string[], b: readonly string[]): [number, number][] {
   let head = 0;
   while (head < a.length && head < b.length && a[head] === b[head]) head++;
   let tail = 0;

@@ -43,7 +43,9 @@ export type Target =
   | { readonly kind: "ACCEPT" | "DROP" | "RETURN" | "MASQUERADE" }
   | { readonly kind: "JUMP"; readonly chain: string }
   | { readonly kind: "DNAT"; readonly to: Ipv4; readonly port: Port }
+  /** A new source address, or with the port alone only a new port. */
   | { readonly kind: "SNAT"; readonly to: Ipv4 }
+  | { readonly kind: "SNAT"; readonly to?: undefined; readonly port: Port }
   | { readonly kind: "REJECT"; readonly with: "icmp-net-unreachable" };
 
 /** What a rule is there for; a prediction names the rule it expects by purpose and owner. */
@@ -67,6 +69,8 @@ export type Purpose =
   | "internal-in"
   | "internal-out"
   | "forward-policy"
+  | "dns-query"
+  | "dns-answer"
   | "router-forward"
   | "router-private"
   | "router-out";
@@ -102,9 +106,16 @@ export function renderRule(rule: Rule): string {
 }
 
 /** The rule without its chain: what follows `-A CHAIN`, `-I CHAIN n` or `-D CHAIN`. */
-export function renderSpec({ match, target }: Pick<Rule, "match" | "target">): string {
-  return [...renderMatch(match), ...renderTarget(target)].join(" ");
+export function renderSpec(rule: Pick<Rule, "match" | "target">): string {
+  const known = specs.get(rule);
+  if (known !== undefined) return known;
+  const spec = [...renderMatch(rule.match), ...renderTarget(rule.target)].join(" ");
+  specs.set(rule, spec);
+  return spec;
 }
+
+/** A rule never changes, and is compared each time that the lab does. */
+const specs = new WeakMap<Pick<Rule, "match" | "target">, string>();
 
 function renderMatch(match: Match): string[] {
   const ports = [
@@ -145,7 +156,7 @@ function renderTarget(target: Target): string[] {
     case "DNAT":
       return ["-j", "DNAT", "--to-destination", `${target.to}:${target.port}`];
     case "SNAT":
-      return ["-j", "SNAT", "--to-source", target.to];
+      return ["-j", "SNAT", "--to-source", target.to ?? `:${target.port}`];
     case "REJECT":
       return ["-j", "REJECT", "--reject-with", target.with];
     default:
@@ -173,6 +184,8 @@ const WORDS: Readonly<Record<Purpose, string>> = {
   "internal-in": "nothing outside reaches an internal network",
   "internal-out": "an internal network reaches nothing outside",
   "forward-policy": "what no rule accepts is not forwarded",
+  "dns-query": "what asks 127.0.0.11 goes to the embedded DNS server",
+  "dns-answer": "the embedded DNS server answers from port 53",
   "router-forward": "the router lets forwarded ports in",
   "router-private": "private addresses do not exist on the internet",
   "router-out": "the router lets the LAN out",

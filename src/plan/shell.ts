@@ -5,7 +5,8 @@
 import { prefixLength } from "../net/address.ts";
 import { type LabName, type NodeName, netnsName } from "../net/name.ts";
 import type { Op, VethEnd } from "./op.ts";
-import { renderRestore } from "./restore.ts";
+import type { RepairOp } from "./repair-op.ts";
+import { renderRepair, renderRestore } from "./restore.ts";
 
 export function renderScript(lab: LabName, ops: readonly Op[]): string {
   const head = [
@@ -92,6 +93,26 @@ export function renderOp(lab: LabName, op: Op): string[] {
     }
   }
 }
+
+/** A step that puts something back, as the commands for it. What is foreign is named in words: it is removed by the message that showed it. */
+export function renderRepairOp(lab: LabName, op: RepairOp | Op): string[] {
+  const ns = quote(netnsName(lab, op.node));
+  switch (op.kind) {
+    case "netns.name":
+      return [`# the namespace is alive, and gets its name again: ip netns attach ${ns} PID`];
+    case "foreign.delete":
+      return [`# in ${ns}: delete ${op.object} ${oneLine(op.what)}`];
+    case "link.change":
+      return [["ip", "-n", ns, "link", "set", ...endArgs("dev", op).map(quote)].join(" ")];
+    case "rules.repair":
+      return [`ip netns exec ${ns} iptables-restore --noflush <<'RULES'`, `${renderRepair(op.edits)}RULES`];
+    default:
+      return renderOp(lab, op);
+  }
+}
+
+/** Others named it: nothing of it may end the comment. */
+const oneLine = (text: string): string => text.replaceAll(/\p{Cc}/gu, "?");
 
 function endArgs(word: string, end: VethEnd): string[] {
   return [

@@ -47,6 +47,11 @@ const TITLES: Readonly<Record<CheckGroup, Title>> = {
     lesson:
       "Two containers send from the same port to the same server. Behind the host's one address their answers would be mixed up, so the second one gets another port.",
   },
+  name: {
+    heading: "Names",
+    lesson:
+      "On a network of your own, containers find each other by name: Docker's DNS server listens at 127.0.0.11 inside each of them, answers for the networks that the asking container is on, and passes other names on. The default bridge has none.",
+  },
   control: {
     heading: "Controls: the targets are alive",
     lesson:

@@ -3,7 +3,7 @@
  * lost; for what is not PASS also what was expected, and everything seen. Every format that shows evidence shows these facts.
  */
 import { renderOrigin } from "../errors.ts";
-import type { CheckResult, Drift, Evidence, Observed, Report, RuleSeen, TranslationSeen } from "../observe/report.ts";
+import type { CheckResult, Drift, Evidence, Report, RuleSeen, TranslationSeen } from "../observe/report.ts";
 import type { Outcome } from "../plan/prediction.ts";
 import { plural } from "./summary.ts";
 
@@ -45,11 +45,12 @@ export function factsOf(check: CheckResult, report: Report, options: StoryOption
 
 /** The story in a few words, for a cell of a table. */
 export function gist(check: CheckResult): string {
-  if (check.verdict !== "PASS") return check.reasons[0] ?? outcomeWords[check.observed.outcome];
+  if (check.verdict !== "PASS") return check.reasons[0] ?? outcomeWords(check, check.observed.outcome);
   const { translations, lost } = check.evidence;
   if (translations.length > 0) return translations.map(translationGist).join(", then ");
   if (lost?.rule) return `dropped by ${lost.rule.table} ${lost.rule.chain} on ${lost.rule.node}`;
-  if (check.observed.outcome !== "reach") return check.observed.errno ?? outcomeWords[check.observed.outcome];
+  if (check.observed.outcome !== "reach") return check.observed.errno ?? outcomeWords(check, check.observed.outcome);
+  if (check.proto === "dns") return check.observed.server ?? "an address";
   return "unchanged";
 }
 
@@ -65,12 +66,22 @@ export function plainLines(facts: readonly Fact[]): string[] {
   );
 }
 
-export const outcomeWords: Readonly<Record<Outcome, string>> = {
+const PACKET_WORDS: Readonly<Record<Outcome, string>> = {
   reach: "an answer",
   refuse: "a refusal",
   drop: "silence",
   unreachable: "no way to send it",
 };
+const NAME_WORDS: Readonly<Record<Outcome, string>> = {
+  reach: "an address",
+  refuse: "no server there",
+  drop: "silence",
+  unreachable: "no such name",
+};
+
+/** What came of it, as fits what was asked: a packet sent, or a name looked up. */
+const outcomeWords = ({ proto }: CheckResult, outcome: Outcome): string =>
+  (proto === "dns" ? NAME_WORDS : PACKET_WORDS)[outcome];
 
 const prose = (label: string, text: string): Fact => ({ label, text, kind: "prose" });
 
@@ -80,20 +91,22 @@ function reasonFacts(check: CheckResult): Fact[] {
   return check.reasons.map((reason, i) => prose(i === 0 ? "reason" : "", reason));
 }
 
-function comparisonFacts({ expected, predicted, observed }: CheckResult): Fact[] {
+function comparisonFacts(check: CheckResult): Fact[] {
+  const { expected, predicted } = check;
   const as = (seen: string | undefined): string => (seen ? `, the server sees ${seen}` : "");
   return [
-    prose("expected", `${outcomeWords[expected.outcome]}${as(expected.seenAs)}`),
-    prose("predicted", `${outcomeWords[predicted.outcome]}${as(predicted.seenAs)}: ${predicted.because}`),
-    prose("observed", observedWords(observed)),
+    prose("expected", `${outcomeWords(check, expected.outcome)}${as(expected.seenAs)}`),
+    prose("predicted", `${outcomeWords(check, predicted.outcome)}${as(predicted.seenAs)}: ${predicted.because}`),
+    prose("observed", observedWords(check)),
   ];
 }
 
-function observedWords({ outcome, server, seenAs, errno, afterMs }: Observed): string {
+function observedWords(check: CheckResult): string {
+  const { outcome, server, seenAs, errno, afterMs } = check.observed;
   const who = server ? ` from ${server}` : "";
   const code = errno ? ` (${errno})` : "";
   const seen = seenAs ? `, the server saw ${seenAs}` : "";
-  return `${outcomeWords[outcome]}${who}${code} after ${Math.round(afterMs)} ms${seen}`;
+  return `${outcomeWords(check, outcome)}${who}${code} after ${Math.round(afterMs)} ms${seen}`;
 }
 
 // --- translations --------------------------------------------------------------------------------------------------------
@@ -207,10 +220,11 @@ function lostFacts({ lost }: Evidence): Fact[] {
 }
 
 /** Refused, or no way: no rule to show, so the reason is. */
-function quietEndFacts({ observed, predicted, evidence }: CheckResult): Fact[] {
+function quietEndFacts(check: CheckResult): Fact[] {
+  const { observed, predicted, evidence } = check;
   if (observed.outcome === "reach" || evidence.lost) return [];
   const code = observed.errno ? ` (${observed.errno})` : "";
-  return [prose("seen", `${outcomeWords[observed.outcome]}${code}`), prose("because", predicted.because)];
+  return [prose("seen", `${outcomeWords(check, observed.outcome)}${code}`), prose("because", predicted.because)];
 }
 
 // --- the packet on its way -----------------------------------------------------------------------------------------------

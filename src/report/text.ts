@@ -183,7 +183,10 @@ class Writer {
     return [
       "",
       this.pen.paint("bold", "The kernel differs from the lab"),
-      ...this.paragraph("Looked for because a check failed: what is there, beside what the lab file asks for.", 2),
+      ...this.paragraph(
+        "What is there, beside what the lab asks for. `docknet reconcile` puts back what a living lab lost.",
+        2,
+      ),
       "",
       ...shown.flatMap((d) => this.hanging(driftWords(d), 2, 4)),
       ...(hidden > 0 ? [`  and ${hidden} more`] : []),

@@ -22,7 +22,7 @@ export function rulesOf(state: State): Rules {
 }
 
 /**
- * "gw(n1)", "a", "a@n1" (a container on a network), "host", "lo", "neighbour", "router", "public", "www", or an address as it is.
+ * "gw(n1)", "a", "a@n1" (a container on a network), "host", "lo", "neighbour", "router", "public", "www", "dns", or an address as it is.
  */
 export function addressNamed(state: State, text: string): Ipv4 {
   const { world } = state;
@@ -33,6 +33,7 @@ export function addressNamed(state: State, text: string): Ipv4 {
     router: world.router.lan,
     public: world.router.public,
     www: world.internet.www,
+    dns: world.internet.dns,
   };
   const gateway = /^gw\((.*)\)$/.exec(text)?.[1];
   if (gateway !== undefined) return networkOf(state, gateway).gateway ?? ("gatewayless" as Ipv4);

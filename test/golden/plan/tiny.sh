@@ -120,7 +120,7 @@ ip -n lab.internet address add 203.0.113.80/24 broadcast + dev eth0
 ip -n lab.internet address add 203.0.113.53/24 broadcast + dev eth0
 ip -n lab.internet link set eth0 up
 ip -n lab.router route add default via 203.0.113.80
-ip -n lab.host link add name docker0 address 96:01:a8:97:12:ca type bridge
+ip -n lab.host link add name docker0 address 86:86:07:e9:6e:37 mtu 1500 type bridge
 ip netns exec lab.host sysctl -qw net.ipv6.conf.docker0.accept_ra=0
 ip -n lab.host address add 172.17.0.1/16 broadcast + dev docker0
 ip -n lab.host link set docker0 up
@@ -163,9 +163,9 @@ COMMIT
 -A DOCKER-FORWARD -i docker0 -j ACCEPT
 COMMIT
 RULES
-ip -n lab.host link add name veth09be4f6 address 96:03:5f:f5:d8:8c type veth peer name eth0 address c2:5c:fd:d2:2c:af netns lab.web
-ip -n lab.host link set veth09be4f6 master docker0
-ip -n lab.host link set veth09be4f6 up
+ip -n lab.host link add name veth7e62500 address 0e:03:00:88:a3:17 mtu 1500 type veth peer name eth0 address 46:fd:8a:e2:70:bb mtu 1500 netns lab.web
+ip -n lab.host link set veth7e62500 master docker0
+ip -n lab.host link set veth7e62500 up
 ip netns exec lab.web sysctl -qw net.ipv6.conf.eth0.disable_ipv6=1
 ip -n lab.web address add 172.17.0.2/16 broadcast + dev eth0
 ip -n lab.web link set eth0 up

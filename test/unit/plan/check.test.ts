@@ -260,6 +260,27 @@ x-docknet: { checks: [{ from: "@neighbour", to: "web:80" }] }
     expect([check?.expected.outcome, check?.predicted.outcome]).toEqual(["reach", "drop"]);
   });
 
+  test("mean the internet's name server by @internet and port 53, and its web server by any other", () => {
+    const checks = explicit(`
+services: { web: { image: nginx }, job: { image: busybox, networks: [inner] } }
+networks: { inner: { internal: true } }
+x-docknet:
+  checks:
+    - { from: web, to: "@internet:53/udp" }
+    - { from: web, to: "@internet:53" }
+    - { from: web, to: "@internet:80" }
+    - { from: job, to: "203.0.113.53:53/udp", expect: unreachable }
+`);
+    const own = checks.filter((c) => c.group === "explicit");
+    expect(own.map((c) => `${c.claim}, ${c.probe.address}: ${c.predicted.outcome}`)).toEqual([
+      "web reaches @internet:53/udp, 203.0.113.53: reach",
+      "web reaches @internet:53/tcp, 203.0.113.53: reach",
+      "web reaches @internet:80/tcp, 203.0.113.80: reach",
+      "job has no way to 203.0.113.53:53/udp, 203.0.113.53: unreachable",
+    ]);
+    expect(own.at(-1)?.control).toBe("control/@host/203.0.113.53:53/udp");
+  });
+
   test("have unique ids and controls where a listener is meant", () => {
     const checks = explicit(text);
     expect(new Set(checks.map((c) => c.id)).size).toBe(checks.length);

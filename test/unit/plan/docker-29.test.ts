@@ -5,10 +5,10 @@
  * setPerPortIptables); the derivation stands at each row.
  */
 import { describe, expect, test } from "vitest";
-import type { ContainerName } from "../../../src/net/name.ts";
 import { docker29Ruleset } from "../../../src/plan/docker-29.ts";
 import { renderRule } from "../../../src/plan/rule.ts";
-import { connectContainer, disconnectContainer, removeContainer } from "../../../src/state/container.ts";
+import { connectContainer, disconnectContainer } from "../../../src/state/attachment.ts";
+import { removeContainer } from "../../../src/state/container.ts";
 import type { State } from "../../../src/state/state.ts";
 import { expectGolden } from "../../support/golden.ts";
 import { renderTables } from "../../support/rules.ts";
@@ -179,15 +179,11 @@ describe("over time", () => {
   const two = run(run(base, "c1", ["8080:80"]), "c2", ["8081:80"]);
 
   test("a container that goes leaves no rule", () => {
-    expect(listing(removeContainer(run(base, "c1", ["127.0.0.1:8080:80"]), "c1" as ContainerName))).toBe(listing(base));
+    expect(listing(removeContainer(run(base, "c1", ["127.0.0.1:8080:80"]), "c1", { force: true }))).toBe(listing(base));
   });
 
   test("ports that move to a new gateway are programmed as the newest", () => {
-    const moved = disconnectContainer(
-      connectContainer(two, "c1" as ContainerName, { network: "bridge2" }),
-      "c1" as ContainerName,
-      "bridge1",
-    );
+    const moved = disconnectContainer(connectContainer(two, "c1", { network: "bridge2" }), "c1", "bridge1");
     expect(chain(moved, "DOCKER").filter((r) => r.includes("--dport"))).toEqual([
       "-A DOCKER ! -i bridge1 -p tcp -m tcp --dport 8081 -j DNAT --to-destination 192.0.2.3:80",
       "-A DOCKER ! -i bridge2 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 198.51.100.2:80",
@@ -197,7 +193,7 @@ describe("over time", () => {
   });
 
   test("a network that joins without becoming the gateway adds only the guard of its address", () => {
-    const joined = connectContainer(two, "c1" as ContainerName, { network: "bridge2" });
+    const joined = connectContainer(two, "c1", { network: "bridge2" });
     expect(listing(joined)).toBe(
       listing(two).replace(/\n$/, "\n-A PREROUTING -d 198.51.100.2/32 ! -i bridge2 -j DROP\n"),
     );

@@ -1,17 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type ContainerName, NEIGHBOUR } from "../../../src/net/name.ts";
+import { NEIGHBOUR } from "../../../src/net/name.ts";
 import { layoutOf } from "../../../src/plan/lab.ts";
 import type { Layout } from "../../../src/plan/layout.ts";
 import { ORDINARY_MACHINE } from "../../../src/plan/machine.ts";
 import { invertOp, type Op } from "../../../src/plan/op.ts";
 import { planLab } from "../../../src/plan/plan.ts";
-import {
-  connectContainer,
-  disconnectContainer,
-  type EndpointRequest,
-  removeContainer,
-} from "../../../src/state/container.ts";
+import { connectContainer, disconnectContainer } from "../../../src/state/attachment.ts";
+import { type EndpointRequest, removeContainer } from "../../../src/state/container.ts";
 import type { State } from "../../../src/state/state.ts";
 import { commandList, daemon, stateAfter, tryCommand } from "../../support/commands.ts";
 import { FakeKernel } from "../../support/fake-kernel.ts";
@@ -63,7 +59,7 @@ describe("for any states", () => {
     );
   });
 
-  test("one command at a time, the kernel is what a fresh up would have built", () => {
+  test("one command at a time, the kernel is what a fresh up would have built", { timeout: 60_000 }, () => {
     fc.assert(
       fc.property(daemon, commandList(15), (start, commands) => {
         let state = start;
@@ -131,13 +127,14 @@ describe("the order of steps", () => {
       "address.add web eth0 172.18.0.2/16",
       "link.up web eth0",
       "route.add web 0.0.0.0/0 172.18.0.1",
+      "rules.commit web",
       "proxy.open @host 0.0.0.0:8080",
       "proxy.open @host :::8080",
     ]);
   });
 
   test("of docker rm: listeners, the pair, rules, then the namespace with all that is in it", () => {
-    const gone = removeContainer(web, "web" as ContainerName);
+    const gone = removeContainer(web, "web", { force: true });
     expect(change(web, gone)).toEqual([
       "proxy.close @host 0.0.0.0:8080",
       "proxy.close @host :::8080",
@@ -161,7 +158,7 @@ describe("the order of steps", () => {
   });
 
   test("of docker network disconnect: the route, the pair, the rules", () => {
-    const off = disconnectContainer(web, "web" as ContainerName, "n");
+    const off = disconnectContainer(web, "web", "n");
     expect(change(web, off)).toEqual([
       "proxy.close @host 0.0.0.0:8080",
       "proxy.close @host :::8080",
@@ -174,7 +171,7 @@ describe("the order of steps", () => {
   test("of docker network connect that moves the gateway: one default route at any moment", () => {
     const two = withNetwork(base, "a", { options: { "bridge.name": "br1" } });
     const before = withContainer(two, "web", { networks: ["n"] });
-    const after = connectContainer(before, "web" as ContainerName, { network: "a" });
+    const after = connectContainer(before, "web", { network: "a" });
     const routes = change(before, after).filter((s) => s.startsWith("route"));
     expect(routes).toEqual(["route.delete web 0.0.0.0/0 172.18.0.1", "route.add web 0.0.0.0/0 172.19.0.1"]);
   });

@@ -99,6 +99,11 @@ describe("a container", () => {
     ["ping of the host", "a", "host", "ping", "reach as (a) by @host"],
     ["a LAN machine, behind the host's address", "a", "neighbour", "ping", "reach as (host) by @neighbour"],
     ["the internet, behind two NATs", "a", "www", "80", "reach as (public) by @internet"],
+    ["the internet's name server over UDP", "a", "dns", "53/udp", "reach as (public) by @internet"],
+    ["the internet's name server over TCP", "a", "dns", "53", "reach as (public) by @internet"],
+    ["the web server's address, where no name server is", "a", "www", "53/udp", "refuse at @internet"],
+    ["the name server's address, where the web server answers too", "a", "dns", "80", "reach as (public) by @internet"],
+    ["a port that nobody has at the name server's address", "a", "dns", "54", "refuse at @internet"],
     ["the router", "a", "router", "ping", "reach as (host) by @router"],
   ])(title, check(proxyOn));
 });
@@ -154,6 +159,8 @@ describe("the internet", () => {
     ["a port that the router does not forward", "@internet", "public", "8090", "refuse at @router"],
     ["a private address", "@internet", "host", "8080", "unreachable at @internet"],
     ["itself", "@internet", "www", "80", "reach as (www) by @internet"],
+    ["its own name server", "@internet", "dns", "53/udp", "reach as (dns) by @internet"],
+    ["its own loopback, where no name server is", "@internet", "lo", "53", "refuse at @internet"],
   ])(title, check(proxyOn));
 });
 
