@@ -1,0 +1,93 @@
+/**
+ * `/docknet/...`: what Docker has no call for. Errors carry all problems with their places; long work is a stream of JSON lines,
+ * {"progress":[done,total]} and at last {"result":...} or {"error":...}.
+ */
+import type { FastifyInstance, FastifyReply } from "fastify";
+import { DocknetError, ProblemsError } from "../../errors.ts";
+import type { Engine } from "../engine.ts";
+import * as lab from "../lab.ts";
+import type { JsonObject } from "../record.ts";
+import { bodyOf, goneSignal, openStream, sendJson } from "./exchange.ts";
+import { Fields } from "./fields.ts";
+import { JSON_TYPE } from "./json.ts";
+
+/** Of a verification: progress is told at most this often. */
+const PROGRESS_MS = 50;
+
+/** @param end called when the lab is gone and its answer sent */
+export function registerLabRoutes(server: FastifyInstance, engine: Engine, end: () => void): void {
+  server.get("/docknet/lab", (_request, reply) =>
+    sendJson(reply, {
+      lab: engine.lab,
+      startedAt: engine.startedAt,
+      pid: process.pid,
+      profile: engine.state.engine.profile,
+      networks: engine.state.networks.length,
+      containers: engine.state.containers.length,
+      running: engine.state.containers.filter((c) => c.status === "running").length,
+      files: engine.spec?.files ?? [],
+    }),
+  );
+  server.post("/docknet/up", (request, reply) => answer(reply, () => lab.up(engine, upRequest(bodyOf(request, "Up")))));
+  server.post("/docknet/down", async (_request, reply) => {
+    const answered = await answer(reply, () => lab.down(engine));
+    reply.raw.once("close", end);
+    return answered;
+  });
+  server.get("/docknet/drift", (_request, reply) => answer(reply, () => lab.drift(engine)));
+  server.post("/docknet/reconcile", (_request, reply) => answer(reply, () => lab.reconcile(engine)));
+  server.post("/docknet/verify", async (request, reply) => {
+    const options = new Fields(bodyOf(request, "Verify"), "");
+    const [answerDeadlineMs, silenceMs] = [options.integer("answerDeadlineMs"), options.integer("silenceMs")];
+    const signal = goneSignal(reply);
+    const stream = openStream(reply, JSON_TYPE);
+    let told = 0;
+    const write = (line: object): void => void stream.write(`${JSON.stringify(line)}\n`);
+    const onProgress = (done: number, total: number): void => {
+      if (performance.now() - told < PROGRESS_MS) return;
+      told = performance.now();
+      write({ progress: [done, total] });
+    };
+    try {
+      const limits = { ...(answerDeadlineMs ? { answerDeadlineMs } : {}), ...(silenceMs ? { silenceMs } : {}) };
+      write({ result: await lab.verify(engine, { ...limits, signal, onProgress }) });
+    } catch (error) {
+      write({ error: describe(error) });
+    }
+    stream.end();
+  });
+}
+
+async function answer(reply: FastifyReply, work: () => Promise<unknown>): Promise<FastifyReply> {
+  try {
+    return sendJson(reply, { result: await work() });
+  } catch (error) {
+    // told in the body, with places and remedies: HTTP itself went well
+    return sendJson(reply, { error: describe(error) });
+  }
+}
+
+/** An error as the command line shows it, with every problem's place and remedy. */
+function describe(error: unknown): object {
+  if (!(error instanceof DocknetError))
+    return { code: "INTERNAL", message: error instanceof Error ? error.message : String(error) };
+  const { code, message, remedy, at } = error;
+  const problems = error instanceof ProblemsError ? { problems: error.problems } : {};
+  return { code, message, ...(remedy ? { remedy } : {}), ...(at ? { at } : {}), ...problems };
+}
+
+function upRequest(body: JsonObject): lab.UpRequest {
+  const fields = new Fields(body, "");
+  const [files, profiles, envFiles] = [fields.texts("files"), fields.texts("profiles"), fields.texts("envFiles")];
+  return {
+    load: {
+      cwd: fields.text("cwd"),
+      env: fields.textMap("env") ?? {},
+      ...(files ? { files } : {}),
+      ...(profiles ? { profiles } : {}),
+      ...(envFiles ? { envFiles } : {}),
+    },
+    removeOrphans: fields.flag("removeOrphans"),
+    forceRecreate: fields.flag("forceRecreate"),
+  };
+}

@@ -1,0 +1,289 @@
+/**
+ * The owner of a living lab: one State, what the Engine API keeps beside it, and the kernel that follows them. Changes come one
+ * after the other; each is written down as an intent, done on the kernel, and then committed. Docker's verbs are functions over
+ * it, a file per noun: network.ts, container.ts, exec.ts; the lab's own are in lab.ts.
+ */
+import { randomBytes } from "node:crypto";
+import { DocknetError } from "../errors.ts";
+import type { Manifest } from "../kernel/manifest.ts";
+import type { LabName } from "../net/name.ts";
+import { Site } from "../site.ts";
+import { defaultSpec } from "../spec/default.ts";
+import { findContainer } from "../state/find.ts";
+import { stopContainer } from "../state/lifecycle.ts";
+import { emptyState } from "../state/network.ts";
+import type { Container, State } from "../state/state.ts";
+import { networksOf, publish, removeInTurn } from "./container.ts";
+import { ContainerFiles } from "./container-files.ts";
+import { EventLog, rfc3339Nano } from "./event.ts";
+import { ExecTable } from "./exec-table.ts";
+import { Journal, type Memory } from "./journal.ts";
+import { ContainerLogs } from "./log.ts";
+import { publishAttached } from "./network.ts";
+import { Processes } from "./processes.ts";
+import type { ContainerRecord } from "./record.ts";
+import { Waiters } from "./waiters.ts";
+
+export class Engine {
+  readonly lab: LabName;
+  /** The lab's directory: journal, socket, files and logs of containers. */
+  readonly directory: string;
+  readonly startedAt = rfc3339Nano();
+  readonly events = new EventLog();
+  readonly site: Site;
+  readonly processes: Processes;
+  readonly files: ContainerFiles;
+  readonly logs: ContainerLogs;
+  readonly execs = new ExecTable();
+  /** Containers whose removal was asked and has not ended. */
+  readonly removing = new Set<string>();
+  private readonly journal: Journal;
+  private memory: Memory;
+  private turn: Promise<unknown> = Promise.resolve();
+  /** Let go or removed: what is asked from then on is refused. */
+  private over = false;
+  private readonly exits = new Waiters();
+  private readonly removals = new Waiters();
+  /** Containers that --rm must not remove at their next end: they are being restarted. */
+  private readonly kept = new Set<string>();
+
+  /** Takes a lab up where the last daemon left it, or begins one. @throws DocknetError */
+  static async open(lab: LabName, directory: string, manifest: Manifest): Promise<Engine> {
+    const journal = new Journal(directory);
+    const { committed, intended } = journal.read();
+    const engine = new Engine(lab, directory, journal, intended ?? committed ?? emptyMemory(lab), manifest);
+    if (!committed && !intended) await engine.begin();
+    else await engine.takeUp(intended && committed);
+    return engine;
+  }
+
+  private constructor(lab: LabName, directory: string, journal: Journal, memory: Memory, manifest: Manifest) {
+    this.lab = lab;
+    this.directory = directory;
+    this.journal = journal;
+    this.memory = memory;
+    this.logs = new ContainerLogs(directory);
+    this.files = new ContainerFiles(directory);
+    this.site = new Site({ lab, manifest, onAnswer: (id, line) => this.logs.append(id, "stdout", line) });
+    this.processes = new Processes(this, manifest);
+    this.execs.onEnd = ({ id, containerId, exitCode }) => {
+      const container = this.state.containers.find((c) => c.id === containerId);
+      if (container) publish(this, "exec_die", container, { execID: id, exitCode: String(exitCode) });
+    };
+  }
+
+  get state(): State {
+    return this.memory.state;
+  }
+
+  get records(): Memory["records"] {
+    return this.memory.records;
+  }
+
+  get spec(): Memory["spec"] {
+    return this.memory.spec;
+  }
+
+  /** @param ref id, name or the beginning of an id. @throws DocknetError NOT_FOUND, CONFLICT */
+  container(ref: string): Container {
+    return findContainer(this.state, ref);
+  }
+
+  record(id: string): ContainerRecord {
+    const record = this.memory.records[id];
+    if (!record) throw new DocknetError("INTERNAL", `No record of container ${id}`);
+    return record;
+  }
+
+  /** 64 lower-case hex digits, the first 12 not all digits (moby pkg/stringid: they could be taken for a number). */
+  freshId(): string {
+    for (;;) {
+      const id = randomBytes(32).toString("hex");
+      if (/[a-f]/.test(id.slice(0, 12))) return id;
+    }
+  }
+
+  /** Runs `work` when all that was asked before has ended: nothing else changes the lab meanwhile. */
+  exclusive<T>(work: () => Promise<T>): Promise<T> {
+    const run = this.turn.then(() => {
+      if (this.over) throw new DocknetError("ABORTED", `The daemon of lab ${this.lab} is ending`);
+      return work();
+    });
+    this.turn = run.catch(() => {});
+    return run;
+  }
+
+  /** Only inside `exclusive`. The kernel follows, then the change is promised; on failure nothing has changed. @throws DocknetError */
+  async commit(
+    state: State,
+    records: Memory["records"] = this.memory.records,
+    spec: Memory["spec"] = this.memory.spec,
+  ): Promise<void> {
+    await this.change({ state, records, ...(spec ? { spec: { checks: spec.checks, files: spec.files } } : {}) });
+  }
+
+  /** As `commit`, for a change that is one only with `work`, which is done when the kernel has it: else it is taken back, by the next daemon too. */
+  async commitWith(state: State, work: () => Promise<void>): Promise<void> {
+    await this.change({ ...this.memory, state }, work);
+  }
+
+  private async change(next: Memory, work?: () => Promise<void>): Promise<void> {
+    this.journal.begin(next);
+    try {
+      this.files.follow(next.state);
+      await this.site.become(next.state);
+      await work?.().catch(async (error: unknown) => {
+        await this.site.become(this.state);
+        throw error;
+      });
+    } catch (error) {
+      this.journal.abandon();
+      this.followQuietly();
+      throw error;
+    }
+    this.memory = next;
+    this.journal.commit();
+  }
+
+  /**
+   * A container's process has ended, or one without a process is told to. @throws DocknetError when that cannot be written down: it
+   * still counts as running then, those who wait for its end are told so, and it may be tried again
+   */
+  ended(id: string, exitCode: number, options: { readonly keep?: boolean } = {}): Promise<void> {
+    return this.exclusive(async () => {
+      const container = this.state.containers.find((c) => c.id === id);
+      // it may have ended otherwise meanwhile
+      if (container?.status === "running") await this.end(container, exitCode, options);
+      else this.processes.acknowledge(id);
+    });
+  }
+
+  private async end(container: Container, exitCode: number, options: { readonly keep?: boolean }): Promise<void> {
+    const { id } = container;
+    const networks = networksOf(this.state, container);
+    try {
+      await this.processes.endPause(id);
+      await this.commit(stopContainer(this.state, id, { now: rfc3339Nano(), exitCode }));
+    } catch (error) {
+      this.exits.fail(id, error);
+      throw error;
+    }
+    this.processes.acknowledge(id);
+    const execDuration = String(secondsSince(container.startedAt));
+    publish(this, "die", container, { execDuration, exitCode: String(exitCode) });
+    for (const network of networks) publishAttached(this, "disconnect", network, container);
+    this.logs.end(id);
+    const keep = this.kept.delete(id) || options.keep;
+    try {
+      if (this.record(id).autoRemove && !keep) await removeInTurn(this, this.container(id));
+    } finally {
+      this.exits.happened(id, exitCode);
+    }
+  }
+
+  /** --rm does not remove it at its next end. */
+  keepAfterEnd(id: string): void {
+    this.kept.add(id);
+  }
+
+  /** The exit code of its next end. Pending when `signal` aborts. */
+  exitOf(id: string, signal?: AbortSignal): Promise<number> {
+    return this.exits.next(id, signal);
+  }
+
+  /** Its exit code, when it is removed. */
+  removalOf(id: string, signal?: AbortSignal): Promise<number> {
+    return this.removals.next(id, signal);
+  }
+
+  /** What is kept beside the state of a container that was removed. */
+  forget(container: Container): void {
+    this.files.remove(container.id);
+    this.logs.remove(container.id);
+    this.execs.remove(container.id);
+    this.kept.delete(container.id);
+    this.exits.happened(container.id, container.exitCode);
+    this.removals.happened(container.id, container.exitCode);
+  }
+
+  /** Ends this process' part; the lab stays on the kernel. */
+  async detach(): Promise<void> {
+    await this.exclusive(async () => {
+      this.over = true;
+      this.processes.close();
+      await this.site.detach();
+    });
+  }
+
+  /** Removes the lab: processes, namespaces and what is written. @throws DocknetError naming what could not be removed */
+  async remove(): Promise<void> {
+    await this.exclusive(async () => {
+      this.over = true;
+      // a daemon that takes up the lab half removed goes on with that, and does not bring it back
+      this.journal.begin(emptyMemory(this.lab));
+      await this.processes.shutdown();
+      await this.site.close();
+      this.journal.remove();
+    });
+  }
+
+  private async begin(): Promise<void> {
+    this.journal.begin(this.memory);
+    await this.site.become(this.state);
+    this.journal.commit();
+  }
+
+  /** @param before what was promised last, when the memory is a step that was under way: the kernel may have any part of it */
+  private async takeUp(before: Memory | undefined): Promise<void> {
+    const shim = await this.processes.find();
+    // a start without its process cannot be finished
+    if (before && !shim.hasAll(startedBetween(before, this.memory))) this.memory = before;
+    try {
+      await this.site.adopt(this.state);
+    } catch (error) {
+      if (!before || this.memory === before) throw error;
+      // the step cannot be finished, so it is taken back, as it would have been without the crash
+      await this.site.detach();
+      this.memory = before;
+      await this.site.adopt(this.state);
+    }
+    this.files.follow(this.state);
+    this.journal.begin(this.memory);
+    this.journal.commit();
+    this.files.removeOthers(this.state);
+    await this.processes.takeUp(shim);
+    await this.exclusive(() => this.removeLeftOver());
+  }
+
+  /** --rm of containers that the last daemon did not come to (moby daemon/daemon.go restore). */
+  private async removeLeftOver(): Promise<void> {
+    for (const container of this.state.containers)
+      if (container.status !== "running" && this.record(container.id).autoRemove) await removeInTurn(this, container);
+  }
+
+  /** What cannot be written now, on a full disk, is written with the next change. */
+  private followQuietly(): void {
+    try {
+      this.files.follow(this.state);
+    } catch {
+      // the error that led here is the one to tell
+    }
+  }
+}
+
+/** A lab with nothing in it. */
+function emptyMemory(lab: LabName): Memory {
+  const { engine, world } = defaultSpec(lab);
+  return { state: emptyState(lab, engine, world, { now: rfc3339Nano() }), records: {} };
+}
+
+/** Containers with programs that a step was to start. */
+function startedBetween(before: Memory, after: Memory): string[] {
+  const runs = new Map(before.state.containers.map((c) => [c.id, c.startedAt]));
+  return after.state.containers
+    .filter((c) => c.status === "running" && c.startedAt !== runs.get(c.id))
+    .filter((c) => (after.records[c.id]?.argv.length ?? 0) > 0)
+    .map((c) => c.id);
+}
+
+const secondsSince = (time: string): number => Math.max(0, Math.round((Date.now() - Date.parse(time)) / 1000));

@@ -1,0 +1,68 @@
+/**
+ * What happened, as `docker events` tells it: a bounded memory of the last events, and those who follow.
+ * Source: moby daemon/events/events.go (256 are kept), api/types/events.
+ */
+
+export interface EngineEvent {
+  readonly Type: "container" | "network" | "daemon";
+  readonly Action: string;
+  readonly Actor: { readonly ID: string; readonly Attributes: Readonly<Record<string, string>> };
+  readonly scope: "local";
+  /** Seconds since the epoch. */
+  readonly time: number;
+  /** Nanoseconds since the epoch; beyond 2^53, so JSON has it as digits of a bigint. */
+  readonly timeNano: bigint;
+}
+
+const KEPT = 256;
+
+export class EventLog {
+  private readonly kept: EngineEvent[] = [];
+  private readonly followers = new Set<(event: EngineEvent) => void>();
+
+  publish(
+    type: EngineEvent["Type"],
+    action: string,
+    id: string,
+    attributes: Readonly<Record<string, string>> = {},
+  ): void {
+    const timeNano = epochNano();
+    const event: EngineEvent = {
+      Type: type,
+      Action: action,
+      Actor: { ID: id, Attributes: attributes },
+      scope: "local",
+      time: Number(timeNano / 1_000_000_000n),
+      timeNano,
+    };
+    this.kept.push(event);
+    if (this.kept.length > KEPT) this.kept.shift();
+    for (const follower of [...this.followers]) follower(event);
+  }
+
+  /** Those kept, oldest first. */
+  recent(): readonly EngineEvent[] {
+    return this.kept;
+  }
+
+  /** Called with each event from now on, until what is returned is called. */
+  follow(follower: (event: EngineEvent) => void): () => void {
+    this.followers.add(follower);
+    return () => void this.followers.delete(follower);
+  }
+}
+
+let offset: bigint | undefined;
+
+/** Nanoseconds since the epoch, never twice the same: the wall clock at the first call, the monotonic clock since. */
+export function epochNano(): bigint {
+  offset ??= BigInt(Date.now()) * 1_000_000n - process.hrtime.bigint();
+  return offset + process.hrtime.bigint();
+}
+
+/** "2026-11-22T03:18:44.641888692Z": RFC 3339 with nanoseconds, as Go prints time.RFC3339Nano (no trailing zeros). */
+export function rfc3339Nano(nano: bigint = epochNano()): string {
+  const seconds = new Date(Number(nano / 1_000_000n)).toISOString().slice(0, 19);
+  const fraction = (nano % 1_000_000_000n).toString().padStart(9, "0").replace(/0+$/, "");
+  return `${seconds}${fraction ? `.${fraction}` : ""}Z`;
+}

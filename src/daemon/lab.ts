@@ -1,0 +1,155 @@
+/** The lab's own verbs over an engine: what Docker has no call for. up, down, verify, drift, reconcile. */
+import { DocknetError, type Problem } from "../errors.ts";
+import { netnsName } from "../net/name.ts";
+import { findDrift } from "../observe/drift.ts";
+import type { Drift, Report } from "../observe/report.ts";
+import { renderRepairOp } from "../plan/shell.ts";
+import { type LoadOptions, loadSpec } from "../spec/load.ts";
+import { failStart, stopContainer } from "../state/lifecycle.ts";
+import { type UpStep, upState } from "../state/up.ts";
+import { verifySite } from "../verification.ts";
+import { containerRecord } from "./api/service-record.ts";
+import { networksOf, publish } from "./container.ts";
+import type { Engine } from "./engine.ts";
+import { rfc3339Nano } from "./event.ts";
+import { publishAttached, publishNetwork } from "./network.ts";
+import type { ContainerRecord } from "./record.ts";
+
+export interface UpRequest {
+  readonly load: LoadOptions;
+  readonly removeOrphans: boolean;
+  readonly forceRecreate: boolean;
+}
+
+export interface UpResult {
+  readonly steps: readonly UpStep[];
+  readonly warnings: readonly Problem[];
+  /** Programs that could not be started; their containers have ended. */
+  readonly failures: readonly { readonly name: string; readonly message: string }[];
+}
+
+/** Brings the lab to what the file wants, in one step of the kernel. @throws ProblemsError, DocknetError; then nothing has changed */
+export function up(engine: Engine, { load, removeOrphans, forceRecreate }: UpRequest): Promise<UpResult> {
+  const spec = loadSpec({ ...load, projectName: engine.lab });
+  return engine.exclusive(async () => {
+    const before = engine.state;
+    const { state, steps, created, warnings } = upState(before, spec, {
+      now: rfc3339Nano(),
+      freshId: () => engine.freshId(),
+      removeOrphans,
+      forceRecreate,
+    });
+    const gone = before.containers.filter((c) => !state.containers.some((n) => n.id === c.id));
+    for (const container of gone) await engine.processes.kill(container.id);
+    const kept = Object.entries(engine.records).filter(([id]) => !gone.some((c) => c.id === id));
+    const records: Record<string, ContainerRecord> = Object.fromEntries(kept);
+    for (const [id, { service, request }] of created) records[id] = containerRecord(service, request);
+    await engine.commit(state, records, spec);
+    for (const container of gone) engine.forget(container);
+    const failures = await startProcesses(engine, before.containers);
+    tell(engine, steps);
+    return { steps, warnings, failures };
+  });
+}
+
+/** Programs of services that run one. What cannot be started is a container that has ended, as with compose. */
+async function startProcesses(
+  engine: Engine,
+  before: readonly { readonly id: string; readonly status: string }[],
+): Promise<UpResult["failures"]> {
+  const failures: { name: string; message: string }[] = [];
+  for (const container of engine.state.containers) {
+    const ran = before.some((c) => c.id === container.id && c.status === "running");
+    if (ran || container.status !== "running") continue;
+    engine.site.announce(container);
+    const record = engine.record(container.id);
+    if (record.argv.length === 0) continue;
+    try {
+      await engine.processes.start(container, record);
+    } catch (error) {
+      if (!(error instanceof DocknetError)) throw error;
+      const exitCode = typeof error.details.exitCode === "number" ? error.details.exitCode : 128;
+      const stopped = stopContainer(engine.state, container.id, { now: rfc3339Nano(), exitCode });
+      await engine.commit(failStart(stopped, container.id, error.message, exitCode));
+      failures.push({ name: container.name, message: error.message });
+    }
+  }
+  return failures;
+}
+
+function tell(engine: Engine, steps: readonly UpStep[]): void {
+  for (const { kind, id, action } of steps) {
+    if (kind === "network") {
+      const network = engine.state.networks.find((n) => n.id === id);
+      if (network) publishNetwork(engine, "create", network);
+      continue;
+    }
+    const container = engine.state.containers.find((c) => c.id === id);
+    if (!container || action === "Running") continue;
+    if (action !== "Started") {
+      publish(engine, "create", container);
+      continue;
+    }
+    for (const network of networksOf(engine.state, container)) publishAttached(engine, "connect", network, container);
+    publish(engine, "start", container);
+  }
+}
+
+export interface Gone {
+  readonly containers: readonly string[];
+  readonly networks: readonly string[];
+  readonly namespaces: readonly string[];
+}
+
+/** Removes the lab. @returns what there was. @throws DocknetError naming what could not be removed */
+export async function down(engine: Engine): Promise<Gone> {
+  const { state, site } = engine;
+  const gone: Gone = {
+    containers: state.containers.map((c) => c.name),
+    networks: state.networks.filter((n) => !n.isDefault).map((n) => n.name),
+    namespaces: site.layout.nodes.map((n) => netnsName(engine.lab, n.name)),
+  };
+  await engine.remove();
+  return gone;
+}
+
+export interface VerifyRequest {
+  readonly answerDeadlineMs?: number;
+  readonly silenceMs?: number;
+  readonly signal: AbortSignal;
+  readonly onProgress: (done: number, total: number) => void;
+}
+
+/** Proves the lab as it is now; nothing else changes it meanwhile. */
+export function verify(engine: Engine, request: VerifyRequest): Promise<Report> {
+  return engine.exclusive(() => {
+    const { spec } = engine;
+    return verifySite(engine.site, {
+      ...request,
+      drift: true,
+      checks: spec?.checks ?? [],
+      files: spec?.files ?? [],
+      warnings: [],
+      buildMs: 0,
+    });
+  });
+}
+
+/** What the kernel has otherwise than the lab wants. */
+export function drift(engine: Engine): Promise<readonly Drift[]> {
+  return engine.exclusive(() => findDrift(engine.site.instruments(), engine.site.layout));
+}
+
+export interface Reconciled {
+  readonly drift: readonly Drift[];
+  /** What was done, as the commands that a person would type. */
+  readonly commands: readonly string[];
+}
+
+/** Puts back what others changed. @throws DocknetError */
+export function reconcile(engine: Engine): Promise<Reconciled> {
+  return engine.exclusive(async () => {
+    const { drift: found, done } = await engine.site.reconcile();
+    return { drift: found, commands: done.flatMap((op) => renderRepairOp(engine.lab, op)) };
+  });
+}
