@@ -1,35 +1,41 @@
-/** docknet completion: a script for the shell, made from the commands themselves. */
+/** docknet completion: a script for the shell that asks `docknet __complete` at each tab; and what that answers. */
 import type { Command } from "commander";
 import { EXIT } from "./exit.ts";
-import { print } from "./terminal.ts";
+import { print, writeOut } from "./terminal.ts";
 
-export function completion(program: Command, shell: "bash" | "zsh" | "fish"): number {
-  const commands = program.commands.map((c) => ({
-    name: c.name(),
-    about: c.description(),
-    flags: c.options.map((o) => o.long ?? o.short ?? "").filter(Boolean),
-  }));
-  if (shell === "fish") {
-    const lines = commands.flatMap((c) => [
-      `complete -c docknet -n __fish_use_subcommand -f -a ${c.name} -d ${JSON.stringify(c.about)}`,
-      ...c.flags.map(
-        (f) => `complete -c docknet -n "__fish_seen_subcommand_from ${c.name}" -l ${f.replace(/^-+/, "")}`,
-      ),
-    ]);
-    print(lines.join("\n"));
-    return EXIT.ok;
-  }
-  const cases = commands.map((c) => `    ${c.name}) words="${c.flags.join(" ")}" ;;`).join("\n");
-  const bash = `_docknet() {
-  local words="${commands.map((c) => c.name).join(" ")}" current="\${COMP_WORDS[COMP_CWORD]}"
-  case "\${COMP_WORDS[1]}" in
-${cases}
-  esac
-  [ "$COMP_CWORD" -eq 1 ] && words="${commands.map((c) => c.name).join(" ")}"
-  case "\${COMP_WORDS[COMP_CWORD-1]}" in -f|--file|--junit|--env-file) COMPREPLY=($(compgen -f -- "$current")); return ;; esac
-  COMPREPLY=($(compgen -W "$words" -- "$current"))
+/** A flag whose value is a file: the shell completes it by itself. */
+const FILE_FLAGS = "-f|--file|--junit|--env-file|--cidfile|--label-file";
+
+const BASH = `_docknet() {
+  local current="\${COMP_WORDS[COMP_CWORD]}" IFS=$'\\n'
+  case "\${COMP_WORDS[COMP_CWORD-1]}" in ${FILE_FLAGS}) COMPREPLY=($(compgen -f -- "$current")); return ;; esac
+  COMPREPLY=($(compgen -W "$(docknet __complete "\${COMP_WORDS[@]:1:COMP_CWORD-1}" "$current" 2>/dev/null)" -- "$current"))
 }
 complete -F _docknet docknet`;
-  print(shell === "zsh" ? `autoload -U +X bashcompinit && bashcompinit\n${bash}` : bash);
+
+const FISH = `complete -c docknet -f -a '(docknet __complete (commandline -opc)[2..] (commandline -ct) 2>/dev/null)'
+complete -c docknet -n 'string match -qr -- "^(${FILE_FLAGS})\\$" (commandline -opc)[-1]' -F`;
+
+export function completion(shell: "bash" | "zsh" | "fish"): number {
+  print({ bash: BASH, zsh: `autoload -U +X bashcompinit && bashcompinit\n${BASH}`, fish: FISH }[shell]);
   return EXIT.ok;
+}
+
+/** Prints one candidate a line for the last of the words; those that cannot follow it are left out. */
+export async function printCandidates(program: Command, words: readonly string[]): Promise<number> {
+  const { complete } = await import("./docker/complete.ts");
+  const typed = words.at(-1) ?? "";
+  const names = program.commands.map((c) => c.name());
+  const found = (await complete(words, names, process.env)) ?? ownWords(program, words);
+  const lines = found.filter((word) => word.startsWith(typed)).map((word) => `${word}\n`);
+  writeOut(lines.join(""));
+  return EXIT.ok;
+}
+
+/** The flags of a command that is not Docker's, or the choices of its argument. */
+function ownWords(program: Command, words: readonly string[]): readonly string[] {
+  const command = program.commands.find((c) => words.includes(c.name()));
+  const flags = command?.options.map((o) => o.long ?? o.short ?? "") ?? [];
+  const choices = command?.registeredArguments.flatMap((a) => a.argChoices ?? []) ?? [];
+  return [...flags, ...choices].filter(Boolean);
 }

@@ -30,13 +30,38 @@ async function run(work: (signal: AbortSignal) => Promise<number>): Promise<void
 
 async function main(): Promise<void> {
   try {
+    const argv = process.argv.slice(2);
+    if (argv[0] === "__complete") return await complete(argv.slice(1));
+    const words = await wordsOf(argv);
     const { createProgram } = await import("./program.ts");
     const program = createProgram(version, run);
-    if (process.argv.length <= 2) program.help({ error: true });
-    await program.parseAsync(process.argv);
+    if (words.length === 0) program.help({ error: true });
+    const [first = ""] = words;
+    if (!/^(-|help$)/.test(first) && !program.commands.some((c) => c.name() === first)) return await runUnknown(words);
+    await program.parseAsync(words, { from: "user" });
   } catch (error) {
     process.exitCode = signalled ? codeOfSignal(signalled) : await explain(error);
   }
+}
+
+async function complete(words: readonly string[]): Promise<void> {
+  const [{ createProgram }, { printCandidates }] = [await import("./program.ts"), await import("./completion.ts")];
+  process.exitCode = await printCandidates(createProgram(version, run), words);
+}
+
+/** What stands behind the global flags; bin.ts has taken what is Docker's. */
+async function wordsOf(argv: readonly string[]): Promise<readonly string[]> {
+  const { readGlobals } = await import("./docker/dispatch.ts");
+  const call = readGlobals(argv);
+  if (!call) return argv;
+  if (call.lab !== undefined) process.env.DOCKNET_PROJECT = call.lab;
+  return call.words.length > 0 && call.asks === undefined ? call.words : argv;
+}
+
+/** Of a command that nobody knows, what Docker says of one. */
+async function runUnknown(words: readonly string[]): Promise<void> {
+  const { runDocker } = await import("./docker/dispatch.ts");
+  process.exitCode = await runDocker({ host: undefined, lab: undefined, asks: undefined, words }, process.env);
 }
 
 async function explain(error: unknown): Promise<number> {

@@ -1,12 +1,18 @@
 /** The command tree: argv to typed flags. Each command is a function that returns its exit code. */
 import { Command, InvalidArgumentError, Option } from "commander";
+import { clean } from "./clean.ts";
 import { completion } from "./completion.ts";
+import { renderOverview } from "./docker/overview.ts";
 import { doctor } from "./doctor.ts";
+import { down } from "./down.ts";
 import { EXIT_HELP } from "./exit.ts";
 import { addLabOptions } from "./lab-options.ts";
 import { labs } from "./labs.ts";
+import { ls } from "./ls.ts";
 import { plan } from "./plan.ts";
+import { reconcile } from "./reconcile.ts";
 import { print } from "./terminal.ts";
+import { up } from "./up.ts";
 import { validate } from "./validate.ts";
 import { verify } from "./verify.ts";
 
@@ -30,7 +36,7 @@ export function createProgram(
     .version(version, "-V, --version", "print the version")
     .helpOption("-h, --help", "show help")
     .showHelpAfterError("(docknet --help shows what there is)")
-    .addHelpText("after", `${EXAMPLES}${EXIT_HELP}`)
+    .addHelpText("after", `${renderOverview()}${EXAMPLES}${EXIT_HELP}`)
     .configureHelp({ sortSubcommands: false })
     .configureOutput({ writeOut: print })
     .exitOverride();
@@ -42,7 +48,7 @@ export function createProgram(
       .option("--debug", "show causes and stacks of errors");
 
   addLabOptions(
-    command("verify", "build the lab of a compose file, prove it with captured packets, report, leave nothing"),
+    command("verify", "build the lab of a compose file, prove it, leave nothing; without -f prove the lab that lives"),
   )
     .addOption(
       new Option("--format <format>", "report on standard output")
@@ -69,6 +75,35 @@ ${EXIT_HELP}`,
     )
     .action((flags) => run((signal) => verify(flags, signal)));
 
+  addLabOptions(
+    command("up", "build the lab of a compose file to stay, or bring the one that lives to what the file wants"),
+  )
+    .option("-d, --detach", "accepted: a lab always runs in the background")
+    .option("--remove-orphans", "also remove containers of the project that the file does not name")
+    .option("--force-recreate", "make containers anew even when nothing changed")
+    .addOption(new Option("--format <format>", "output").choices(["text", "json"]).default("text"))
+    .action((flags) => run(() => up(flags)));
+
+  addLabOptions(command("down", "remove a lab that lives, and prove that nothing of it stayed"))
+    .addOption(new Option("--format <format>", "output").choices(["text", "json"]).default("text"))
+    .action((flags) => run(() => down(flags)));
+
+  addLabOptions(command("reconcile", "put back what somebody changed by hand in a lab that lives"))
+    .option("--dry-run", "only name what differs; exit code 1 when something does")
+    .addOption(new Option("--format <format>", "output").choices(["text", "json"]).default("text"))
+    .action((flags) => run(() => reconcile(flags)));
+
+  command("ls", "list the labs that live on this machine")
+    .addOption(new Option("--format <format>", "output").choices(["table", "json"]).default("table"))
+    .option("-q, --quiet", "names only")
+    .action((flags) => run(() => ls(flags)));
+
+  command("clean", "remove what labs left that crashed, and only what docknet made; prints each thing")
+    .argument("[lab...]", "only these, running or not")
+    .option("-a, --all", "also labs that run")
+    .addOption(new Option("--format <format>", "output").choices(["text", "json"]).default("text"))
+    .action((labs, flags) => run(() => clean(labs, flags)));
+
   addLabOptions(command("validate", "check a lab file as Docker would; needs no privilege, creates nothing"))
     .addOption(new Option("--format <format>", "output").choices(["text", "json"]).default("text"))
     .option("-q, --quiet", "print nothing when it is valid")
@@ -91,7 +126,7 @@ ${EXIT_HELP}`,
     .command("completion")
     .description("print a completion script: source <(docknet completion bash)")
     .addArgument(program.createArgument("<shell>", "which shell").choices(["bash", "zsh", "fish"]))
-    .action((shell) => run(async () => completion(program, shell)));
+    .action((shell) => run(async () => completion(shell)));
 
   return program;
 }

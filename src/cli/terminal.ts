@@ -8,19 +8,26 @@ export const useColour = (stream: NodeJS.WriteStream): boolean =>
 
 export const widthOf = (stream: NodeJS.WriteStream): number => Math.max(60, Math.min(stream.columns ?? 100, 140));
 
-/** Writes all of it, also into a pipe whose reader is slow; a reader that has gone (`| head`) is no error. */
-export function print(text: string): void {
-  let rest = Buffer.from(text.endsWith("\n") ? text : `${text}\n`);
+/** Writes lines: the last one is ended when it is not. */
+export const print = (text: string): void => void writeOut(text.endsWith("\n") ? text : `${text}\n`);
+
+/**
+ * Writes all of it as it is, also into a pipe whose reader is slow; a reader that has gone (`| head`) is no error.
+ * @returns whether the reader is still there
+ */
+export function writeOut(text: string | Uint8Array, fd: 1 | 2 = 1): boolean {
+  let rest = Buffer.from(text);
   while (rest.length > 0) {
     try {
-      rest = rest.subarray(writeSync(1, rest));
+      rest = rest.subarray(writeSync(fd, rest));
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
-      if (code === "EPIPE") return;
+      if (code === "EPIPE") return false;
       if (code !== "EAGAIN") throw error;
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
     }
   }
+  return true;
 }
 
 export const say = (text: string): void => void process.stderr.write(`${text}\n`);

@@ -1,4 +1,4 @@
-/** docknet verify: build the lab, prove it, report, leave nothing. */
+/** docknet verify: build the lab of a file, prove it, report, leave nothing; or prove the lab that lives. */
 import { appendFileSync, writeFileSync } from "node:fs";
 import type { Report } from "../index.ts";
 import { EXIT } from "./exit.ts";
@@ -15,6 +15,37 @@ export interface VerifyFlags extends LabFlags {
 }
 
 export async function verify(flags: VerifyFlags, signal: AbortSignal): Promise<number> {
+  const report = (await verifyLiving(flags, signal)) ?? (await verifyFile(flags, signal));
+  print(await render(report, flags));
+  await publish(report, flags);
+  return { PASS: EXIT.ok, FAIL: EXIT.failed, INCONCLUSIVE: EXIT.inconclusive }[report.verdict];
+}
+
+/** The lab that lives, as it is now; undefined when a file is named, or none lives. */
+async function verifyLiving(flags: VerifyFlags, signal: AbortSignal): Promise<Report | undefined> {
+  if (flags.file || flags.lab) return undefined;
+  const { follow, isAlive, revivedClient } = await import("./lab-client.ts");
+  const { labOf } = await import("./down.ts");
+  const lab = await labOf(flags);
+  if (!isAlive(lab)) return undefined;
+  const client = await revivedClient(lab);
+  const progress = new Progress();
+  progress.show(`verifying ${lab} ...`);
+  try {
+    const limits = {
+      ...(flags.silence ? { silenceMs: flags.silence } : {}),
+      ...(flags.deadline ? { answerDeadlineMs: flags.deadline } : {}),
+    };
+    return await follow<Report>(client, "verify", limits, {
+      signal,
+      onProgress: (done, total) => progress.show(`verifying ${lab}: ${done}/${total} probes`),
+    });
+  } finally {
+    progress.clear();
+  }
+}
+
+async function verifyFile(flags: VerifyFlags, signal: AbortSignal): Promise<Report> {
   const docknet = await import("../index.ts");
   // standard input can be read once only: by the process that builds
   if (flags.file?.includes("-") && !docknet.canCreateNamespaces()) docknet.enterUserNamespace();
@@ -25,10 +56,9 @@ export async function verify(flags: VerifyFlags, signal: AbortSignal): Promise<n
   docknet.prepareUserNamespace();
   const progress = new Progress();
   progress.show(`building ${spec.name} ...`);
-  let report: Report;
   try {
     await using lab = await docknet.buildLab(spec, { signal });
-    report = await lab.verify({
+    return await lab.verify({
       onProgress: (done, total) => progress.show(`verifying ${spec.name}: ${done}/${total} probes`),
       ...(flags.silence ? { silenceMs: flags.silence } : {}),
       ...(flags.deadline ? { answerDeadlineMs: flags.deadline } : {}),
@@ -36,9 +66,6 @@ export async function verify(flags: VerifyFlags, signal: AbortSignal): Promise<n
   } finally {
     progress.clear();
   }
-  print(await render(report, flags));
-  await publish(report, flags);
-  return { PASS: EXIT.ok, FAIL: EXIT.failed, INCONCLUSIVE: EXIT.inconclusive }[report.verdict];
 }
 
 async function render(report: Report, flags: VerifyFlags): Promise<string> {

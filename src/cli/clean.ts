@@ -1,0 +1,32 @@
+/** docknet clean: removes what labs left that crashed, and nothing that docknet did not make. */
+import { EXIT } from "./exit.ts";
+import { findClient } from "./lab-client.ts";
+import { print, say } from "./terminal.ts";
+
+export interface CleanFlags {
+  readonly all?: boolean;
+  readonly format: "text" | "json";
+}
+
+/** @param labs named ones; none: all whose daemon does not answer */
+export async function clean(labs: readonly string[], flags: CleanFlags): Promise<number> {
+  const docknet = await import("../index.ts");
+  const { labDirectory, labsHere } = await import("../daemon/place.ts");
+  const chosen: string[] = [];
+  for (const lab of labs.length > 0 ? labs : labsHere()) {
+    const runs = labs.length === 0 && (await findClient(lab)) !== undefined;
+    if (runs && !flags.all) say(`docknet: lab ${lab} runs and is left alone (docknet -p ${lab} down, or clean --all)`);
+    else chosen.push(lab);
+  }
+  const results = [];
+  for (const lab of chosen) results.push(await docknet.clean(labDirectory(docknet.parseLabName(lab))));
+  if (flags.format === "json") print(JSON.stringify(results, null, 2));
+  else {
+    const lines = results.flatMap(({ removed, left }) => [
+      ...removed.map((r) => `removed ${r.what}${r.note ? ` (${r.note})` : ""}`),
+      ...left.map((l) => `left ${l.what}: ${l.why}`),
+    ]);
+    print(lines.length > 0 ? lines.join("\n") : "Nothing to clean");
+  }
+  return results.some((r) => r.left.some((l) => l.ours)) ? EXIT.failed : EXIT.ok;
+}

@@ -1,0 +1,77 @@
+/** docknet down: removes a lab that lives, and proves that nothing of it stayed. */
+import { EXIT } from "./exit.ts";
+import { call, DEFAULT_LAB, findClient, namedLab, revivedClient } from "./lab-client.ts";
+import { type LabFlags, loadOptionsOf } from "./lab-options.ts";
+import { print, say } from "./terminal.ts";
+
+export interface DownFlags extends LabFlags {
+  readonly format: "text" | "json";
+}
+
+interface Gone {
+  readonly containers: readonly string[];
+  readonly networks: readonly string[];
+  readonly namespaces: readonly string[];
+}
+
+export async function down(flags: DownFlags): Promise<number> {
+  const { clean, proveGone } = await import("../index.ts");
+  const { labDirectory } = await import("../daemon/place.ts");
+  const lab = await labOf(flags);
+  const client = await revivedClient(lab);
+  const { pid } = await client.get<{ pid: number }>("/docknet/lab");
+  const gone = await call<Gone>(client, "post", "down");
+  await ended(pid);
+  // what the daemon could not do itself: its own directory
+  const rest = await clean(labDirectory(lab));
+  const left = [...rest.left.filter((l) => l.ours).map((l) => `${l.what}: ${l.why}`), ...proveGone(gone.namespaces)];
+  if (flags.format === "json") print(JSON.stringify({ lab, ...gone, left }, null, 2));
+  else {
+    for (const name of gone.containers) say(` Container ${name}  Removed`);
+    for (const name of gone.networks) say(` Network ${name}  Removed`);
+    say(
+      ` Lab ${lab}  Removed: ${gone.namespaces.length} namespaces, nothing left`.replace(
+        ", nothing left",
+        left.length ? "" : ", nothing left",
+      ),
+    );
+  }
+  for (const what of left) say(`docknet: still there: ${what}`);
+  return left.length > 0 ? EXIT.failed : EXIT.ok;
+}
+
+const END_MS = 10_000;
+const LOOK_AGAIN_MS = 5;
+
+/** The daemon ends by itself when it has answered; what it has not freed by then is told by who comes next. */
+async function ended(pid: number): Promise<void> {
+  const deadline = performance.now() + END_MS;
+  while (performance.now() < deadline) {
+    try {
+      process.kill(pid, 0);
+    } catch {
+      return;
+    }
+    await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
+  }
+}
+
+/** -p, or the file's name when its lab runs, or the default. */
+export async function labOf(flags: LabFlags): Promise<string> {
+  const named = namedLab(flags);
+  if (named !== undefined) return named;
+  const fromFile = await labOfFile(flags);
+  if (fromFile !== undefined && (flags.file || flags.lab || (await findClient(fromFile)))) return fromFile;
+  return DEFAULT_LAB;
+}
+
+/** The name of the lab that the file here describes; undefined without a file, or with one that is wrong when nobody named it. */
+export async function labOfFile(flags: LabFlags): Promise<string | undefined> {
+  const { DocknetError, loadSpec } = await import("../index.ts");
+  try {
+    return loadSpec(await loadOptionsOf(flags)).name;
+  } catch (error) {
+    if (error instanceof DocknetError && !flags.file && !flags.lab) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,55 @@
+/** docknet up: the lab of a compose file, built to stay. Lines and words as `docker compose up -d` prints them without a terminal. */
+import { EngineClient, openClient } from "./docker/client.ts";
+import { EXIT } from "./exit.ts";
+import { call } from "./lab-client.ts";
+import { type LabFlags, loadOptionsOf } from "./lab-options.ts";
+import { print, say } from "./terminal.ts";
+
+export interface UpFlags extends LabFlags {
+  readonly removeOrphans?: boolean;
+  readonly forceRecreate?: boolean;
+  readonly format: "text" | "json";
+}
+
+interface UpAnswer {
+  readonly steps: readonly {
+    readonly kind: string;
+    readonly name: string;
+    readonly id: string;
+    readonly action: string;
+  }[];
+  readonly failures: readonly { readonly name: string; readonly message: string }[];
+  readonly warnings: readonly { readonly message: string; readonly remedy?: string }[];
+}
+
+export async function up(flags: UpFlags): Promise<number> {
+  const docknet = await import("../index.ts");
+  const load = await loadOptionsOf(flags);
+  // what is wrong with the file is told before a daemon is started
+  const spec = docknet.loadSpec(load);
+  docknet.resolveState(spec);
+  const client = await daemonOf(spec.name);
+  const body = { ...load, removeOrphans: flags.removeOrphans ?? false, forceRecreate: flags.forceRecreate ?? false };
+  const { steps, warnings, failures } = await call<UpAnswer>(client, "post", "up", body);
+  for (const warning of warnings) {
+    say(`docknet: warning: ${docknet.renderProblem(warning)}`);
+    if (warning.remedy) say(`  ${warning.remedy}`);
+  }
+  if (flags.format === "json") {
+    print(JSON.stringify({ lab: spec.name, steps, failures }, null, 2));
+    return failures.length > 0 ? EXIT.failed : EXIT.ok;
+  }
+  const last = new Map(steps.map((s) => [`${s.kind} ${s.name}`, s]));
+  for (const { kind, name, action } of last.values())
+    say(` ${kind === "network" ? "Network" : "Container"} ${name}  ${action}`);
+  for (const { name, message } of failures) say(`docknet: cannot start ${name}: ${message}`);
+  return failures.length > 0 ? EXIT.failed : EXIT.ok;
+}
+
+/** DOCKNET_HOST names another daemon than the lab's own. */
+async function daemonOf(lab: string): Promise<EngineClient> {
+  const host = process.env.DOCKNET_HOST;
+  if (host) return openClient({ lab, host });
+  const { ensureDaemon } = await import("../daemon/launch.ts");
+  return new EngineClient((await ensureDaemon(lab)).socketPath);
+}
