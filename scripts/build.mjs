@@ -1,7 +1,10 @@
 #!/usr/bin/env node
 /**
  * Builds dist/ from src/:
- *   dist/bin/docknet.js     the CLI: a tiny CommonJS entry, and main.mjs with its chunks, bundled and split by esbuild
+ *   dist/bin/docknet.js     the CLI: one CommonJS file for the commands in Docker's grammar, which are to start fast,
+ *                           and main.mjs with its chunks for all others, bundled and split by esbuild
+ *   dist/bin/docknetd.mjs   the daemon of a lab that lives, from the same chunks
+ *   dist/bin/docknet-shim.mjs  the parent of a lab's container processes, from the same chunks
  *   dist/index.js, *.d.ts   the library, file by file, by tsc (not with --fast)
  *   dist/labs, dist/schema  what ships beside the code
  *
@@ -40,7 +43,7 @@ async function bundleCli() {
   };
   await esbuild.build({
     ...shared,
-    entryPoints: { main: "src/cli/main.ts" },
+    entryPoints: { main: "src/cli/main.ts", docknetd: "src/daemon/main.ts", "docknet-shim": "src/shim.ts" },
     splitting: true,
     format: "esm",
     outExtension: { ".js": ".mjs" },
@@ -50,8 +53,16 @@ async function bundleCli() {
       js: 'import { createRequire as __createRequire } from "node:module";\nconst require = __createRequire(import.meta.url);',
     },
   });
-  const banner = { js: "#!/usr/bin/env node" };
-  await esbuild.build({ ...shared, entryPoints: { docknet: "src/cli/bin.ts" }, format: "cjs", banner });
+  // node 20 reads --env-file even after the script's name, where it is a flag of `run` and `exec`; what follows -- it leaves alone
+  const here = 'const __here = require("node:url").pathToFileURL(__filename).href;';
+  await esbuild.build({
+    ...shared,
+    entryPoints: { docknet: "src/cli/bin.ts" },
+    format: "cjs",
+    minifyWhitespace: true,
+    banner: { js: `#!/usr/bin/env -S node --\n${here}` },
+    define: { ...shared.define, "import.meta.url": "__here" },
+  });
   writeFileSync("dist/bin/package.json", '{ "type": "commonjs" }\n');
   chmodSync("dist/bin/docknet.js", 0o755);
 }

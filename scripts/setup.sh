@@ -168,6 +168,31 @@ if $modules_todo; then
   "${as_owner[@]}" tee "$modules_stamp" <<<"$lock_id" >/dev/null
 fi
 
+# --- Docker's client, for the tests that drive docknet with it: only the program, no engine, nothing installed --------------------
+docker_client=node_modules/.cache/docknet/docker-client
+if $dev && ! has docker && [ ! -x $docker_client/usr/bin/docker ]; then
+  if ! has apt-get || ! has dpkg-deb; then
+    stop "Missing on this machine: the docker command" "Install Docker's client; the tests need no engine."
+  fi
+  say "fetching Docker's client into $docker_client"
+  "${as_owner[@]}" mkdir -p "$docker_client/deb"
+  fetch_docker_client() { # docker-cli holds the client; up to bookworm it is in docker.io
+    local package
+    for package in docker-cli docker.io; do
+      (cd "$docker_client/deb" && "${as_owner[@]}" apt-get download -qq "$package" >/dev/null 2>&1) && return 0
+    done
+    return 1
+  }
+  if ! fetch_docker_client; then
+    [ "$uid" != 0 ] || apt-get update -qq </dev/null >/dev/null
+    fetch_docker_client || stop "apt-get could not download docker-cli or docker.io" "Run: sudo apt-get update   Then run this again."
+  fi
+  "${as_owner[@]}" dpkg-deb -x "$docker_client"/deb/*.deb "$docker_client/whole"
+  "${as_owner[@]}" mkdir -p "$docker_client/usr/bin"
+  "${as_owner[@]}" mv "$docker_client/whole/usr/bin/docker" "$docker_client/usr/bin/docker"
+  "${as_owner[@]}" rm -rf "$docker_client/deb" "$docker_client/whole"
+fi
+
 # --- The build: a stamp in dist names what it was made from; a full one serves `npm start` too --------------------------------
 sources_id="$({
   cat package.json tsconfig.json package-lock.json scripts/build.mjs

@@ -204,7 +204,6 @@ describe("files made to hurt are refused soon, in little memory", () => {
 describe("the command line", () => {
   test.each([
     [["verify", "--format", "nonsense"], "'nonsense' is invalid. Allowed choices are text, json, markdown, tap."],
-    [["explode"], "unknown command 'explode'"],
     [["verify", "--explode"], "unknown option '--explode'"],
     [["verify", "--silence", "0"], "argument '0' is invalid. wanted milliseconds"],
     [["verify", "--lab", "nope"], 'No lab "nope" ships with docknet'],
@@ -214,6 +213,14 @@ describe("the command line", () => {
     const outcome = await docknet(args);
     expect(outcome.stderr).toContain(message);
     expect(outcome).toMatchObject({ exitCode: 2, stdout: "" });
+  });
+
+  test("a command that nobody knows is refused in Docker's words", async () => {
+    expect(await docknet(["explode"])).toMatchObject({
+      exitCode: 1,
+      stdout: "",
+      stderr: expect.stringContaining("docknet: unknown command: docknet explode\n\nRun 'docknet --help'"),
+    });
   });
 });
 
