@@ -14,7 +14,7 @@ import type { BindingHit } from "./state-index.ts";
 export class HostFirewall extends PacketWalk {
   /** raw PREROUTING: a container's own address is for its bridge alone. */
   protected directAccess(from: IfName): Prediction | undefined {
-    if (this.state.engine.allowDirectRouting) return undefined;
+    if (!this.traits.guardsAddresses || this.state.engine.allowDirectRouting) return undefined;
     for (const network of this.state.networks) {
       if (
         network.internal ||
@@ -37,11 +37,18 @@ export class HostFirewall extends PacketWalk {
   /** The first binding whose DNAT rule matches. @param from undefined: the host's own packet */
   protected matchBinding(from: IfName | undefined): BindingHit | undefined {
     if (this.proto === "icmp") return undefined;
-    if (this.dport === undefined) return undefined;
+    if (this.dport === undefined || this.goesToProxy(from)) return undefined;
     return this.index
       .bindingsOf(this.dport, this.proto)
       .filter(({ binding }) => binding.hostIp === "0.0.0.0" || binding.hostIp === this.dst)
       .find(({ network }) => !this.state.engine.userlandProxy || from !== network.bridge);
+  }
+
+  /** nat DOCKER, first of all: is what comes by this bridge left to the userland proxy? */
+  private goesToProxy(from: IfName | undefined): boolean {
+    const network = this.state.networks.find((n) => n.bridge === from);
+    if (!network || !this.traits.containersByProxy || !this.state.engine.userlandProxy) return false;
+    return network.masquerade && !network.internal;
   }
 
   protected translateTo({ endpoint, binding }: BindingHit): void {
@@ -84,6 +91,10 @@ export class HostFirewall extends PacketWalk {
     if (source?.internal && !contains(source.subnet, this.dst)) {
       return this.drop(HOST, "internal-out", (r) => r.match.in === source.bridge, `network ${source.name} is internal`);
     }
+    if (network && source && from !== out && this.isIsolated(network)) {
+      const because = `${source.name} and ${network.name} are two networks, and ${this.state.engine.profile} lets nothing from one to another`;
+      return this.drop(HOST, "isolation-drop", (r) => r.match.out === network.bridge, because);
+    }
     if (network && !network.internal && from !== out) return this.intoNetwork(network);
     if (source && from === out) {
       return source.icc
@@ -95,9 +106,18 @@ export class HostFirewall extends PacketWalk {
             `network ${source.name} has inter-container communication off`,
           );
     }
-    if (source || this.state.engine.ipForward) return undefined;
+    return source ? undefined : this.forwardPolicy("no rule accepts it");
+  }
+
+  private forwardPolicy(why: string): Prediction | undefined {
+    if (this.state.engine.ipForward) return undefined;
     const stop: Stop = { node: HOST, policy: { table: "filter", chain: "FORWARD" } };
-    return this.end("drop", stop, "no rule accepts it, and the policy of FORWARD is DROP");
+    return this.end("drop", stop, `${why}, and the policy of FORWARD is DROP`);
+  }
+
+  /** From the bridge of another network: up to 28 only a routed network is open to the others. */
+  private isIsolated(network: Network): boolean {
+    return this.traits.isolatesBridges && network.gatewayMode !== "routed";
   }
 
   protected intoNetwork(network: Network): Prediction | undefined {
@@ -107,13 +127,9 @@ export class HostFirewall extends PacketWalk {
       (b) => b.endpoint === target.endpoint.id && isIpv4(b.hostIp) && b.target === this.dport && b.proto === this.proto,
     );
     if (open || (network.gatewayMode === "routed" && this.proto === "icmp")) return undefined;
-    const rule = (r: Rule): boolean => r.match.out === network.bridge;
-    return this.drop(
-      HOST,
-      "default-drop",
-      rule,
-      `${this.proto === "icmp" ? "ping" : `${this.dport}/${this.proto}`} of ${this.dst} is not published`,
-    );
+    const why = `${this.proto === "icmp" ? "ping" : `${this.dport}/${this.proto}`} of ${this.dst} is not published`;
+    if (!this.traits.dropsByDefault) return this.forwardPolicy(why);
+    return this.drop(HOST, "default-drop", (r) => r.match.out === network.bridge, why);
   }
 
   /** nat POSTROUTING. @returns why answers would be lost, when they would */
@@ -134,7 +150,8 @@ export class HostFirewall extends PacketWalk {
       return nowhere ? { node: HOST, onReply: true } : undefined;
     }
     // it leaves with the container's own address: answers come back to that address, and meet what guards it
-    const guarded = source.gatewayMode === "nat" && !this.state.engine.allowDirectRouting;
+    const guarded =
+      this.traits.guardsAddresses && source.gatewayMode === "nat" && !this.state.engine.allowDirectRouting;
     const rule = guarded ? this.find("direct-access", (r) => r.match.destination === this.src) : undefined;
     return rule ? { node: HOST, rule, onReply: true } : undefined;
   }

@@ -11,10 +11,10 @@ import {
   networkById,
   type State,
 } from "../state/state.ts";
-import { docker29Ruleset } from "./docker-29.ts";
 import { resolverRules } from "./embedded-dns.ts";
 import type { BridgeLink, Layout, Link, Node, PeerLink, ProxyListener, Sysctl, VethLink } from "./layout.ts";
 import type { MachineFacts } from "./machine.ts";
+import { rulesetOf } from "./profile.ts";
 import type { Owner } from "./rule.ts";
 import { baseSysctls, bridgeNetfilter, hostUplink, withoutIpv6, worldNodes } from "./world.ts";
 
@@ -47,7 +47,7 @@ function hostNode(state: State, facts: MachineFacts): Node {
       ...state.containers.flatMap((c) => c.endpoints.map((e) => bridgePort(state, c, e))),
     ],
     routes: [uplink.route],
-    rules: docker29Ruleset(state),
+    rules: rulesetOf(state),
     proxies: proxiesOf(state, facts),
   };
 }

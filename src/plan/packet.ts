@@ -7,6 +7,7 @@ import type { IfName, NodeName } from "../net/name.ts";
 import type { Port } from "../net/port.ts";
 import { type Endpoint, type Network, networkById, type State } from "../state/state.ts";
 import type { Leg, Outcome, Prediction, ProbeProto, ProbeSpec, Stop, Translation } from "./prediction.ts";
+import { type Traits, traitsOf } from "./profile.ts";
 import type { Purpose, Rule, Ruleset } from "./rule.ts";
 import { indexState, type StateIndex } from "./state-index.ts";
 
@@ -14,6 +15,7 @@ export class PacketWalk {
   protected readonly state: State;
   protected readonly rules: { readonly host: Ruleset; readonly router: Ruleset };
   protected readonly index: StateIndex;
+  protected readonly traits: Traits;
   protected readonly proto: ProbeProto;
   protected src: Ipv4;
   protected dst: Ipv4;
@@ -26,6 +28,7 @@ export class PacketWalk {
   constructor(state: State, probe: ProbeSpec, rules: { readonly host: Ruleset; readonly router: Ruleset }) {
     this.state = state;
     this.index = indexState(state);
+    this.traits = traitsOf(state);
     this.rules = rules;
     this.proto = probe.proto;
     this.src = probe.address;

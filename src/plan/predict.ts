@@ -265,10 +265,14 @@ class Walk extends HostFirewall {
     if (!network) return this.lanDeliver(lostReply);
     const target = this.index.endpointAt(network, this.dst);
     if (!target) return this.nobody(HOST);
-    const because = dnat
-      ? "the port is published"
-      : `network ${network.name} is in gateway mode ${network.gatewayMode}`;
+    const because = dnat ? "the port is published" : this.whyDirect(network);
     return this.arrive(target.container, target.endpoint, because, { lostReply, dnat });
+  }
+
+  private whyDirect(network: Network): string {
+    return this.traits.guardsAddresses
+      ? `network ${network.name} is in gateway mode ${network.gatewayMode}`
+      : `${this.state.engine.profile} does not guard container addresses`;
   }
 
   // --- LAN, router, internet -----------------------------------------------------------------------------------------

@@ -55,6 +55,7 @@ export type Purpose =
   | "masquerade-local"
   | "masquerade-hairpin"
   | "dnat"
+  | "skip-dnat"
   | "open-port"
   | "default-drop"
   | "default-accept"
@@ -68,6 +69,11 @@ export type Purpose =
   | "loopback-access"
   | "internal-in"
   | "internal-out"
+  | "isolation"
+  | "isolation-drop"
+  | "routed-replies"
+  | "routed-open"
+  | "return"
   | "forward-policy"
   | "dns-query"
   | "dns-answer"
@@ -170,12 +176,13 @@ const WORDS: Readonly<Record<Purpose, string>> = {
   "masquerade-local": "what the host itself sends in takes the gateway's address",
   "masquerade-hairpin": "a container that calls its own published port sees the gateway",
   dnat: "the host's port leads to the container's port",
+  "skip-dnat": "this network's own containers reach published ports through the userland proxy",
   "open-port": "the published port is open",
   "default-drop": "nothing else comes in from outside the network",
   "default-accept": "everything comes in: the network is unprotected",
   "routed-icmp": "a routed network answers ping",
   outgoing: "containers may send out",
-  "icc-accept": "containers of an internal network reach each other",
+  "icc-accept": "containers of this network reach each other",
   "icc-drop": "containers of this network do not reach each other",
   replies: "replies to containers are let in",
   "direct-access": "a container's own address is not reachable from outside its bridge",
@@ -183,6 +190,11 @@ const WORDS: Readonly<Record<Purpose, string>> = {
   "loopback-access": "a port published on loopback is not reachable from another machine",
   "internal-in": "nothing outside reaches an internal network",
   "internal-out": "an internal network reaches nothing outside",
+  isolation: "what leaves this network may not go into another one",
+  "isolation-drop": "nothing comes in from another network's bridge",
+  "routed-replies": "replies of a routed network are let out",
+  "routed-open": "other networks may reach a routed one",
+  return: "back to the chain that it came from",
   "forward-policy": "what no rule accepts is not forwarded",
   "dns-query": "what asks 127.0.0.11 goes to the embedded DNS server",
   "dns-answer": "the embedded DNS server answers from port 53",

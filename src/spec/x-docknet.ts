@@ -20,7 +20,11 @@ const engineSchema = z
     profile: z
       .enum(["docker-29", "docker-28", "docker-20.10"])
       .optional()
-      .describe("Whose iptables layout to build. Default docker-29"),
+      .describe(
+        "Which line of dockerd to be: whose iptables rules to build. docker-29: one chain per concern; docker-28: 28.2 to 28.5, with " +
+          "DOCKER-ISOLATION-STAGE-1 and -2; docker-20.10: the classic layout, without gateway modes, trusted interfaces and raw rules. " +
+          "Default docker-29",
+      ),
     "userland-proxy": flag
       .optional()
       .describe("dockerd --userland-proxy: published ports also reach through a proxy process. Default true"),

@@ -1,5 +1,6 @@
 /** One more interface of a running container: its address, MAC and names. Source: moby daemon/libnetwork/endpoint.go, sandbox.go. */
 import { type IfName, parseIfName, parseSysctlKey } from "../net/name.ts";
+import { knownAttachment } from "./engine-profile.ts";
 import { containerById, replaceContainer } from "./find.ts";
 import { deriveId, deriveMac, vethName } from "./id.ts";
 import { allocateAddress, requestAddress } from "./ipam.ts";
@@ -17,7 +18,8 @@ const MAX_IFNAME_BYTES = 15;
  * @param salt what the endpoint's id and MAC are drawn from; no two starts have the same
  * @throws DocknetError in Docker's words
  */
-export function addEndpoint(state: State, id: string, network: Network, attachment: Attachment, salt: string): State {
+export function addEndpoint(state: State, id: string, network: Network, asked: Attachment, salt: string): State {
+  const attachment = knownAttachment(state.engine.profile, asked);
   const container = containerById(state, id);
   const endpointId = drawId(state, salt, container, network);
   const hostIfName = vethName(endpointId);

@@ -2,6 +2,7 @@
 import type { Origin } from "../errors.ts";
 import { ANY_IPV4, addressOf, parseIfAddr, subnetOf } from "../net/address.ts";
 import type { EngineSpec, WorldSpec } from "../spec/spec.ts";
+import { knownOptions } from "./engine-profile.ts";
 import { findNetwork } from "./find.ts";
 import { bridgeName, deriveId } from "./id.ts";
 import { allocateGateway, allocateSubnet, requestSubnet, reserveOwn } from "./ipam.ts";
@@ -76,7 +77,10 @@ function addNetwork(state: State, request: NetworkRequest): State {
   if (state.networks.some((n) => n.id === id)) throw new Error(`network id ${id} is in use`);
   const internal = request.internal ?? false;
   const pool = parsePool(request);
-  const { bridge: named, ...options } = parseNetworkOptions(request.options ?? {}, internal);
+  const { bridge: named, ...options } = parseNetworkOptions(
+    knownOptions(state.engine.profile, request.options ?? {}),
+    internal,
+  );
   if (pool.subnet) requestSubnet(state, pool.subnet);
   const subnet = pool.subnet ?? allocateSubnet(state);
   const gatewayless = options.gatewayMode === "isolated" || (options.inhibitIpv4 && internal);
@@ -144,7 +148,11 @@ export function pruneNetworks(state: State, filter: (network: Network) => boolea
   return { state: removed.reduce((s, n) => removeNetwork(s, n.id), state), removed };
 }
 
-/** Does anything on this engine need frames of one bridge to pass iptables? (docker-reference 1.3 step 11) */
+/**
+ * Do frames of one bridge pass iptables? Newer engines ask for it only where they need it (docker-reference 1.3 step 11); 20.10 always
+ * loads br_netfilter, which then is on (libnetwork drivers/bridge/bridge.go configure).
+ */
 export function needsBridgeNetfilter(state: State): boolean {
+  if (state.engine.profile === "docker-20.10") return true;
   return !state.engine.userlandProxy || state.networks.some((n) => !n.icc);
 }

@@ -7,6 +7,7 @@ import { overlaps, type Subnet } from "../net/address.ts";
 import { type ContainerName, type NodeName, parseContainerName } from "../net/name.ts";
 import type { AttachmentSpec, NetworkSpec, ServiceSpec, Spec } from "../spec/spec.ts";
 import { type ContainerRequest, type EndpointRequest, runContainer, type SandboxRequest } from "./container.ts";
+import { ignoredSettings } from "./engine-profile.ts";
 import { deriveId } from "./id.ts";
 import { exposedPorts } from "./image.ts";
 import { createNetwork, emptyState, type NetworkRequest } from "./network.ts";
@@ -29,13 +30,6 @@ export function resolveState(spec: Spec): Resolved {
       return state;
     }
   };
-  if (spec.engine.profile !== "docker-29") {
-    problems.push({
-      message: `firewall profile ${spec.engine.profile} is not built yet`,
-      remedy: "Use docker-29",
-      ...(spec.engine.at ? { at: spec.engine.at } : {}),
-    });
-  }
   let state = emptyState(spec.name, spec.engine, spec.world);
   for (const network of usedNetworks(spec)) {
     if (network.external && state.networks.some((n) => n.name === network.name)) continue;
@@ -57,7 +51,13 @@ export function resolveState(spec: Spec): Resolved {
   if (problems.length > 0) throw new ProblemsError("CONFLICT", problems);
   return {
     state,
-    warnings: [...spec.warnings, ...discardedPorts(state), ...silentServices(spec, state), ...sctpPorts(state)],
+    warnings: [
+      ...spec.warnings,
+      ...ignoredSettings(spec),
+      ...discardedPorts(state),
+      ...silentServices(spec, state),
+      ...sctpPorts(state),
+    ],
   };
 }
 

@@ -1,5 +1,6 @@
 /** Random labs as compose text: networks with every option that bears on reachability, containers in every mode, bindings. */
 import fc from "fast-check";
+import type { FirewallProfile } from "../../src/plan/profile.ts";
 
 interface RandomNetwork {
   readonly internal: boolean;
@@ -62,7 +63,7 @@ export const topology: fc.Arbitrary<RandomTopology> = fc.record({
 });
 
 /** Compose text that Docker would take: choices that it refuses are mapped to the nearest that it accepts. */
-export function renderTopology(t: RandomTopology): string {
+export function renderTopology(t: RandomTopology, profile: FirewallProfile = "docker-29"): string {
   const networks = t.networks.map((n, i) => {
     const mode = n.mode === "isolated" && !n.internal ? "nat" : n.mode;
     const options = {
@@ -80,7 +81,7 @@ export function renderTopology(t: RandomTopology): string {
     "networks:",
     ...networks,
     "x-docknet:",
-    `  engine: { userland-proxy: ${t.engine.proxy}, ip-forward: ${t.engine.ipForward}, allow-direct-routing: ${t.engine.direct}, icc: ${t.engine.icc} }`,
+    `  engine: { profile: ${profile}, userland-proxy: ${t.engine.proxy}, ip-forward: ${t.engine.ipForward}, allow-direct-routing: ${t.engine.direct}, icc: ${t.engine.icc} }`,
     `  world: { router: { forwards: [${forwards.join(", ")}] } }`,
     "",
   ].join("\n");

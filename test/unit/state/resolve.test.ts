@@ -289,15 +289,6 @@ networks:
       "compose.yaml:5: network lab_net: subnet 203.0.0.0/16 overlaps 203.0.113.0/24, the lab's internet",
     ]);
   });
-
-  test("and a firewall profile that is not built", () => {
-    expect(
-      problems(`
-services: { a: { image: x } }
-x-docknet: { engine: { profile: docker-28 } }
-`),
-    ).toEqual([expect.stringMatching(/^compose\.yaml:3:\d+: firewall profile docker-28 is not built yet$/)]);
-  });
 });
 
 describe("published ports that lead nowhere are named in a warning:", () => {

@@ -1,0 +1,274 @@
+/**
+ * One lab under two firewall profiles: which cells of the matrix of who reaches what change, which rules come, go or stand elsewhere, and
+ * why. Pure: both sides are predicted; what was measured is added by whoever measures.
+ */
+import type { Origin } from "../errors.ts";
+import { contains, type Ipv4 } from "../net/address.ts";
+import type { Port } from "../net/port.ts";
+import { needsBridgeNetfilter } from "../state/network.ts";
+import type { CheckSpec, Network, State } from "../state/state.ts";
+import { type Check, checksOf } from "./check.ts";
+import { predict } from "./predict.ts";
+import type { Leg, Outcome, Prediction, ProbeProto, ProbeSpec } from "./prediction.ts";
+import { type FirewallProfile, type Traits, traitsOf } from "./profile.ts";
+import { explainRule, type Purpose, type Rule, type Ruleset, renderRule, renderSpec, type Table } from "./rule.ts";
+import { longestCommon } from "./rule-diff.ts";
+
+/** The lab as one profile builds it. */
+export interface Side {
+  readonly state: State;
+  readonly rules: { readonly host: Ruleset; readonly router: Ruleset };
+}
+
+export interface Comparison {
+  readonly schema: 1;
+  readonly lab: string;
+  readonly profiles: readonly [FirewallProfile, FirewallProfile];
+  /** Every probe of either side's matrix, in its order. */
+  readonly cells: readonly Cell[];
+  /** Table by table and chain by chain; what stays where it is is left out. */
+  readonly rules: readonly RuleChange[];
+}
+
+/** What of a cell differs: what the sender or the server sees, only what decides it, or nothing. */
+export type CellChange = "outcome" | "source" | "way" | "none";
+
+export interface Cell {
+  readonly from: string;
+  /** As people say it: "db:5432/tcp". */
+  readonly to: string;
+  readonly address: Ipv4;
+  /** Absent for icmp. */
+  readonly port?: Port;
+  readonly proto: ProbeProto;
+  readonly change: CellChange;
+  readonly sides: readonly [CellSide, CellSide];
+  /** What makes the difference, one sentence; absent where nothing differs. */
+  readonly why?: string;
+  /** Of the port or service in the lab file. */
+  readonly at?: Origin;
+}
+
+export interface CellSide {
+  readonly outcome: Outcome;
+  /** The source address that the server sees. */
+  readonly seenAs?: Ipv4;
+  readonly because: string;
+  /** What decides it: the rule that drops, or the one that translates. */
+  readonly rule?: RuleWords;
+  readonly measured?: Measured;
+}
+
+export interface Measured {
+  readonly outcome: Outcome;
+  readonly seenAs?: string;
+  /** Is it what was predicted? */
+  readonly agrees: boolean;
+}
+
+export interface RuleWords {
+  readonly table: Table;
+  readonly chain: string;
+  /** As iptables prints it: "-A DOCKER ...". */
+  readonly text: string;
+  /** With the owner: "the published port is open (port 8080:80/tcp of web)". */
+  readonly words: string;
+  readonly at?: Origin;
+}
+
+export interface RuleChange extends RuleWords {
+  readonly change: "added" | "removed" | "moved";
+  /** The chain in which it stood before, where it moved; the same one when only its place among the others did. */
+  readonly from?: string;
+}
+
+/** @param explicit the file's own checks, which are cells too */
+export function compareSides(before: Side, after: Side, explicit: readonly CheckSpec[]): Comparison {
+  const profiles = [before.state.engine.profile, after.state.engine.profile] as const;
+  const checks = [before, after].flatMap(({ state, rules }) => [
+    ...(explicit.length > 0 ? checksOf(state, rules, explicit) : []),
+    ...checksOf(state, rules, []),
+  ]);
+  const probes = new Map<string, Check>();
+  for (const check of checks) {
+    const key = probeKey(check.probe);
+    // the same source port for two senders is a question about one host, not about profiles
+    if (!check.probe.sourcePort && !probes.has(key)) probes.set(key, check);
+  }
+  return {
+    schema: 1,
+    lab: after.state.lab,
+    profiles,
+    cells: [...probes.values()].map((check) => cellOf(check, before, after)),
+    rules: changedRules(before.rules.host, after.rules.host),
+  };
+}
+
+/** The checks that measure every cell on one side, in the order of the cells. */
+export function checksOfCells(comparison: Comparison, { state, rules }: Side): Check[] {
+  return comparison.cells.map((cell, i): Check => {
+    const probe = probeOf(cell, state);
+    const predicted = predict(state, probe, rules);
+    const { outcome, seenAs } = predicted;
+    return {
+      id: `cell/${i}`,
+      group: "explicit",
+      claim: `${cell.from} to ${cell.to}`,
+      probe,
+      to: cell.to,
+      predicted,
+      expected: { outcome, ...(seenAs ? { seenAs } : {}) },
+    };
+  });
+}
+
+const probeKey = ({ from, address, port, proto }: ProbeSpec): string => `${from} ${address} ${port} ${proto}`;
+
+function probeOf({ from, address, port, proto }: Cell, state: State): ProbeSpec {
+  const node = state.containers.find((c) => c.node === from)?.node ?? (from as ProbeSpec["from"]);
+  return { from: node, address, proto, ...(port ? { port } : {}) };
+}
+
+// --- cells -----------------------------------------------------------------------------------------------------------
+
+function cellOf({ probe, to, at }: Check, before: Side, after: Side): Cell {
+  const predictions = [before, after].map(({ state, rules }) => predict(state, probe, rules)) as [
+    Prediction,
+    Prediction,
+  ];
+  const change = changeOf(...predictions);
+  const { from, address, port, proto } = probe;
+  return {
+    from,
+    to,
+    address,
+    ...(port ? { port } : {}),
+    proto,
+    change,
+    sides: [sideOf(predictions[0]), sideOf(predictions[1])],
+    ...(change === "none" ? {} : { why: whyChanged(predictions, before, after) }),
+    ...(at ? { at } : {}),
+  };
+}
+
+function changeOf(a: Prediction, b: Prediction): CellChange {
+  if (a.outcome !== b.outcome || a.server !== b.server) return "outcome";
+  if (a.seenAs !== b.seenAs) return "source";
+  return wayOf(a) === wayOf(b) ? "none" : "way";
+}
+
+/** What happens to the packet, in one word each: translations, then what stops it. */
+function wayOf(prediction: Prediction): string {
+  const { translations, stop } = prediction;
+  const end = stop && (stop.rule?.purpose ?? (stop.policy ? "policy" : stop.node));
+  return [...translations.map((t) => `${t.node} ${t.kind}`), end].join(", ");
+}
+
+function sideOf(prediction: Prediction): CellSide {
+  const { outcome, seenAs, because, stop, translations } = prediction;
+  const rule = stop?.rule ?? (outcome === "reach" ? translations[0]?.rule : undefined);
+  return { outcome, ...(seenAs ? { seenAs } : {}), because, ...(rule ? { rule: wordsOf(rule) } : {}) };
+}
+
+/** What sets one line of releases apart from another, by the sign that only one of the two predictions bears. */
+const REASONS: readonly {
+  readonly sign: Purpose | "policy" | "proxy";
+  readonly trait: keyof Traits;
+  readonly why: string;
+}[] = [
+  {
+    sign: "direct-access",
+    trait: "guardsAddresses",
+    why: "since docker-28 a rule in raw drops what is addressed to a container itself and comes from outside its bridge",
+  },
+  {
+    sign: "isolation-drop",
+    trait: "isolatesBridges",
+    why: "up to docker-28 the isolation chains drop what goes from one bridge to another",
+  },
+  {
+    sign: "default-drop",
+    trait: "dropsByDefault",
+    why: "since docker-28 what is not published is dropped for each network, whatever the policy of FORWARD is",
+  },
+  {
+    sign: "policy",
+    trait: "dropsByDefault",
+    why: "docker-20.10 leaves what is not published to the policy of FORWARD",
+  },
+  {
+    sign: "proxy",
+    trait: "containersByProxy",
+    why: "up to docker-28 the userland proxy answers what containers send to a published port; docker-29 translates the address",
+  },
+];
+
+function whyChanged(predictions: readonly [Prediction, Prediction], before: Side, after: Side): string {
+  const [a, b] = predictions;
+  const changed = after.state.networks.find((n) => {
+    const was = before.state.networks.find((m) => m.id === n.id);
+    return was?.gatewayMode !== n.gatewayMode && predictions.some((p) => p.legs.some((l) => isOn(n, l)));
+  });
+  if (changed) return `docker-20.10 does not know the gateway mode of network ${changed.name}`;
+  const [traitsA, traitsB] = [traitsOf(before.state), traitsOf(after.state)];
+  const reason = REASONS.find(
+    ({ sign, trait }) => traitsA[trait] !== traitsB[trait] && bears(a, sign) !== bears(b, sign),
+  );
+  if (reason) return reason.why;
+  return needsBridgeNetfilter(before.state) === needsBridgeNetfilter(after.state)
+    ? "the rules that decide it differ"
+    : "docker-20.10 lets frames within a bridge pass iptables, later releases only where they need it";
+}
+
+const isOn = ({ subnet }: Network, { src, dst }: Leg): boolean => contains(subnet, src) || contains(subnet, dst);
+
+function bears({ stop, translations }: Prediction, sign: string): boolean {
+  if (sign === "policy") return stop?.policy !== undefined;
+  if (sign === "proxy") return translations.some((t) => t.kind === "proxy");
+  return stop?.rule?.purpose === sign;
+}
+
+// --- rules -----------------------------------------------------------------------------------------------------------
+
+function changedRules(before: Ruleset, after: Ruleset): RuleChange[] {
+  const [gone, come] = leftOver(before, after);
+  const moved = new Map<Rule, Rule>();
+  const free = new Set(gone);
+  for (const rule of come) {
+    const was =
+      [...free].find((r) => sameRule(r, rule) && r.chain === rule.chain) ?? [...free].find((r) => sameRule(r, rule));
+    if (!was) continue;
+    moved.set(rule, was);
+    free.delete(was);
+  }
+  const removed = [...free].map((rule): RuleChange => ({ change: "removed", ...wordsOf(rule) }));
+  const rest = come.map((rule): RuleChange => {
+    const was = moved.get(rule);
+    return was ? { change: "moved", ...wordsOf(rule), from: was.chain } : { change: "added", ...wordsOf(rule) };
+  });
+  return [...removed, ...rest].sort((a, b) => place(a) - place(b));
+}
+
+/** Rules that do not stand in their chain as they do on the other side: of the one, of the other. */
+function leftOver(before: Ruleset, after: Ruleset): [Rule[], Rule[]] {
+  const key = (r: Rule): string => `${r.table} ${r.chain}`;
+  const keys = [...new Set([...before.rules, ...after.rules].map(key))];
+  const pairs = keys.map((k): [Rule[], Rule[]] => {
+    const [a, b] = [before, after].map(({ rules }) => rules.filter((r) => key(r) === k)) as [Rule[], Rule[]];
+    const kept = longestCommon(a.map(renderRule), b.map(renderRule));
+    const [stayA, stayB] = [new Set(kept.map(([i]) => i)), new Set(kept.map(([, j]) => j))];
+    return [a.filter((_, i) => !stayA.has(i)), b.filter((_, j) => !stayB.has(j))];
+  });
+  return [pairs.flatMap(([a]) => a), pairs.flatMap(([, b]) => b)];
+}
+
+const sameRule = (a: Rule, b: Rule): boolean => a.table === b.table && renderSpec(a) === renderSpec(b);
+
+const TABLE_ORDER: readonly Table[] = ["raw", "nat", "filter"];
+const place = ({ table, change }: RuleChange): number =>
+  TABLE_ORDER.indexOf(table) * 3 + ["removed", "added", "moved"].indexOf(change);
+
+function wordsOf(rule: Rule): RuleWords {
+  const { table, chain, owner } = rule;
+  return { table, chain, text: renderRule(rule), words: explainRule(rule), ...(owner.at ? { at: owner.at } : {}) };
+}
