@@ -105,6 +105,7 @@ need iptables-restore iptables
 if $dev; then # second opinions of the kernel tests, from tools that share no code with docknet
   need conntrack conntrack
   need tcpdump tcpdump
+  need tshark tshark
   need curl curl
   need unshare util-linux
   need sysctl procps

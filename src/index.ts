@@ -7,6 +7,7 @@
  * const report = await lab.verify();
  * ```
  */
+export { type Compared, compareLab, type MeasureOptions, measureComparison } from "./compare.ts";
 export {
   DocknetError,
   type ErrorCode,
@@ -25,20 +26,44 @@ export {
   prepareUserNamespace,
   userNamespaceRefusal,
 } from "./kernel/privilege.ts";
-export { buildLab, createLab, type ExecResult, Lab, type LabOptions, VERSION, type VerifyLabOptions } from "./lab.ts";
+export {
+  buildLab,
+  type CaptureLabOptions,
+  createLab,
+  type ExecResult,
+  Lab,
+  type LabOptions,
+  VERSION,
+  type VerifyLabOptions,
+} from "./lab.ts";
 export { type LabInfo, labFile, listLabs } from "./labs.ts";
 export { parseLabName } from "./net/name.ts";
 export { renderDrift } from "./observe/drift.ts";
 export type { CheckResult, Drift, Evidence, Hop, Report, Verdict } from "./observe/report.ts";
+export type { MetRule, OnLink, Walk, WalkHop, WalkStep, WalkVerdict, Way } from "./observe/walk.ts";
+export type { Comparison } from "./plan/compare.ts";
 export type { Op } from "./plan/op.ts";
 export type { Outcome, Prediction } from "./plan/prediction.ts";
+export type { FirewallProfile } from "./plan/profile.ts";
+export {
+  type CapturedPacket,
+  type RecordedLink,
+  Recording,
+  type RecordingLimits,
+  type RecordingSummary,
+  toLine,
+} from "./recording.ts";
+export { renderComparisonJson, renderComparisonMarkdown, renderComparisonText } from "./report/compare.ts";
 export { renderAnnotations, renderProblemAnnotation } from "./report/github.ts";
 export { renderJson } from "./report/json.ts";
 export { renderJunit } from "./report/junit.ts";
 export { renderMarkdown } from "./report/markdown.ts";
+export { type PacketLine, renderPacketLine } from "./report/packet-line.ts";
 export { renderTap } from "./report/tap.ts";
 export { renderText } from "./report/text.ts";
+export { renderWalk, renderWalkJson } from "./report/walk.ts";
 export { type LoadOptions, loadSpec } from "./spec/load.ts";
 export type { Spec } from "./spec/spec.ts";
 export { type Resolved, resolveState } from "./state/resolve.ts";
 export type { State } from "./state/state.ts";
+export type { WalkOptions } from "./walking.ts";

@@ -12,15 +12,18 @@ import { DisposerStack } from "./dispose.ts";
 import { DocknetError } from "./errors.ts";
 import type { NodeName } from "./net/name.ts";
 import type { Report } from "./observe/report.ts";
+import type { Walk } from "./observe/walk.ts";
 import type { Check } from "./plan/check.ts";
 import type { Layout } from "./plan/layout.ts";
 import type { Op } from "./plan/op.ts";
+import { openTaps, Recording, type RecordingLimits } from "./recording.ts";
 import { Site } from "./site.ts";
 import { type LoadOptions, loadSpec } from "./spec/load.ts";
 import type { Spec } from "./spec/spec.ts";
 import { type Resolved, resolveState } from "./state/resolve.ts";
 import type { State } from "./state/state.ts";
 import { checksOfSite, type VerifySiteOptions, verifySite } from "./verification.ts";
+import { type WalkOptions, walkSite } from "./walking.ts";
 
 export interface LabOptions {
   /** Called with each step before it is done. */
@@ -30,6 +33,10 @@ export interface LabOptions {
 }
 
 export type VerifyLabOptions = Pick<VerifySiteOptions, "answerDeadlineMs" | "silenceMs" | "onProgress">;
+
+export interface CaptureLabOptions extends RecordingLimits {
+  readonly nodes?: readonly string[];
+}
 
 /** Reads, resolves and builds. The caller owns the lab. @throws ProblemsError for the file, DocknetError for the machine */
 export async function createLab(file: string | LoadOptions, options: LabOptions = {}): Promise<Lab> {
@@ -96,6 +103,19 @@ export class Lab implements AsyncDisposable {
       warnings: resolved.warnings,
       buildMs: this.buildMs,
     });
+  }
+
+  /**
+   * Records packets from now on, on all links or those of `nodes` ("web", "web/eth0", "@host"). Read it as packets, `for await (const p
+   * of recording)`, or as a file's bytes, `recording.pcapng()`; the caller closes it. @throws DocknetError NOT_FOUND, USAGE for the filter
+   */
+  capture({ nodes = [], ...limits }: CaptureLabOptions = {}): Recording {
+    return new Recording(openTaps(this.parts.site, nodes, limits), limits);
+  }
+
+  /** Sends one packet and follows it from socket to socket. @throws DocknetError USAGE, NOT_FOUND, CONFLICT */
+  walk(from: string, to: string, options: WalkOptions = {}): Promise<Walk> {
+    return walkSite(this.parts.site, from, to, options);
   }
 
   /** Runs a program of this machine inside a node's network. No shell. A non-zero exit is a result, not an error. */

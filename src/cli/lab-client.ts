@@ -7,7 +7,8 @@ import { EngineClient } from "./docker/client.ts";
 /** The lab that commands mean when they name none (design.md section 8). */
 export const DEFAULT_LAB = "docknet";
 
-interface Told {
+/** An error as the daemon tells it. */
+export interface Told {
   readonly code: DocknetError["code"];
   readonly message: string;
   readonly remedy?: string;
@@ -45,7 +46,7 @@ export async function follow<T>(
   throw new DocknetError("ABORTED", "The daemon ended before it had answered");
 }
 
-async function asError(told: Told): Promise<DocknetError> {
+export async function asError(told: Told): Promise<DocknetError> {
   const { DocknetError, ProblemsError } = await import("../index.ts");
   if (told.problems) return new ProblemsError(told.code, told.problems);
   return new DocknetError(told.code, told.message, {

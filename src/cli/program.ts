@@ -1,11 +1,13 @@
 /** The command tree: argv to typed flags. Each command is a function that returns its exit code. */
 import { Command, InvalidArgumentError, Option } from "commander";
+import { capture } from "./capture.ts";
 import { clean } from "./clean.ts";
+import { COMPARE_HELP, compare, readProfiles } from "./compare.ts";
 import { completion } from "./completion.ts";
 import { renderOverview } from "./docker/overview.ts";
 import { doctor } from "./doctor.ts";
 import { down } from "./down.ts";
-import { EXIT_HELP } from "./exit.ts";
+import { EXIT, EXIT_HELP } from "./exit.ts";
 import { addLabOptions } from "./lab-options.ts";
 import { labs } from "./labs.ts";
 import { ls } from "./ls.ts";
@@ -15,15 +17,25 @@ import { print } from "./terminal.ts";
 import { up } from "./up.ts";
 import { validate } from "./validate.ts";
 import { verify } from "./verify.ts";
+import { walk } from "./walk.ts";
 
 const EXAMPLES = `
 Examples:
   docknet verify                          prove what compose.yaml here exposes, and what it does not
   docknet verify --lab seed               the first lesson: docker0, NAT, isolation, a published port
   docknet verify -f compose.yaml --junit report.xml
+  docknet walk web @internet:80           one packet, hop by hop, rule by rule
   docknet plan | less                     every command that builds the lab
   docknet plan > lab.sh; sudo sh lab.sh   build it by hand
   docknet doctor                          can this machine do it?
+`;
+
+const CAPTURE_EXAMPLES = `
+Examples:
+  docknet capture                                     of the lab that lives; Ctrl-C ends
+  docknet capture --filter 'tcp port 80' web host     two nodes, one kind of packet
+  docknet capture -w - | wireshark -k -i -            look on in Wireshark
+  docknet capture --lab seed --while verify -w seed.pcapng
 `;
 
 /** @param run receives the chosen command's work; the caller decides about signals and exit */
@@ -84,6 +96,21 @@ ${EXIT_HELP}`,
     .addOption(new Option("--format <format>", "output").choices(["text", "json"]).default("text"))
     .action((flags) => run(() => up(flags)));
 
+  addLabOptions(
+    command(
+      "walk",
+      "send one real packet and follow it: every hop, every rule that it met, what changed or dropped it",
+    ),
+  )
+    .argument("<src>", "a service, a container, @host, @router, @neighbour or @internet")
+    .argument("<dst>", "the same, an address or a name, with :PORT[/udp]; without a port: ping")
+    .option("--reply", "also the way of the answer")
+    .option("--second", "also a second packet of the same flow")
+    .option("--brief", "one line a hop")
+    .option("--silence <ms>", "how long silence must last (250)", milliseconds)
+    .addOption(new Option("--format <format>", "output").choices(["text", "json"]).default("text"))
+    .action((from, to, flags) => run((signal) => walk(from, to, flags, signal)));
+
   addLabOptions(command("down", "remove a lab that lives, and prove that nothing of it stayed"))
     .addOption(new Option("--format <format>", "output").choices(["text", "json"]).default("text"))
     .action((flags) => run(() => down(flags)));
@@ -92,6 +119,26 @@ ${EXIT_HELP}`,
     .option("--dry-run", "only name what differs; exit code 1 when something does")
     .addOption(new Option("--format <format>", "output").choices(["text", "json"]).default("text"))
     .action((flags) => run(() => reconcile(flags)));
+
+  addLabOptions(command("capture", "see every packet of a lab, on all its links at once: live, or as one pcapng file"))
+    .argument("[place...]", "only these: web is all links of a node, web/eth0 one (default: all links)")
+    .option("-w, --write <file>", "write a pcapng file; - is standard output, for a pipe into Wireshark")
+    .option("--filter <bpf>", "only packets that match, in the words of tcpdump: 'tcp port 80'")
+    .option("-c, --count <n>", "end after so many packets", wholeNumber)
+    .option("--duration <s>", "end after so many seconds", seconds)
+    .option("--snaplen <bytes>", "keep so much of each packet (all of it)", wholeNumber)
+    .addOption(new Option("--while <work>", "capture as long as this takes").choices(["verify"]))
+    .addOption(new Option("--format <format>", "of the live view").choices(["text", "json"]).default("text"))
+    .addHelpText("after", CAPTURE_EXAMPLES)
+    .action(async (places, flags) => {
+      // Ctrl-C is how a capture ends: that it did is no failure
+      let code: number = EXIT.ok;
+      await run(async (signal) => {
+        code = await capture(places, flags, signal);
+        return code;
+      });
+      process.exitCode = code;
+    });
 
   command("ls", "list the labs that live on this machine")
     .addOption(new Option("--format <format>", "output").choices(["table", "json"]).default("table"))
@@ -108,6 +155,15 @@ ${EXIT_HELP}`,
     .addOption(new Option("--format <format>", "output").choices(["text", "json"]).default("text"))
     .option("-q, --quiet", "print nothing when it is valid")
     .action((flags) => run(() => validate(flags)));
+
+  addLabOptions(
+    command("compare", "what two lines of Docker releases make of one lab: who reaches what, and by which rules"),
+  )
+    .requiredOption("--profiles <a,b>", "the two profiles, old one first", readProfiles)
+    .addOption(new Option("--format <format>", "output").choices(["text", "json", "markdown"]).default("text"))
+    .option("--measure", "also build the lab under each profile and send a packet for every cell")
+    .addHelpText("after", `${COMPARE_HELP}${EXIT_HELP}`)
+    .action((flags) => run((signal) => compare(flags, signal)));
 
   addLabOptions(command("plan", "print the commands that build the lab: a script that does the same by hand"))
     .addOption(new Option("--format <format>", "output").choices(["sh", "json"]).default("sh"))
@@ -134,5 +190,17 @@ ${EXIT_HELP}`,
 function milliseconds(text: string): number {
   const value = /^\d{1,6}$/.test(text) ? Number(text) : Number.NaN;
   if (!(value >= 1 && value <= 600_000)) throw new InvalidArgumentError("wanted milliseconds, 1 to 600000");
+  return value;
+}
+
+function wholeNumber(text: string): number {
+  const value = /^\d{1,9}$/.test(text) ? Number(text) : 0;
+  if (value < 1) throw new InvalidArgumentError("wanted a whole number, 1 to 999999999");
+  return value;
+}
+
+function seconds(text: string): number {
+  const value = /^\d{1,6}(\.\d{1,3})?$/.test(text) ? Number(text) : 0;
+  if (!(value > 0 && value <= 604_800)) throw new InvalidArgumentError("wanted seconds, 0.001 to 604800");
   return value;
 }

@@ -3,11 +3,13 @@ import { DocknetError, type Problem } from "../errors.ts";
 import { netnsName } from "../net/name.ts";
 import { findDrift } from "../observe/drift.ts";
 import type { Drift, Report } from "../observe/report.ts";
+import type { Walk } from "../observe/walk.ts";
 import { renderRepairOp } from "../plan/shell.ts";
 import { type LoadOptions, loadSpec } from "../spec/load.ts";
 import { failStart, stopContainer } from "../state/lifecycle.ts";
 import { type UpStep, upState } from "../state/up.ts";
 import { verifySite } from "../verification.ts";
+import { type WalkOptions, walkSite } from "../walking.ts";
 import { containerRecord } from "./api/service-record.ts";
 import { networksOf, publish } from "./container.ts";
 import type { Engine } from "./engine.ts";
@@ -133,6 +135,11 @@ export function verify(engine: Engine, request: VerifyRequest): Promise<Report> 
       buildMs: 0,
     });
   });
+}
+
+/** Sends one packet and follows it; nothing else changes the lab meanwhile. @throws DocknetError */
+export function walk(engine: Engine, from: string, to: string, options: WalkOptions): Promise<Walk> {
+  return engine.exclusive(() => walkSite(engine.site, from, to, options));
 }
 
 /** What the kernel has otherwise than the lab wants. */

@@ -60,7 +60,8 @@ function linkAddress(index: number): Uint8Array {
   return bytes;
 }
 
-function indexOf(link: IfName): number {
+/** In the namespace that this thread is in. @throws SystemError ENODEV */
+export function indexOf(link: IfName): number {
   const fd = socket(AF_INET, SOCK_DGRAM, 0);
   try {
     const request = Buffer.alloc(40);

@@ -19,11 +19,11 @@
  */
 import { closeSync, openSync, readdirSync } from "node:fs";
 import { createRequire } from "node:module";
-import koffi from "koffi";
 import { DocknetError } from "../errors.ts";
 import { decodeFrame, decodeIpv4, ETHERTYPE_IPV4, type Frame } from "../net/frame.ts";
 import type { Mac } from "../net/mac.ts";
 import type { IfName } from "../net/name.ts";
+import { compileFilter } from "./bpf.ts";
 import { guardPoll } from "./capture-poll.ts";
 import {
   AF_INET,
@@ -110,10 +110,10 @@ let arrivals = 0;
 
 /**
  * Captures in promiscuous mode until closed. The caller closes it, best before the interface goes.
- * @throws DocknetError PRIVILEGE without CAP_NET_RAW, KERNEL_REFUSED for an unknown interface or a filter that does not compile
+ * @throws DocknetError PRIVILEGE without CAP_NET_RAW, USAGE for a filter that does not compile, KERNEL_REFUSED for an unknown interface
  */
 export function openCapture(ns: Netns, ifName: IfName, options: CaptureOptions): Capture {
-  checkFilter(ns, ifName, options);
+  checkFilter(options);
   const cap = new NativeCap();
   kept.push(cap);
   const { fd, linkType, mac } = ns.enter(() => {
@@ -193,54 +193,9 @@ function openError(ns: Netns, ifName: IfName, error: unknown): DocknetError {
   return new DocknetError("PRIVILEGE", what, { cause: error, remedy: "Run as root, or in a user namespace" });
 }
 
-const pcap = loadPcap();
-
-/** Debian's and everybody else's name of the library that cap is linked with. */
-function loadPcap() {
-  for (const name of ["libpcap.so.0.8", "libpcap.so.1"]) {
-    try {
-      const library = koffi.load(name);
-      return {
-        openDead: library.func("void *pcap_open_dead(int link_type, int snapshot_bytes)"),
-        compile: library.func(
-          "int pcap_compile(void *pcap, void *program, const char *filter, int optimize, uint32_t mask)",
-        ),
-        freeCode: library.func("void pcap_freecode(void *program)"),
-        error: library.func("const char *pcap_geterr(void *pcap)"),
-        close: library.func("void pcap_close(void *pcap)"),
-      };
-    } catch {
-      // The next name; without any, cap itself refuses the filter.
-    }
-  }
-  return undefined;
-}
-
-/** DLT_EN10MB (pcap-linktype(7)) */
-const LINK_ETHERNET = 1;
-/** sizeof(struct bpf_program): length and pointer */
-const PROGRAM_BYTES = 16;
-
 /** Before cap sees it: after a filter error cap can neither be used nor closed (close stops a poll that was never begun). */
-function checkFilter(ns: Netns, ifName: IfName, { filter }: CaptureOptions): void {
-  if (filter === undefined || pcap === undefined) return;
-  const dead = pcap.openDead(LINK_ETHERNET, shared.length);
-  const program = Buffer.alloc(PROGRAM_BYTES);
-  try {
-    if (pcap.compile(dead, program, filter, 1, 0) === 0) {
-      pcap.freeCode(program);
-      return;
-    }
-    throw new DocknetError(
-      "KERNEL_REFUSED",
-      `Cannot capture on ${ifName} in ${ns.label}: filter "${filter}": ${pcap.error(dead)}`,
-      {
-        remedy: "Write the filter as pcap-filter(7) says",
-      },
-    );
-  } finally {
-    pcap.close(dead);
-  }
+function checkFilter({ filter = "" }: CaptureOptions): void {
+  compileFilter(filter, shared.length);
 }
 
 /** Points descriptor 2 at /dev/null, for code that writes to C's stderr. @returns what points it back */

@@ -86,7 +86,7 @@ export function commitBatch(ns: Netns, requests: readonly Request[]): void {
 }
 
 /** struct nfgenmsg: the family, version 0, resource id 0. */
-const message = (what: string, type: number, flags: number, ...attributes: readonly Buffer[]): Request => ({
+export const message = (what: string, type: number, flags: number, ...attributes: readonly Buffer[]): Request => ({
   what,
   type: (NFNL_SUBSYS_NFTABLES << 8) | type,
   flags,
@@ -157,7 +157,7 @@ export const isDestination = (address: Ipv4): Buffer[] => field(NFT_PAYLOAD_NETW
 export const isSourcePort = (port: Port): Buffer[] => field(NFT_PAYLOAD_TRANSPORT_HEADER, 0, bytes16(port));
 export const isDestinationPort = (port: Port): Buffer[] => field(NFT_PAYLOAD_TRANSPORT_HEADER, 2, bytes16(port));
 
-const field = (header: number, offset: number, value: Uint8Array): Buffer[] => [
+export const field = (header: number, offset: number, value: Uint8Array): Buffer[] => [
   expression(
     "payload",
     number32(NFTA_PAYLOAD_DREG, NFT_REG_1),
@@ -217,11 +217,11 @@ const xtTarget = (name: string, revision: number, info: Uint8Array): Buffer =>
     attribute(NFTA_TARGET_INFO, info),
   );
 
-const expression = (name: string, ...data: readonly Buffer[]): Buffer =>
+export const expression = (name: string, ...data: readonly Buffer[]): Buffer =>
   nested(NFTA_LIST_ELEM, textAttribute(NFTA_EXPR_NAME, name), nested(NFTA_EXPR_DATA, ...data));
 
 /** nf_tables' numbers are in network order. */
-function number32(type: number, value: number): Buffer {
+export function number32(type: number, value: number): Buffer {
   const bytes = Buffer.alloc(4);
   bytes.writeInt32BE(value);
   return attribute(type, bytes);

@@ -7,6 +7,7 @@ import { DocknetError, ProblemsError } from "../../errors.ts";
 import type { Engine } from "../engine.ts";
 import * as lab from "../lab.ts";
 import type { JsonObject } from "../record.ts";
+import { captureRoutes } from "./capture-routes.ts";
 import { bodyOf, goneSignal, openStream, sendJson } from "./exchange.ts";
 import { Fields } from "./fields.ts";
 import { JSON_TYPE } from "./json.ts";
@@ -36,6 +37,19 @@ export function registerLabRoutes(server: FastifyInstance, engine: Engine, end: 
   });
   server.get("/docknet/drift", (_request, reply) => answer(reply, () => lab.drift(engine)));
   server.post("/docknet/reconcile", (_request, reply) => answer(reply, () => lab.reconcile(engine)));
+  captureRoutes(server, engine, describe);
+  server.post("/docknet/walk", (request, reply) =>
+    answer(reply, () => {
+      const fields = new Fields(bodyOf(request, "Walk"), "");
+      const silenceMs = fields.integer("silenceMs");
+      const options = {
+        reply: fields.flag("reply"),
+        second: fields.flag("second"),
+        ...(silenceMs ? { silenceMs } : {}),
+      };
+      return lab.walk(engine, fields.text("from"), fields.text("to"), options);
+    }),
+  );
   server.post("/docknet/verify", async (request, reply) => {
     const options = new Fields(bodyOf(request, "Verify"), "");
     const [answerDeadlineMs, silenceMs] = [options.integer("answerDeadlineMs"), options.integer("silenceMs")];

@@ -1,0 +1,62 @@
+/** docknet walk: one real packet, followed hop by hop and rule by rule; in the lab that lives, or in one built for it. */
+import type { Walk, WalkOptions } from "../index.ts";
+import { EXIT } from "./exit.ts";
+import { type LabFlags, loadOptionsOf } from "./lab-options.ts";
+import { print, useColour, widthOf } from "./terminal.ts";
+
+export interface WalkFlags extends LabFlags {
+  readonly reply?: boolean;
+  readonly second?: boolean;
+  readonly brief?: boolean;
+  readonly silence?: number;
+  readonly format: "text" | "json";
+}
+
+/** Exit code 0 whatever became of the packet: it was followed. */
+export async function walk(from: string, to: string, flags: WalkFlags, signal: AbortSignal): Promise<number> {
+  const options: WalkOptions = {
+    reply: flags.reply ?? false,
+    second: flags.second ?? false,
+    ...(flags.silence ? { silenceMs: flags.silence } : {}),
+  };
+  const walked = (await walkLiving(from, to, options, flags)) ?? (await walkFile(from, to, options, flags, signal));
+  // not from the index: it would load all that builds labs
+  const { renderWalk, renderWalkJson } = await import("../report/walk.ts");
+  if (flags.format === "json") print(renderWalkJson(walked));
+  else
+    print(
+      renderWalk(walked, {
+        colour: useColour(process.stdout),
+        width: widthOf(process.stdout),
+        brief: flags.brief ?? false,
+      }),
+    );
+  return EXIT.ok;
+}
+
+/** undefined when a file is named, or none lives. */
+async function walkLiving(from: string, to: string, options: WalkOptions, flags: WalkFlags): Promise<Walk | undefined> {
+  if (flags.file || flags.lab) return undefined;
+  const { call, isAlive, revivedClient } = await import("./lab-client.ts");
+  const { labOf } = await import("./down.ts");
+  const lab = await labOf(flags);
+  if (!isAlive(lab)) return undefined;
+  return call<Walk>(await revivedClient(lab), "post", "walk", { from, to, ...options });
+}
+
+async function walkFile(
+  from: string,
+  to: string,
+  options: WalkOptions,
+  flags: WalkFlags,
+  signal: AbortSignal,
+): Promise<Walk> {
+  const docknet = await import("../index.ts");
+  if (flags.file?.includes("-") && !docknet.canCreateNamespaces()) docknet.enterUserNamespace();
+  const spec = docknet.loadSpec(await loadOptionsOf(flags));
+  docknet.resolveState(spec);
+  if (!docknet.canCreateNamespaces()) docknet.enterUserNamespace();
+  docknet.prepareUserNamespace();
+  await using lab = await docknet.buildLab(spec, { signal });
+  return await lab.walk(from, to, options);
+}

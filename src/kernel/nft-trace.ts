@@ -1,0 +1,303 @@
+/**
+ * What nf_tables does with chosen packets, told by the kernel itself: each rule that they match, each chain that they leave, each policy
+ * (NFNLGRP_NFTRACE; what `nft monitor trace` and `xtables-monitor --trace` read). The packets are chosen by a table of our own that
+ * sets their trace bit before any other table sees them; no rule of the namespace is touched, and the table goes with the trace.
+ * Source: include/uapi/linux/netfilter/{nf_tables,nfnetlink}.h; net/netfilter/{nf_tables_trace,nf_tables_core}.c.
+ *
+ * A rule that does not match is not told. Headers and links come with the first message of each base chain only, and a trace's number
+ * may change from hook to hook: what belongs together is known by order and by the packet's own headers. The trace bit is lost with
+ * each veth (net/core/skbuff.c skb_scrub_packet): every namespace is traced by itself.
+ */
+import type { Ipv4 } from "../net/address.ts";
+import { decodeIpv4, type Ipv4Packet, PROTO_ICMP, PROTO_TCP, PROTO_UDP } from "../net/frame.ts";
+import type { Port } from "../net/port.ts";
+import {
+  AF_INET,
+  AF_NETLINK,
+  bind,
+  closeFd,
+  recvmsg,
+  SOCK_NONBLOCK,
+  SOCK_RAW,
+  SystemError,
+  setsockopt,
+  socket,
+} from "./libc.ts";
+import {
+  attribute,
+  decodeAttributes,
+  NETLINK_NETFILTER,
+  NLM_F_CREATE,
+  nested,
+  type Request,
+  textAttribute,
+} from "./netlink.ts";
+import type { Netns } from "./netns.ts";
+import {
+  commitBatch,
+  expression,
+  field,
+  isDestination,
+  isDestinationPort,
+  isProtocol,
+  isSource,
+  isSourcePort,
+  message,
+  NFTA_TABLE_NAME,
+  newRule,
+  number32,
+} from "./nft-batch.ts";
+import { watchReadiness } from "./readiness.ts";
+import { SOL_SOCKET } from "./socket.ts";
+
+/** Tables of walks begin so; traces of what happens in them are nobody's news. */
+export const WALK_TABLE = "docknet-walk";
+
+export interface TraceEvent {
+  readonly table: string;
+  readonly chain: string;
+  /** A rule matched; a chain of rules ended without a decision; a built-in chain's policy decided. */
+  readonly kind: "rule" | "return" | "policy";
+  /** The rule's number in the kernel. */
+  readonly handle?: number;
+  readonly verdict: TraceVerdict;
+  /** Numbers of links; with the first event of a built-in chain. */
+  readonly iif?: number;
+  readonly oif?: number;
+  /** As it is when the built-in chain begins. */
+  readonly ip?: Ipv4Packet;
+}
+
+export type TraceVerdict =
+  | { readonly kind: "ACCEPT" | "DROP" | "CONTINUE" | "RETURN" | "QUEUE" | "STOLEN" }
+  | { readonly kind: "JUMP" | "GOTO"; readonly chain: string };
+
+/** Which packets are traced: all given fields match. Several selectors are alternatives. */
+export interface TraceSelector {
+  readonly proto: "tcp" | "udp" | "icmp";
+  readonly source?: Ipv4;
+  readonly destination?: Ipv4;
+  readonly sport?: Port;
+  readonly dport?: Port;
+  /** Of an echo request or its reply. */
+  readonly echoId?: number;
+  /** Of ICMP: 3 is "destination unreachable". */
+  readonly icmpType?: number;
+}
+
+export interface Trace {
+  /** Reads what waits now. @returns false when the kernel had more to tell than its buffer took */
+  drain(): boolean;
+  /** Removes the table and stops. Idempotent. @throws NetlinkError */
+  close(): void;
+}
+
+const NFNLGRP_NFTRACE = 9;
+const SOL_NETLINK = 270;
+const NETLINK_ADD_MEMBERSHIP = 1;
+const SO_RCVBUFFORCE = 33;
+const BUFFER_BYTES = 4 << 20;
+const PROTOCOLS = { tcp: PROTO_TCP, udp: PROTO_UDP, icmp: PROTO_ICMP } as const;
+
+let tables = 0;
+
+/**
+ * Traces until closed; the first packet after it returns is told. The caller closes it before the namespace goes.
+ * @throws NetlinkError when the kernel has no nf_tables
+ */
+export function openTrace(ns: Netns, selectors: readonly TraceSelector[], onEvent: (event: TraceEvent) => void): Trace {
+  const table = `${WALK_TABLE}-${process.pid}-${++tables}`;
+  const fd = ns.enter(() => socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK, NETLINK_NETFILTER));
+  try {
+    bind(fd, Buffer.from([AF_NETLINK, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]));
+    setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, NFNLGRP_NFTRACE);
+    enlarge(fd);
+    commitBatch(ns, markTable(table, selectors));
+  } catch (error) {
+    closeFd(fd);
+    throw error;
+  }
+  let whole = true;
+  const drain = (): boolean => {
+    try {
+      for (let got = recvmsg(fd); got; got = recvmsg(fd)) for (const event of decodeMessages(got.data)) onEvent(event);
+    } catch (error) {
+      if (!(error instanceof SystemError) || error.code !== "ENOBUFS") throw error;
+      whole = false;
+    }
+    return whole;
+  };
+  const watch = watchReadiness(fd, "readable", drain);
+  let closed = false;
+  return {
+    drain,
+    close() {
+      if (closed) return;
+      closed = true;
+      watch.close();
+      closeFd(fd);
+      commitBatch(ns, [deleteTable(table)]);
+    },
+  };
+}
+
+/** Beyond net.core.rmem_max where that is allowed; else the default must do. */
+function enlarge(fd: number): void {
+  try {
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, BUFFER_BYTES);
+  } catch (error) {
+    if (!(error instanceof SystemError) || error.code !== "EPERM") throw error;
+  }
+}
+
+// --- the table that chooses --------------------------------------------------------------------------------------------
+
+const NFT_MSG_NEWTABLE = 0;
+const NFT_MSG_DELTABLE = 2;
+const NFT_MSG_NEWCHAIN = 3;
+const NFTA_CHAIN_TABLE = 1;
+const NFTA_CHAIN_NAME = 3;
+const NFTA_CHAIN_HOOK = 4;
+const NFTA_CHAIN_TYPE = 7;
+const NFTA_HOOK_HOOKNUM = 1;
+const NFTA_HOOK_PRIORITY = 2;
+const NFTA_META_KEY = 2;
+const NFTA_META_SREG = 3;
+const NFT_META_NFTRACE = 12;
+const NFTA_IMMEDIATE_DREG = 1;
+const NFTA_IMMEDIATE_DATA = 2;
+const NFTA_DATA_VALUE = 1;
+const NFT_REG_1 = 1;
+const NFT_PAYLOAD_TRANSPORT_HEADER = 2;
+/** Before raw (NF_IP_PRI_RAW is -300, linux/netfilter_ipv4.h). */
+const PRIORITY = -350;
+/** What comes in, and what is sent from here (uapi/linux/netfilter.h). */
+const HOOKS = { prerouting: 0, output: 3 } as const;
+
+function markTable(table: string, selectors: readonly TraceSelector[]): Request[] {
+  return [
+    message(`create table ${table}`, NFT_MSG_NEWTABLE, NLM_F_CREATE, textAttribute(NFTA_TABLE_NAME, table)),
+    ...Object.entries(HOOKS).flatMap(([chain, hook]) => [
+      message(
+        `create chain ${chain} of ${table}`,
+        NFT_MSG_NEWCHAIN,
+        NLM_F_CREATE,
+        textAttribute(NFTA_CHAIN_TABLE, table),
+        textAttribute(NFTA_CHAIN_NAME, chain),
+        nested(NFTA_CHAIN_HOOK, number32(NFTA_HOOK_HOOKNUM, hook), number32(NFTA_HOOK_PRIORITY, PRIORITY)),
+        textAttribute(NFTA_CHAIN_TYPE, "filter"),
+      ),
+      ...selectors.map((selector) => newRule(table, chain, 0, [...matches(selector), ...setTraceBit()])),
+    ]),
+  ];
+}
+
+const deleteTable = (table: string): Request =>
+  message(`delete table ${table}`, NFT_MSG_DELTABLE, 0, textAttribute(NFTA_TABLE_NAME, table));
+
+function matches({ proto, source, destination, sport, dport, echoId, icmpType }: TraceSelector): Buffer[] {
+  return [
+    ...isProtocol(PROTOCOLS[proto]),
+    ...(source ? isSource(source) : []),
+    ...(destination ? isDestination(destination) : []),
+    ...(sport ? isSourcePort(sport) : []),
+    ...(dport ? isDestinationPort(dport) : []),
+    // type, code, checksum, identifier (RFC 792)
+    ...(icmpType === undefined ? [] : field(NFT_PAYLOAD_TRANSPORT_HEADER, 0, Uint8Array.of(icmpType))),
+    ...(echoId === undefined ? [] : field(NFT_PAYLOAD_TRANSPORT_HEADER, 4, Uint8Array.of(echoId >> 8, echoId & 0xff))),
+  ];
+}
+
+/** "meta nftrace set 1" */
+const setTraceBit = (): Buffer[] => [
+  expression(
+    "immediate",
+    number32(NFTA_IMMEDIATE_DREG, NFT_REG_1),
+    nested(NFTA_IMMEDIATE_DATA, attribute(NFTA_DATA_VALUE, Uint8Array.of(1))),
+  ),
+  expression("meta", number32(NFTA_META_KEY, NFT_META_NFTRACE), number32(NFTA_META_SREG, NFT_REG_1)),
+];
+
+// --- what it tells -----------------------------------------------------------------------------------------------------
+
+const NFNL_SUBSYS_NFTABLES = 10;
+const NFT_MSG_TRACE = 17;
+const NLMSG_HEADER_BYTES = 16;
+/** struct nfgenmsg */
+const NFGEN_BYTES = 4;
+const NFTA_TRACE = {
+  table: 1,
+  chain: 2,
+  handle: 3,
+  type: 4,
+  verdict: 5,
+  network: 8,
+  transport: 9,
+  iif: 10,
+  oif: 12,
+  policy: 16,
+};
+const NFTA_VERDICT_CODE = 1;
+const NFTA_VERDICT_CHAIN = 2;
+/** enum nft_trace_types */
+const KINDS: Readonly<Record<number, TraceEvent["kind"]>> = { 1: "policy", 2: "return", 3: "rule" };
+/** enum nf_inet_verdicts and nft_verdicts */
+const VERDICTS: Readonly<Record<number, TraceVerdict["kind"]>> = {
+  0: "DROP",
+  1: "ACCEPT",
+  2: "STOLEN",
+  3: "QUEUE",
+  [-1]: "CONTINUE",
+  [-3]: "JUMP",
+  [-4]: "GOTO",
+  [-5]: "RETURN",
+};
+
+/** What came in one read. Malformed messages, other families and the walks' own tables are left out. Exported for its test. */
+export function decodeMessages(bytes: Buffer): TraceEvent[] {
+  const events: TraceEvent[] = [];
+  for (let at = 0; at + NLMSG_HEADER_BYTES + NFGEN_BYTES <= bytes.length; ) {
+    const size = bytes.readUInt32LE(at);
+    if (size < NLMSG_HEADER_BYTES + NFGEN_BYTES || at + size > bytes.length) break;
+    const isTrace = bytes.readUInt16LE(at + 4) === ((NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG_TRACE);
+    const event = isTrace ? decodeTrace(bytes.subarray(at + NLMSG_HEADER_BYTES, at + size)) : undefined;
+    if (event && !event.table.startsWith(WALK_TABLE)) events.push(event);
+    at += (size + 3) & ~3;
+  }
+  return events;
+}
+
+function decodeTrace(body: Buffer): TraceEvent | undefined {
+  if (body.readUInt8(0) !== AF_INET) return undefined;
+  const attributes = decodeAttributes(body.subarray(NFGEN_BYTES));
+  const number = (type: number): number | undefined => attributes.get(type)?.readUInt32BE(0);
+  const kind = KINDS[number(NFTA_TRACE.type) ?? 0];
+  const verdict =
+    kind === "policy" ? policyOf(number(NFTA_TRACE.policy)) : verdictOf(attributes.get(NFTA_TRACE.verdict));
+  if (!kind || !verdict) return undefined;
+  const [handle, network] = [attributes.get(NFTA_TRACE.handle), attributes.get(NFTA_TRACE.network)];
+  const [iif, oif] = [number(NFTA_TRACE.iif), number(NFTA_TRACE.oif)];
+  return {
+    table: textOf(attributes.get(NFTA_TRACE.table)),
+    chain: textOf(attributes.get(NFTA_TRACE.chain)),
+    kind,
+    ...(handle ? { handle: Number(handle.readBigUInt64BE(0)) } : {}),
+    verdict,
+    ...(iif === undefined ? {} : { iif }),
+    ...(oif === undefined ? {} : { oif }),
+    ...(network
+      ? { ip: decodeIpv4(Buffer.concat([network, attributes.get(NFTA_TRACE.transport) ?? Buffer.alloc(0)])) }
+      : {}),
+  };
+}
+
+const textOf = (bytes: Buffer | undefined): string => bytes?.toString("utf8").replace(/\0.*$/s, "") ?? "";
+
+const policyOf = (policy: number | undefined): TraceVerdict => ({ kind: policy === 0 ? "DROP" : "ACCEPT" });
+
+function verdictOf(bytes: Buffer | undefined): TraceVerdict | undefined {
+  const parts = bytes && decodeAttributes(bytes);
+  const kind = VERDICTS[parts?.get(NFTA_VERDICT_CODE)?.readInt32BE(0) ?? Number.NaN];
+  if (kind === undefined) return undefined;
+  return kind === "JUMP" || kind === "GOTO" ? { kind, chain: textOf(parts?.get(NFTA_VERDICT_CHAIN)) } : { kind };
+}

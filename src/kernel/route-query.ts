@@ -1,0 +1,125 @@
+/**
+ * Questions to a namespace's own routing: which way it would send a packet (`ip route get`), and whom it has asked for a MAC address
+ * (`ip neighbour`). Source: rtnetlink(7); include/uapi/linux/{rtnetlink,neighbour}.h; net/ipv4/route.c inet_rtm_getroute.
+ */
+import { fromNumber, type Ipv4, toBytes } from "../net/address.ts";
+import { AF_INET } from "./libc.ts";
+import {
+  attribute,
+  decodeAttributes,
+  type Message,
+  NetlinkError,
+  type NetlinkSocket,
+  NLM_F_DUMP,
+  uint32,
+} from "./netlink.ts";
+
+const RTM_GETROUTE = 26;
+const RTM_GETNEIGH = 30;
+const RTA_DST = 1;
+const RTA_SRC = 2;
+const RTA_IIF = 3;
+const RTA_OIF = 4;
+const RTA_GATEWAY = 5;
+const RTA_PREFSRC = 7;
+const NDA_DST = 1;
+/** struct rtmsg's type */
+const TYPES: Readonly<Record<number, RouteAnswer["type"]>> = {
+  1: "unicast",
+  2: "local",
+  3: "broadcast",
+  6: "blackhole",
+  7: "unreachable",
+  8: "prohibit",
+};
+
+export interface RouteQuestion {
+  readonly destination: Ipv4;
+  readonly source?: Ipv4;
+  /** Number of the link that it came in by; absent: it is sent from here. */
+  readonly iif?: number;
+}
+
+export interface RouteAnswer {
+  /** "none": the kernel refuses, with `errno`. */
+  readonly type: "unicast" | "local" | "broadcast" | "blackhole" | "unreachable" | "prohibit" | "none";
+  readonly via?: Ipv4;
+  /** Number of the link that it goes out by. */
+  readonly oif?: number;
+  /** The address that a packet sent from here would bear. */
+  readonly prefsrc?: Ipv4;
+  readonly errno?: string;
+}
+
+/** @param socket rtnetlink, in the namespace. @throws NetlinkError for what routing cannot have caused */
+export function askRoute(socket: NetlinkSocket, question: RouteQuestion): RouteAnswer {
+  try {
+    const [answer] = socket.query(routeRequest(question));
+    return answer ? decodeRoute(answer) : { type: "none" };
+  } catch (error) {
+    // EINVAL: the kernel takes no packet with such addresses from that link (martian source, rp_filter)
+    const ofRouting = ["ENETUNREACH", "EHOSTUNREACH", "EACCES", "EINVAL"];
+    if (!(error instanceof NetlinkError) || !ofRouting.includes(error.code)) throw error;
+    return { type: "none", errno: error.code };
+  }
+}
+
+function routeRequest({ destination, source, iif }: RouteQuestion) {
+  const header = Buffer.alloc(12);
+  header.writeUInt8(AF_INET, 0);
+  header.writeUInt8(32, 1);
+  header.writeUInt8(source ? 32 : 0, 2);
+  const body = Buffer.concat([
+    header,
+    attribute(RTA_DST, toBytes(destination)),
+    ...(source ? [attribute(RTA_SRC, toBytes(source))] : []),
+    ...(iif === undefined ? [] : [attribute(RTA_IIF, uint32(iif))]),
+  ]);
+  return { what: `ask for the route to ${destination}`, type: RTM_GETROUTE, flags: 0, body };
+}
+
+/** struct rtmsg */
+function decodeRoute({ body }: Message): RouteAnswer {
+  const attributes = decodeAttributes(body.subarray(12));
+  const address = (type: number): Ipv4 | undefined => {
+    const bytes = attributes.get(type);
+    return bytes && fromNumber(bytes.readUInt32BE(0));
+  };
+  const [via, prefsrc, oif] = [address(RTA_GATEWAY), address(RTA_PREFSRC), attributes.get(RTA_OIF)?.readUInt32LE(0)];
+  return {
+    type: TYPES[body.readUInt8(7)] ?? "none",
+    ...(via ? { via } : {}),
+    ...(oif ? { oif } : {}),
+    ...(prefsrc ? { prefsrc } : {}),
+  };
+}
+
+export interface Neighbour {
+  readonly index: number;
+  readonly address: Ipv4;
+  /** "incomplete": asked, not answered yet. "failed": asked in vain (arp(7)). */
+  readonly state: "incomplete" | "failed" | "known";
+}
+
+const NUD_INCOMPLETE = 1;
+const NUD_FAILED = 0x20;
+
+/** The ARP table. @param socket rtnetlink, in the namespace. @throws NetlinkError */
+export function readNeighbours(socket: NetlinkSocket): Neighbour[] {
+  const request = {
+    what: "list neighbours",
+    type: RTM_GETNEIGH,
+    flags: NLM_F_DUMP,
+    body: Buffer.from([AF_INET, ...Buffer.alloc(11)]),
+  };
+  return socket.query(request).flatMap(decodeNeighbour);
+}
+
+/** struct ndmsg */
+function decodeNeighbour({ body }: Message): Neighbour[] {
+  const address = decodeAttributes(body.subarray(12)).get(NDA_DST);
+  if (body.readUInt8(0) !== AF_INET || !address) return [];
+  const bits = body.readUInt16LE(8);
+  const state = bits & NUD_INCOMPLETE ? "incomplete" : bits & NUD_FAILED ? "failed" : "known";
+  return [{ index: body.readInt32LE(4), address: fromNumber(address.readUInt32BE(0)), state }];
+}

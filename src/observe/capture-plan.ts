@@ -1,0 +1,118 @@
+/** What is captured, and what is known beforehand about what will be seen: links, names of addresses, translations. Pure, plain data. */
+import { DocknetError } from "../errors.ts";
+import { addressOf, type Ipv4 } from "../net/address.ts";
+import type { Mac } from "../net/mac.ts";
+import type { IfName, NodeName } from "../net/name.ts";
+import type { Layout, Link, Node } from "../plan/layout.ts";
+import type { State } from "../state/state.ts";
+import type { Translator } from "./translation.ts";
+
+export interface TappedLink {
+  readonly node: NodeName;
+  readonly link: IfName;
+  readonly mac?: Mac;
+  /** For people: "web on network bridge, 172.17.0.4/16". */
+  readonly description: string;
+}
+
+/** An address and what it is called, without spaces. */
+export interface AddressName {
+  readonly address: Ipv4;
+  readonly name: string;
+}
+
+export interface CapturePlan {
+  readonly links: readonly TappedLink[];
+  readonly names: readonly AddressName[];
+  readonly translators: readonly Translator[];
+}
+
+const LO = "lo" as IfName;
+
+/**
+ * @param wanted "web" is all links of a node, "web/eth0" one, "host" the same as "@host"; none: all links of the lab. lo is captured
+ * where it is named only. @param nodeOf the node in whose network a container is that has none of its own
+ * @throws DocknetError NOT_FOUND
+ */
+export function planCapture(
+  state: State,
+  layout: Layout,
+  wanted: readonly string[],
+  nodeOf: (name: string) => NodeName | undefined = () => undefined,
+): CapturePlan {
+  const chosen =
+    wanted.length === 0
+      ? layout.nodes.flatMap((n) => linksOf(n))
+      : wanted.flatMap((w) => find(layout, w, nodeOf)).filter(isFirst);
+  if (chosen.length === 0) throw new DocknetError("NOT_FOUND", "Cannot capture: there are no links");
+  return { links: chosen, names: namesOf(state), translators: translatorsOf(layout) };
+}
+
+const isFirst = (link: TappedLink, i: number, all: readonly TappedLink[]): boolean =>
+  all.findIndex((l) => l.node === link.node && l.link === link.link) === i;
+
+function find(layout: Layout, wanted: string, nodeOf: (name: string) => NodeName | undefined): TappedLink[] {
+  const slash = wanted.indexOf("/");
+  const name = slash < 0 ? wanted : wanted.slice(0, slash);
+  const shared = nodeOf(name);
+  const node = [name, `@${name}`, shared].flatMap((n) => layout.nodes.find((x) => x.name === n) ?? [])[0];
+  if (!node) {
+    const known = layout.nodes.map((n) => n.name).join(", ");
+    throw new DocknetError("NOT_FOUND", `Cannot capture at ${wanted}: there is no node ${name} that runs`, {
+      remedy: `Name one of: ${known}`,
+    });
+  }
+  if (slash < 0) return linksOf(node);
+  const ifName = wanted.slice(slash + 1);
+  if (ifName === LO) return [{ node: node.name, link: LO, description: `loopback of ${node.name}` }];
+  const found = linksOf(node).filter((l) => l.link === ifName);
+  if (found.length > 0) return found;
+  throw new DocknetError("NOT_FOUND", `Cannot capture at ${wanted}: ${node.name} has no interface ${ifName}`, {
+    remedy: `Name one of: ${[...node.links.map((l) => l.name), LO].join(", ")}`,
+  });
+}
+
+/** Bridges last: a frame comes in at a port before it comes in at the bridge, with the same time stamp. */
+function linksOf(node: Node): TappedLink[] {
+  const ports = node.links.filter((l) => l.kind !== "bridge");
+  const bridges = node.links.filter((l) => l.kind === "bridge");
+  return [...ports, ...bridges].map((l) => ({
+    node: node.name,
+    link: l.name,
+    ...(l.mac ? { mac: l.mac } : {}),
+    description: describe(l),
+  }));
+}
+
+function describe(link: Link): string {
+  const kind = link.kind === "bridge" ? "bridge" : link.master ? `port of ${link.master}` : "";
+  return [link.owner.label, kind, ...link.addresses].filter((part) => part !== "").join(", ");
+}
+
+function translatorsOf(layout: Layout): Translator[] {
+  return layout.nodes.flatMap((node) => {
+    const rules = node.rules.rules.filter((r) => r.table === "nat" && r.target.kind !== "JUMP");
+    if (rules.length === 0) return [];
+    return [{ node: node.name, rules, addresses: node.links.flatMap((l) => l.addresses.map(addressOf)) }];
+  });
+}
+
+function namesOf(state: State): AddressName[] {
+  const { host, neighbour, router, internet } = state.world;
+  const networkName = (id: string): string => state.networks.find((n) => n.id === id)?.name ?? id.slice(0, 12);
+  return [
+    { address: host, name: "host" },
+    { address: neighbour, name: "neighbour" },
+    { address: router.lan, name: "router.lan0" },
+    { address: router.public, name: "router.wan0" },
+    { address: internet.www, name: "www.internet" },
+    { address: internet.dns, name: "dns.internet" },
+    ...state.networks.flatMap((n) => (n.gateway ? [{ address: n.gateway, name: `host.${n.bridge}` }] : [])),
+    ...state.containers.flatMap((c) =>
+      c.endpoints.map((e) => ({
+        address: e.address,
+        name: c.endpoints.length === 1 ? c.node : `${c.node}.${networkName(e.network)}`,
+      })),
+    ),
+  ];
+}

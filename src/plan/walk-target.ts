@@ -1,0 +1,104 @@
+/** From where to where: the two ends of a walk as a person writes them, found in the State. Pure. */
+import { DocknetError } from "../errors.ts";
+import { type Ipv4, isIpv4, LOCALHOST } from "../net/address.ts";
+import { HOST, INTERNET, LAN, NEIGHBOUR, type NodeName, ROUTER } from "../net/name.ts";
+import { isPort, type Port } from "../net/port.ts";
+import { type Container, gatewayEndpoint, type State, sandboxOwner } from "../state/state.ts";
+
+export interface WalkTarget {
+  /** A service, a container, a node of the world, an address, or a name for DNS. */
+  readonly name: string;
+  /** Absent for icmp. */
+  readonly port?: Port;
+  readonly proto: "tcp" | "udp" | "icmp";
+}
+
+/** "web", "web:80", "@internet:53/udp", "172.17.0.2/icmp". No port: an echo request. @throws DocknetError USAGE */
+export function parseWalkTarget(text: string): WalkTarget {
+  const found = /^([^\s:/]{1,253})(?::(\d{1,5}))?(?:\/(tcp|udp|icmp))?$/.exec(text);
+  const [, name = "", digits, proto] = found ?? [];
+  const port = digits === undefined ? undefined : Number(digits);
+  const fits =
+    port === undefined ? proto === undefined || proto === "icmp" : isPort(port) && port > 0 && proto !== "icmp";
+  if (!found || !fits)
+    throw new DocknetError(
+      "USAGE",
+      `Cannot walk to "${text}": wanted DST, DST:PORT or DST:PORT/proto, proto tcp or udp`,
+      {
+        remedy: "For example: docknet walk web db:5432, docknet walk @neighbour @host:8080, docknet walk web @internet",
+      },
+    );
+  if (port === undefined) return { name, proto: "icmp" };
+  return { name, port: port as Port, proto: (proto ?? "tcp") as "tcp" | "udp" };
+}
+
+const MACHINES: readonly NodeName[] = [HOST, NEIGHBOUR, ROUTER, INTERNET];
+
+/** A running container, by name or as the first of its service; or a machine of the world. @throws DocknetError NOT_FOUND, CONFLICT */
+export function walkSender(state: State, text: string): { readonly node: NodeName; readonly container?: Container } {
+  const machine = MACHINES.find((m) => m === text);
+  if (machine) return { node: machine };
+  const container = containerNamed(state, text);
+  if (!container) throw notFound(state, text);
+  if (sandboxOwner(state, container) === "gone")
+    throw new DocknetError("CONFLICT", `Cannot walk from ${text}: it is not running, or what it shared is gone`, {
+      remedy: `Start it: docknet start ${container.name}`,
+    });
+  return { node: container.node, container };
+}
+
+/**
+ * The address by which the sender would know it: on a network that both have, else its own first one.
+ * @returns undefined: a name for DNS. @throws DocknetError when it has no address, or there is no such node
+ */
+export function walkAddress(state: State, from: NodeName, name: string): Ipv4 | undefined {
+  if (isIpv4(name)) return name;
+  const { world } = state;
+  const machines: Readonly<Record<string, Ipv4>> = {
+    [HOST]: world.host,
+    [NEIGHBOUR]: world.neighbour,
+    [INTERNET]: world.internet.www,
+    [ROUTER]: from === INTERNET ? world.router.public : world.router.lan,
+  };
+  const machine = Object.hasOwn(machines, name) ? machines[name] : undefined;
+  if (machine) return machine;
+  if (name.startsWith("@")) throw notFound(state, name);
+  const target = containerNamed(state, name);
+  if (!target) return undefined;
+  const address = containerAddress(state, from, target);
+  if (address) return address;
+  throw new DocknetError("CONFLICT", `Cannot walk to ${name}: it has no address`, {
+    remedy: "It has no network, or does not run: docknet ps -a",
+  });
+}
+
+function containerAddress(state: State, from: NodeName, target: Container): Ipv4 | undefined {
+  const sender = state.containers.find((c) => c.node === from);
+  const [own, its] = [sender && sandboxOwner(state, sender), sandboxOwner(state, target)];
+  if (its === "gone") return undefined;
+  if (own !== undefined && own === its) return LOCALHOST;
+  if (its === "host") return state.world.host;
+  const shared =
+    own !== undefined && typeof own !== "string"
+      ? its.endpoints.find((e) => own.endpoints.some((s) => s.network === e.network))
+      : undefined;
+  return (shared ?? gatewayEndpoint(state, its.endpoints) ?? its.endpoints[0])?.address;
+}
+
+function containerNamed(state: State, text: string): Container | undefined {
+  const running = state.containers.filter((c) => c.status === "running");
+  return (
+    running.find((c) => c.name === text || c.node === text) ??
+    running.find((c) => c.service === text) ??
+    state.containers.find((c) => c.name === text || c.service === text)
+  );
+}
+
+function notFound(state: State, text: string): DocknetError {
+  const names = [...new Set(state.containers.map((c) => c.service ?? c.name))];
+  return new DocknetError("NOT_FOUND", `No service, container or node "${text}" in lab ${state.lab}`, {
+    remedy: `There are ${[...names.slice(0, 12), ...MACHINES].join(", ")}`,
+  });
+}
+
+export const isWorldNode = (node: NodeName): boolean => MACHINES.includes(node) || node === LAN;

@@ -1,0 +1,161 @@
+/** `docknet walk` on a lab that stands: finds the two ends, puts the kernel behind the walk's instruments, sends one packet. */
+import { decodeAnswer, encodeQuestion } from "./dns/question.ts";
+import { DocknetError } from "./errors.ts";
+import { readConntrack } from "./kernel/conntrack.ts";
+import { exchange } from "./kernel/exchange.ts";
+import { NETLINK_NETFILTER, NetlinkSocket } from "./kernel/netlink.ts";
+import { openTrace } from "./kernel/nft-trace.ts";
+import { askRoute, readNeighbours } from "./kernel/route-query.ts";
+import { decodeLinkFacts, dumpLinks, dumpTables } from "./kernel/rtnetlink-read.ts";
+import { readHandles } from "./kernel/rule-handle.ts";
+import { readRules } from "./kernel/rules.ts";
+import { openStimulus } from "./kernel/stimulus.ts";
+import { openTap } from "./kernel/tap.ts";
+import type { Ipv4 } from "./net/address.ts";
+import { HOST, type NodeName, ROUTER } from "./net/name.ts";
+import type { Walk } from "./observe/walk.ts";
+import { ruleKey } from "./observe/walk-record.ts";
+import { runWalk, type WalkInstruments } from "./observe/walk-run.ts";
+import { nodeOf } from "./plan/layout.ts";
+import { predict } from "./plan/predict.ts";
+import { EMPTY_RULESET } from "./plan/rule.ts";
+import { isWorldNode, parseWalkTarget, walkAddress, walkSender } from "./plan/walk-target.ts";
+import type { Site } from "./site.ts";
+import type { Container } from "./state/state.ts";
+import { VERSION } from "./verification.ts";
+
+export interface WalkOptions {
+  /** Also tell the way of the answer. */
+  readonly reply?: boolean;
+  /** Also send and tell a second packet of the same flow. */
+  readonly second?: boolean;
+  /** Milliseconds after which silence counts as silence; 250 unless said. */
+  readonly silenceMs?: number;
+}
+
+const SILENCE_MS = 250;
+const DNS_MS = 1000;
+const DNS_PORT = 53;
+
+/**
+ * Sends one packet from `from` to `to` and follows it. Changes nothing that stays, but for what a packet does: counters and conntrack.
+ * @param from a service, a container or @host, @router, @neighbour, @internet; @param to the same, or an address or name, with
+ * `:PORT[/proto]`; no port: an echo request. @throws DocknetError USAGE, NOT_FOUND, CONFLICT
+ */
+export async function walkSite(site: Site, from: string, to: string, options: WalkOptions = {}): Promise<Walk> {
+  const { state, layout } = site;
+  const target = parseWalkTarget(to);
+  const { node, container } = walkSender(state, from);
+  const sender = (container && site.sandboxOf(container)) ?? node;
+  const address = walkAddress(state, node, target.name) ?? (await resolve(site, sender, container, target.name));
+  const probe = { from: node, address, proto: target.proto, ...(target.port ? { port: target.port } : {}) };
+  const rules = (name: NodeName) => nodeOf(layout, name)?.rules ?? EMPTY_RULESET;
+  const { legs } = predict(state, probe, { host: rules(HOST), router: rules(ROUTER) });
+  const holder = state.containers.find((c) => c.endpoints.some((e) => e.address === address));
+  const likely = new Set([sender, ...legs.map((l) => l.node), ...(holder ? [holder.node] : [])]);
+  const nodes = layout.nodes.map((n) => n.name).filter((name) => isWorldNode(name) || likely.has(name));
+  const hostPorts = [
+    target.port,
+    ...state.world.router.forwards.filter((f) => f.publicPort === target.port).map((f) => f.toPort),
+  ];
+  const walked = await runWalk(instrumentsOf(site), {
+    sender,
+    nodes,
+    layout,
+    address,
+    proto: target.proto,
+    ...(target.port ? { port: target.port } : {}),
+    payload: payloadOf(target.port, container),
+    proxies: (nodeOf(layout, HOST)?.proxies ?? []).filter(
+      (p) => p.proto === target.proto && hostPorts.includes(p.hostPort),
+    ),
+    reply: options.reply ?? false,
+    second: options.second ?? false,
+    silenceMs: options.silenceMs ?? SILENCE_MS,
+  });
+  const { port, proto } = target;
+  return {
+    schema: 1,
+    docknet: VERSION,
+    lab: state.lab,
+    from,
+    to,
+    address,
+    ...(port ? { port } : {}),
+    proto,
+    ...walked,
+  };
+}
+
+/** To port 53 a question that a name server answers; to all others a few bytes. */
+function payloadOf(port: number | undefined, container: Container | undefined): Uint8Array {
+  return port === DNS_PORT
+    ? encodeQuestion(1, container?.resolver ? container.name : "example.test")
+    : Buffer.from("docknet walk");
+}
+
+/** As the sender would ask: its embedded DNS server, or the internet's. */
+async function resolve(site: Site, sender: NodeName, container: Container | undefined, name: string): Promise<Ipv4> {
+  const addresses = container?.resolver
+    ? await site
+        .instruments()
+        .resolve({ node: container.node, name, deadlineMs: DNS_MS })
+        .then((r) => (r.outcome === "answer" ? r.addresses : []))
+    : await askInternet(site, sender, name);
+  const [address] = addresses;
+  if (address) return address;
+  throw new DocknetError(
+    "NOT_FOUND",
+    `No service, container or node "${name}" in lab ${site.state.lab}, and no such name in its DNS`,
+    {
+      remedy: "See `docknet ps` for what there is",
+    },
+  );
+}
+
+async function askInternet(site: Site, sender: NodeName, name: string): Promise<readonly Ipv4[]> {
+  const server = { address: site.state.world.internet.dns, port: DNS_PORT };
+  const reply = await exchange(site.netns(sender), server, encodeQuestion(1, name), {
+    deadlineMs: DNS_MS,
+    accept: (data) => decodeAnswer(1, data) !== undefined,
+  });
+  return reply.outcome === "answer" ? (decodeAnswer(1, reply.data)?.addresses ?? []) : [];
+}
+
+function instrumentsOf(site: Site): WalkInstruments {
+  const { executor } = site;
+  return {
+    links: (node) => {
+      const links = executor.node(node).route.query(dumpLinks).map(decodeLinkFacts);
+      return links.map(({ index, name, mac, kind, masterIndex }) => {
+        const master = links.find((l) => l.index === masterIndex)?.name;
+        return { index, name, mac, isBridge: kind === "bridge", ...(master ? { master } : {}) };
+      });
+    },
+    hasTables: (node) => {
+      const socket = new NetlinkSocket(site.netns(node), NETLINK_NETFILTER);
+      try {
+        return socket.query(dumpTables).length > 0;
+      } finally {
+        socket.close();
+      }
+    },
+    tap: (node, onFrame) => openTap(site.netns(node), onFrame),
+    trace: (node, selectors, onEvent) => openTrace(site.netns(node), selectors, onEvent),
+    rules: async (node) => {
+      const ns = site.netns(node);
+      const handles = readHandles(ns);
+      const rules = (await readRules(ns)).filter((r) => r.position > 0);
+      return new Map(
+        rules.flatMap((rule) => {
+          const handle = handles.get(`${rule.table} ${rule.chain}`)?.[rule.position - 1];
+          return handle === undefined ? [] : [[ruleKey(rule.table, handle), rule] as const];
+        }),
+      );
+    },
+    route: (node, question) => askRoute(executor.node(node).route, question),
+    neighbours: (node) => readNeighbours(executor.node(node).route),
+    conntrack: (node) => readConntrack(site.netns(node)),
+    stimulus: (node, request) => openStimulus(site.netns(node), request),
+  };
+}

@@ -1,0 +1,165 @@
+/** docknet capture as a process: of the lab that lives, and of a lab's file while it is verified; what it writes, and how it ends. */
+import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { waitFor } from "../support/wait-for.ts";
+
+const CLI = fileURLToPath(new URL("../../dist/bin/docknet.js", import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), "docknet-capture-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const lab = `t${process.pid}capture`;
+const env = { ...process.env, DOCKNET_PROJECT: lab, NO_COLOR: "1", GITHUB_ACTIONS: "" };
+
+function docknet(...words: string[]) {
+  return spawnSync(process.execPath, [CLI, ...words], { encoding: "utf8", timeout: 100_000, env });
+}
+
+/** Started, and its output as it comes. */
+function start(...words: string[]): { child: ChildProcess; said: () => string; told: () => string } {
+  const child = spawn(process.execPath, [CLI, ...words], { env, stdio: ["ignore", "pipe", "pipe"] });
+  let [out, err] = ["", ""];
+  child.stdout?.on("data", (chunk) => {
+    out += chunk;
+  });
+  child.stderr?.on("data", (chunk) => {
+    err += chunk;
+  });
+  return { child, said: () => out, told: () => err };
+}
+
+const ping = (count: number): void =>
+  void execFileSync("ip", ["netns", "exec", `${lab}.a`, "ping", "-n", "-c", String(count), "-i", "0.02", "172.17.0.4"]);
+
+/** The tap processes of any lab that were started by this test's daemon. */
+function taps(): number[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => {
+      try {
+        const words = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+        return (
+          words.some((w) => w.endsWith("docknet-tap.mjs")) && environmentOf(pid).includes(`DOCKNET_PROJECT=${lab}`)
+        );
+      } catch {
+        return false;
+      }
+    });
+}
+
+const environmentOf = (pid: number): string[] => readFileSync(`/proc/${pid}/environ`, "utf8").split("\0");
+
+function interfaces(file: string): string[] {
+  const { status, stdout, stderr } = spawnSync(
+    "tshark",
+    ["-n", "-r", file, "-T", "fields", "-e", "frame.interface_name"],
+    {
+      encoding: "utf8",
+    },
+  );
+  const said = stderr.split("\n").filter((line) => line !== "" && !line.startsWith("Running as user"));
+  expect({ status, said }).toEqual({ status: 0, said: [] });
+  return [...new Set(stdout.split("\n").filter(Boolean))];
+}
+
+describe("of the lab that lives", () => {
+  beforeAll(() => {
+    const { status, stderr } = docknet("up", "--lab", "seed");
+    expect(status, stderr).toBe(0);
+  }, 100_000);
+  afterAll(() => {
+    const { status, stderr } = docknet("down");
+    expect(status, stderr).toBe(0);
+    expect(taps()).toEqual([]);
+  }, 100_000);
+
+  test("it shows packets live, a line each, and Ctrl-C ends it well", async () => {
+    const { child, said, told } = start("capture", "--filter", "icmp", "web", "a/eth0");
+    await waitFor("it runs", 20_000, () => taps().length === 1);
+    ping(2);
+    await waitFor("8 lines", 10_000, () => said().split("\n").length === 9);
+    child.kill("SIGINT");
+    expect(await once(child, "exit")).toEqual([0, null]);
+    const [first = ""] = said().split("\n");
+    expect(first).toMatch(
+      /^\d\d:\d\d:\d\d\.\d{9} {2}a\/eth0 {4}out {2}172\.17\.0\.\d > 172\.17\.0\.4 icmp echo request id \d+ seq 1 ttl 64$/,
+    );
+    expect(told()).toContain("docknet: 8 packets on 2 of 2 links, none dropped");
+    await waitFor("its process has ended", 5000, () => taps().length === 0);
+  });
+
+  test("it writes a file that tshark reads, while the lab is verified", { timeout: 100_000 }, () => {
+    const file = join(folder, "living.pcapng");
+    const { status, stdout, stderr } = docknet("capture", "-w", file, "--while", "verify");
+    expect(stderr).toMatch(
+      /docknet: \d+ packets on 21 of 21 links, none dropped\ndocknet: lab .* verified meanwhile: PASS/,
+    );
+    expect({ status, stdout }).toEqual({ status: 0, stdout: "" });
+    expect(interfaces(file)).toHaveLength(21);
+    expect(interfaces(file)).toContain("web/eth0");
+  });
+
+  test("into a pipe whose reader goes it ends quietly, and so does the daemon's part", async () => {
+    const { child, told } = start("capture", "-w", "-", "web");
+    const [head] = await once(child.stdout as NodeJS.ReadableStream, "data");
+    expect((head as Buffer).readUInt32LE(0)).toBe(0x0a0d0d0a);
+    child.stdout?.destroy();
+    ping(5);
+    expect(await once(child, "exit")).toEqual([0, null]);
+    expect(told()).toBe("");
+    await waitFor("its process has ended", 5000, () => taps().length === 0);
+  });
+
+  test("a reader that stops reading holds up neither the daemon nor the lab", { timeout: 100_000 }, async () => {
+    const { child } = start("capture", "-w", "-", "--snaplen", "65000");
+    await once(child.stdout as NodeJS.ReadableStream, "data");
+    child.stdout?.pause();
+    ping(200);
+    expect(docknet("verify").status).toBe(0);
+    child.kill("SIGKILL");
+    await waitFor("its process has ended", 5000, () => taps().length === 0);
+  });
+
+  test("it outlives a container that it records, and ends well with the lab", { timeout: 100_000 }, async () => {
+    const { child, told } = start("capture", "-w", join(folder, "down.pcapng"));
+    await waitFor("it runs", 20_000, () => taps().length === 1);
+    for (const verb of ["stop", "start"]) expect(docknet(verb, `${lab}-a-1`).status).toBe(0);
+    const ended = once(child, "exit");
+    const { status, stderr } = docknet("down");
+    expect(stderr).toContain("nothing left");
+    expect(status).toBe(0);
+    expect(await ended, told()).toEqual([0, null]);
+    expect(told()).toContain("21 links, none dropped");
+    expect(interfaces(join(folder, "down.pcapng"))).toContain("@host/docker0");
+    expect(docknet("up", "--lab", "seed").status).toBe(0);
+  });
+
+  test.for([
+    [["wep"], "Cannot capture at wep: there is no node wep that runs"],
+    [["--filter", "tcp and and"], 'Cannot use the filter "tcp and and": '],
+  ] as const)("it says what is wrong with %s", ([words, message]) => {
+    const { status, stderr } = docknet("capture", ...words);
+    expect(stderr).toContain(message);
+    expect(status).toBe(2);
+  });
+});
+
+test("of a file it builds the lab, records it while it is verified, and leaves nothing", { timeout: 100_000 }, () => {
+  const file = join(folder, "file.pcapng");
+  const { status, stderr } = docknet("capture", "--lab", "seed", "--while", "verify", "-w", file, "host", "web");
+  expect(stderr).toMatch(/verified meanwhile: PASS, (\d+) of \1 checks/);
+  expect(status).toBe(0);
+  expect(interfaces(file)).toEqual(expect.arrayContaining(["@host/eth0", "@host/docker0", "web/eth0"]));
+  expect(readdirSync("/run/netns").filter((name) => name.startsWith(`${lab}.`))).toEqual([]);
+});
+
+test("without a lab that lives it says how to get one", () => {
+  const { status, stderr } = docknet("capture");
+  expect(stderr).toMatch(/Lab t\d+capture does not run\n {2}Start one with/);
+  expect(status).toBe(2);
+});

@@ -1,0 +1,179 @@
+/**
+ * docknet walk tells what really happened: the rules that it names are those whose counters moved, by iptables itself; its hops are
+ * those that tcpdump saw; its text is golden. And it leaves nothing behind.
+ */
+import { readFileSync } from "node:fs";
+import { Ajv2020 } from "ajv/dist/2020.js";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { buildLab, loadSpec, renderWalk, renderWalkJson, resolveState, type Walk } from "../../src/index.ts";
+import type { LabName, NodeName } from "../../src/net/name.ts";
+import { Site } from "../../src/site.ts";
+import { type WalkOptions, walkSite } from "../../src/walking.ts";
+import { expectGolden } from "../support/golden.ts";
+import { labText } from "../support/lab-text.ts";
+import { run } from "../support/tiny-net.ts";
+import { movedBetween, readCounters, Tcpdump, WALK_LAB } from "../support/walk-lab.ts";
+
+interface Situation {
+  readonly name: string;
+  readonly from: string;
+  readonly to: string;
+  readonly verdict: Walk["verdict"];
+  /** Done before, as root in a node. */
+  readonly first?: { readonly node: NodeName; readonly command: string };
+}
+
+const SITUATIONS: readonly Situation[] = [
+  { name: "same bridge", from: "a", to: "b:80", verdict: "reach" },
+  { name: "other bridge", from: "c", to: "a:80", verdict: "drop" },
+  { name: "published, from the neighbour", from: "@neighbour", to: "@host:8080", verdict: "reach" },
+  { name: "published, from the host's loopback", from: "@host", to: "127.0.0.1:8080", verdict: "reach" },
+  { name: "published, from another container", from: "c", to: "@host:8080", verdict: "reach" },
+  { name: "published, from the same container", from: "web", to: "@host:8080", verdict: "reach" },
+  { name: "published, from the internet", from: "@internet", to: "@router:8080", verdict: "reach" },
+  { name: "outbound, two NATs", from: "a", to: "@internet:80", verdict: "reach" },
+  { name: "ping to the internet", from: "a", to: "@internet", verdict: "reach" },
+  { name: "internal, out", from: "quiet", to: "@internet:80", verdict: "unreachable" },
+  { name: "internal, in", from: "a", to: "quiet:80", verdict: "drop" },
+  { name: "icc off", from: "x", to: "y:80", verdict: "drop" },
+  { name: "direct access from the LAN", from: "@neighbour", to: "web:80", verdict: "drop" },
+  { name: "unpublished", from: "@neighbour", to: "@host:5432", verdict: "refuse" },
+  { name: "host mode", from: "@neighbour", to: "agent:9100", verdict: "reach" },
+  { name: "no network", from: "lonely", to: "@internet:80", verdict: "unreachable" },
+  { name: "DNS query", from: "c", to: "127.0.0.11:53/udp", verdict: "reach" },
+  { name: "closed port", from: "a", to: "b:81", verdict: "refuse" },
+  { name: "closed port, udp", from: "a", to: "b:81/udp", verdict: "refuse" },
+  { name: "private address on the internet", from: "a", to: "10.99.0.1:80", verdict: "unreachable" },
+  {
+    name: "wrong gateway",
+    from: "b",
+    to: "@internet:80",
+    verdict: "unreachable",
+    first: { node: "b" as NodeName, command: "ip route replace default via 172.17.0.99" },
+  },
+];
+
+const schema = JSON.parse(
+  readFileSync(new URL("../../src/report/walk.schema.json", import.meta.url), "utf8"),
+) as object;
+const validate = new Ajv2020({ strict: true, allErrors: true }).compile(schema);
+
+let site: Site;
+const walkTo = (from: string, to: string, options?: WalkOptions): Promise<Walk> => walkSite(site, from, to, options);
+const dumps = new Map<string, Tcpdump>();
+
+beforeAll(async () => {
+  site = new Site({ lab: "test" as LabName });
+  await site.become(resolveState(loadSpec(labText(WALK_LAB))).state);
+  for (const { name } of site.layout.nodes) dumps.set(name, new Tcpdump(site.netns(name)));
+  await Promise.all([...dumps.values()].map((d) => d.ready()));
+}, 60_000);
+
+afterAll(async () => {
+  await Promise.all([...dumps.values()].map((d) => d.close()));
+  await site.close();
+});
+
+test.each(SITUATIONS)("$name: $from to $to", async ({ name, from, to, verdict, first }) => {
+  if (first) run(site.netns(first.node), first.command);
+  const tabled = site.layout.nodes.filter((n) => n.rules.rules.length > 0).map((n) => n.name);
+  const before = readCounters(site, tabled);
+  const walk = await walkTo(from, to, { reply: true, second: true });
+  const moved = movedBetween(before, readCounters(site, tabled));
+  expect(walk.warnings).toEqual([]);
+  expect(validate(JSON.parse(renderWalkJson(walk))) ? [] : validate.errors, "walk.schema.json").toEqual([]);
+  expect(`${walk.verdict}: ${walk.reason}`).toMatch(new RegExp(`^${verdict}: `));
+  expect(new Set(moved), "rules by iptables -L -v -x, rules of the walk").toEqual(new Set(rulesOf(walk)));
+  for (const { node, on, direction } of linksOf(walk)) {
+    // libpcap shows each packet of lo once, as it comes in
+    if (on.link === "lo" && direction === "out") continue;
+    await dumps.get(node)?.saw({ ...on, link: on.port ?? on.link, direction });
+  }
+  expectGolden(
+    `walk/${name.replaceAll(/[', ]+/g, "-")}.txt`,
+    normalise(renderWalk(walk, { colour: false, width: 120 })),
+  );
+});
+
+test("a rule that somebody added by hand is named as it stands, and nobody's", async () => {
+  const host = site.netns("@host" as NodeName);
+  run(host, "iptables -I DOCKER-USER -s 172.17.0.2 -p tcp --dport 80 -j DROP");
+  const walk = await walkTo("a", "@internet:80");
+  run(host, "iptables -D DOCKER-USER 1");
+  expect(walk.verdict).toBe("drop");
+  expect(walk.rule).toEqual({
+    node: "@host",
+    table: "filter",
+    chain: "DOCKER-USER",
+    rule: "-A DOCKER-USER -s 172.17.0.2/32 -p tcp -m tcp --dport 80 -j DROP",
+    verdict: "DROP",
+  });
+});
+
+test("a name is looked up as the sender would, in its own DNS or the internet's", async () => {
+  expect((await walkTo("c", "www.example.test:80")).address).toBe("203.0.113.80");
+  expect((await walkTo("@neighbour", "www.example.test:80")).verdict).toBe("reach");
+});
+
+test("a walk leaves no table behind", async () => {
+  await walkTo("a", "@internet:80");
+  for (const { name } of site.layout.nodes)
+    expect(run(site.netns(name), "nft list tables"), name).not.toContain("docknet-walk");
+});
+
+test("one line a hop", async () => {
+  const walk = await walkTo("a", "@internet:80");
+  expectGolden("walk/brief.txt", normalise(renderWalk(walk, { colour: false, width: 120, brief: true })));
+});
+
+test("walks at the same time do not mix", async () => {
+  const walks = await Promise.all([walkTo("a", "@internet:80"), walkTo("web", "@internet:80"), walkTo("c", "db:5432")]);
+  expect(walks.map((w) => w.verdict)).toEqual(["reach", "reach", "reach"]);
+  expect(walks.map((w) => w.ways.length)).toEqual([1, 1, 1]);
+  expect(walks.map((w) => w.ways[0]?.hops[0]?.node)).toEqual(["a", "web", "c"]);
+});
+
+test("a lab of the library walks", async () => {
+  await using lab = await buildLab(loadSpec(labText(WALK_LAB)));
+  expect((await lab.walk("c", "db:5432")).verdict).toBe("reach");
+});
+
+test("what cannot be found is said", async () => {
+  await expect(walkTo("nobody", "web:80")).rejects.toThrow('No service, container or node "nobody" in lab test');
+  await expect(walkTo("a", "web:80/icmp")).rejects.toThrow('Cannot walk to "web:80/icmp"');
+  await expect(walkTo("a", "lonely:80")).rejects.toThrow("Cannot walk to lonely: it has no address");
+});
+
+function rulesOf(walk: Walk): string[] {
+  return walk.ways
+    .flatMap((w) => w.hops)
+    .flatMap((hop) => hop.steps)
+    .flatMap((step) => (step.kind === "chain" ? step.rules : []))
+    .map(({ node, table, rule }) => `${node} ${table} ${rule.replace(/^-A /, "")}`);
+}
+
+function linksOf(walk: Walk) {
+  return walk.ways
+    .flatMap((w) => w.hops)
+    .flatMap(({ node, in: came, out }) => [
+      ...(came ? [{ node, on: came, direction: "in" as const }] : []),
+      ...(out ? [{ node, on: out, direction: "out" as const }] : []),
+    ]);
+}
+
+/** Ephemeral ports, echo ids and generated link names, numbered by their first appearance. */
+function normalise(text: string): string {
+  const names = new Map<string, string>();
+  const named = (kind: string, value: string): string => {
+    const known = names.get(value);
+    if (known) return known;
+    const count = [...names.values()].filter((n) => n.startsWith(`<${kind}`)).length;
+    const name = `<${kind}${count + 1}>`;
+    names.set(value, name);
+    return name;
+  };
+  return text
+    .replace(/\bveth[0-9a-f]{7}\b/g, (v) => named("veth", v))
+    .replace(/\bbr-[0-9a-f]{12}\b/g, (v) => named("br", v))
+    .replace(/(?<=:|port )\d{5}\b/g, (v) => named("port", v));
+}

@@ -1,0 +1,58 @@
+/** A walk as text does no harm to a terminal, and breaks to its width. */
+import { expect, test } from "vitest";
+import type { Walk } from "../../../src/observe/walk.ts";
+import { renderWalk, renderWalkJson } from "../../../src/report/walk.ts";
+
+const HOSTILE = "web\u001b[31m\u202e";
+const on = (link: string) => ({ link, src: "172.17.0.2", sport: 40000, dst: "172.17.0.3", dport: 80, ttl: 64 });
+const walk: Walk = {
+  schema: 1,
+  docknet: "0",
+  lab: "lab",
+  from: HOSTILE,
+  to: "db:80",
+  address: "172.17.0.3",
+  port: 80,
+  proto: "tcp",
+  verdict: "drop",
+  reason: `filter FORWARD takes it: ${HOSTILE}`,
+  rule: { node: "@host", table: "filter", chain: "FORWARD", rule: "policy DROP", verdict: "DROP" },
+  ways: [
+    {
+      kind: "request",
+      packet: "tcp SYN",
+      hops: [
+        { node: HOSTILE, action: "send", out: on("eth0"), steps: [] },
+        {
+          node: "@host",
+          action: "drop",
+          in: on("docker0"),
+          steps: [{ kind: "chain", table: "filter", chain: "FORWARD", verdict: "DROP", policy: true, rules: [] }],
+          because: "a word ".repeat(40),
+        },
+      ],
+    },
+  ],
+  conntrack: [],
+  warnings: [],
+};
+
+const HARMFUL = ["\u001b", "\u202e"];
+const OPTIONS = { colour: false, width: 80 };
+
+test("what a name holds reaches no terminal", () => {
+  const texts = [renderWalk(walk, OPTIONS), renderWalk(walk, { ...OPTIONS, brief: true }), renderWalkJson(walk)];
+  for (const text of texts) expect(HARMFUL.filter((character) => text.includes(character))).toEqual([]);
+  expect(JSON.parse(renderWalkJson(walk))).toEqual(walk);
+});
+
+test("the story fits its width, and a policy reads as iptables takes it", () => {
+  const lines = renderWalk(walk, OPTIONS).split("\n");
+  expect(lines.filter((line) => line.length > 80)).toEqual([]);
+  expect(lines).toContain("  rule      -t filter -P FORWARD DROP  (on @host)");
+  expect(lines).toContain("      filter FORWARD    no rule matches: policy DROP");
+});
+
+test("colour is only where it is asked for", () => {
+  expect(renderWalk(walk, { ...OPTIONS, colour: true })).toContain("\u001b[31m");
+});
