@@ -2,12 +2,13 @@
  * What a user gets wrong, one by one: the message in Docker's or Compose's words, the place in the file, exit code 2, and nothing
  * made on the machine. Runs dist/bin/docknet.js as a child: build first.
  */
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { execa } from "execa";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { namedNamespaces } from "../support/named-namespaces.ts";
 
 const CLI = fileURLToPath(new URL("../../dist/bin/docknet.js", import.meta.url));
 const isRoot = process.getuid?.() === 0;
@@ -49,17 +50,6 @@ function stillRunning(group: number): boolean {
   }
 }
 
-/** But those of labs that other test files make at the same time: t<pid>... and kp<pid>... */
-function namedNamespaces(): string[] {
-  try {
-    return readdirSync("/run/netns")
-      .filter((name) => !/^(t|kp)\d+/.test(name))
-      .sort();
-  } catch {
-    return [];
-  }
-}
-
 function write(name: string, text: string): string {
   writeFileSync(join(folder, name), text);
   return name;
@@ -78,7 +68,7 @@ const FILES: readonly (readonly [string, string, string])[] = [
   [
     "an exhausted pool of addresses",
     `name: t\n${service("[x]")}    scale: 2\n${network("subnet: 10.1.0.0/30")}`,
-    "3:3: no available IPv4 addresses on this network's address pools: t_x (",
+    "3:3: failed to set up container networking: no available IPv4 addresses on this network's address pools: t_x (",
   ],
   [
     "exhausted pools of subnets",
@@ -119,7 +109,7 @@ const FILES: readonly (readonly [string, string, string])[] = [
   [
     "a bridge name that no interface can bear",
     `name: t\n${service("[x]")}networks:\n  x:\n    driver_opts:\n      com.docker.network.bridge.name: a-bridge-with-a-long-name\n`,
-    "7:3: invalid interface name",
+    "7:3: numerical result out of range",
   ],
   [
     "a cyclic extends",

@@ -3,6 +3,7 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
+import { namedNamespaces } from "../support/named-namespaces.ts";
 import { waitFor } from "../support/wait-for.ts";
 
 const CLI = fileURLToPath(new URL("../../dist/bin/docknet.js", import.meta.url));
@@ -96,7 +97,7 @@ async function startUntilHolding(
 const ended = (child: ChildProcess): Promise<{ code: number | null; signal: string | null }> =>
   new Promise((resolve) => child.on("exit", (code, signal) => resolve({ code, signal })));
 
-const named = (): string[] => (existsSync("/run/netns") ? readdirSync("/run/netns").sort() : []);
+const named = namedNamespaces;
 
 // the seed lab has 11 namespaces and the process one of its own
 test.for([2, 6, 12])(
