@@ -1,8 +1,9 @@
 /** docknet capture: every packet of a lab on all its links, as a live view or as one pcapng file; of the lab that lives, or of a file's while it is proven. */
 import { closeSync, openSync, write } from "node:fs";
 import type { PacketLine, Recording, RecordingLimits, RecordingSummary, Report } from "../index.ts";
+import { labOf, specToBuild } from "./chosen-lab.ts";
 import { EXIT } from "./exit.ts";
-import { type LabFlags, loadOptionsOf } from "./lab-options.ts";
+import type { LabFlags } from "./lab-options.ts";
 import { say, useColour } from "./terminal.ts";
 
 export interface CaptureFlags extends LabFlags {
@@ -45,11 +46,10 @@ function limitsOf({ filter, count, duration, snaplen }: CaptureFlags): Recording
 // --- the lab that lives ----------------------------------------------------------------------------------------------
 
 async function captureLiving(places: readonly string[], flags: CaptureFlags, signal: AbortSignal): Promise<Captured> {
-  const { asError, clientOf, follow, isAlive, revivedClient } = await import("./lab-client.ts");
+  const { asError, follow, revivedClient } = await import("./lab-client.ts");
   const { Demultiplexer } = await import("./docker/stdcopy.ts");
-  const { labOf } = await import("./down.ts");
   const lab = await labOf(flags);
-  const client = isAlive(lab) ? await revivedClient(lab) : await clientOf(lab);
+  const client = await revivedClient(lab);
   const id = crypto.randomUUID().replaceAll("-", "");
   const format = flags.write === undefined ? "lines" : "pcapng";
   const chunks = await client.stream("POST", "/docknet/capture", {
@@ -104,13 +104,9 @@ interface ToldByTap {
 // --- the lab of a file -----------------------------------------------------------------------------------------------
 
 async function captureFile(places: readonly string[], flags: CaptureFlags, signal: AbortSignal): Promise<Captured> {
-  const docknet = await import("../index.ts");
-  if (flags.file?.includes("-") && !docknet.canCreateNamespaces()) docknet.enterUserNamespace();
-  const spec = docknet.loadSpec(await loadOptionsOf(flags));
-  docknet.resolveState(spec);
-  if (!docknet.canCreateNamespaces()) docknet.enterUserNamespace();
-  docknet.prepareUserNamespace();
-  await using lab = await docknet.buildLab(spec, { signal });
+  const { buildLab } = await import("../index.ts");
+  const spec = await specToBuild(flags);
+  await using lab = await buildLab(spec, { signal });
   await using recording = lab.capture({ ...limitsOf(flags), nodes: places });
   const output = await openOutput(flags, recording.links, spec.name);
   const stop = (): void => recording.stop();

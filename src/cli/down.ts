@@ -1,17 +1,13 @@
 /** docknet down: removes a lab that lives, and proves that nothing of it stayed. */
+import type { Gone } from "../daemon/lab.ts";
+import { labOf } from "./chosen-lab.ts";
 import { EXIT } from "./exit.ts";
-import { call, DEFAULT_LAB, findClient, namedLab, revivedClient } from "./lab-client.ts";
-import { type LabFlags, loadOptionsOf } from "./lab-options.ts";
+import { call, revivedClient } from "./lab-client.ts";
+import type { LabFlags } from "./lab-options.ts";
 import { print, say } from "./terminal.ts";
 
 export interface DownFlags extends LabFlags {
   readonly format: "text" | "json";
-}
-
-interface Gone {
-  readonly containers: readonly string[];
-  readonly networks: readonly string[];
-  readonly namespaces: readonly string[];
 }
 
 export async function down(flags: DownFlags): Promise<number> {
@@ -29,12 +25,7 @@ export async function down(flags: DownFlags): Promise<number> {
   else {
     for (const name of gone.containers) say(` Container ${name}  Removed`);
     for (const name of gone.networks) say(` Network ${name}  Removed`);
-    say(
-      ` Lab ${lab}  Removed: ${gone.namespaces.length} namespaces, nothing left`.replace(
-        ", nothing left",
-        left.length ? "" : ", nothing left",
-      ),
-    );
+    say(` Lab ${lab}  Removed: ${gone.namespaces.length} namespaces${left.length > 0 ? "" : ", nothing left"}`);
   }
   for (const what of left) say(`docknet: still there: ${what}`);
   return left.length > 0 ? EXIT.failed : EXIT.ok;
@@ -53,25 +44,5 @@ async function ended(pid: number): Promise<void> {
       return;
     }
     await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
-  }
-}
-
-/** -p, or the file's name when its lab runs, or the default. */
-export async function labOf(flags: LabFlags): Promise<string> {
-  const named = namedLab(flags);
-  if (named !== undefined) return named;
-  const fromFile = await labOfFile(flags);
-  if (fromFile !== undefined && (flags.file || flags.lab || (await findClient(fromFile)))) return fromFile;
-  return DEFAULT_LAB;
-}
-
-/** The name of the lab that the file here describes; undefined without a file, or with one that is wrong when nobody named it. */
-export async function labOfFile(flags: LabFlags): Promise<string | undefined> {
-  const { DocknetError, loadSpec } = await import("../index.ts");
-  try {
-    return loadSpec(await loadOptionsOf(flags)).name;
-  } catch (error) {
-    if (error instanceof DocknetError && !flags.file && !flags.lab) return undefined;
-    throw error;
   }
 }

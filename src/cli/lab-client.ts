@@ -67,7 +67,7 @@ export async function findClient(lab: string): Promise<EngineClient | undefined>
 }
 
 /** @throws DocknetError NOT_FOUND */
-export async function clientOf(lab: string): Promise<EngineClient> {
+async function clientOf(lab: string): Promise<EngineClient> {
   const client = await findClient(lab);
   if (client) return client;
   const { DocknetError } = await import("../index.ts");

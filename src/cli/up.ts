@@ -1,4 +1,5 @@
 /** docknet up: the lab of a compose file, built to stay. Lines and words as `docker compose up -d` prints them without a terminal. */
+import type { UpResult } from "../daemon/lab.ts";
 import { EngineClient, openClient } from "./docker/client.ts";
 import { EXIT } from "./exit.ts";
 import { call } from "./lab-client.ts";
@@ -11,17 +12,6 @@ export interface UpFlags extends LabFlags {
   readonly format: "text" | "json";
 }
 
-interface UpAnswer {
-  readonly steps: readonly {
-    readonly kind: string;
-    readonly name: string;
-    readonly id: string;
-    readonly action: string;
-  }[];
-  readonly failures: readonly { readonly name: string; readonly message: string }[];
-  readonly warnings: readonly { readonly message: string; readonly remedy?: string }[];
-}
-
 export async function up(flags: UpFlags): Promise<number> {
   const docknet = await import("../index.ts");
   const load = await loadOptionsOf(flags);
@@ -30,7 +20,7 @@ export async function up(flags: UpFlags): Promise<number> {
   docknet.resolveState(spec);
   const client = await daemonOf(spec.name);
   const body = { ...load, removeOrphans: flags.removeOrphans ?? false, forceRecreate: flags.forceRecreate ?? false };
-  const { steps, warnings, failures } = await call<UpAnswer>(client, "post", "up", body);
+  const { steps, warnings, failures } = await call<UpResult>(client, "post", "up", body);
   for (const warning of warnings) {
     say(`docknet: warning: ${docknet.renderProblem(warning)}`);
     if (warning.remedy) say(`  ${warning.remedy}`);

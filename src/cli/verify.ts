@@ -1,8 +1,10 @@
 /** docknet verify: build the lab of a file, prove it, report, leave nothing; or prove the lab that lives. */
 import { appendFileSync, writeFileSync } from "node:fs";
 import type { Report } from "../index.ts";
+import { livingLab, specToBuild } from "./chosen-lab.ts";
 import { EXIT } from "./exit.ts";
-import { type LabFlags, loadOptionsOf } from "./lab-options.ts";
+import { follow } from "./lab-client.ts";
+import type { LabFlags } from "./lab-options.ts";
 import { Progress, print, say, useColour, widthOf } from "./terminal.ts";
 
 export interface VerifyFlags extends LabFlags {
@@ -23,12 +25,9 @@ export async function verify(flags: VerifyFlags, signal: AbortSignal): Promise<n
 
 /** The lab that lives, as it is now; undefined when a file is named, or none lives. */
 async function verifyLiving(flags: VerifyFlags, signal: AbortSignal): Promise<Report | undefined> {
-  if (flags.file || flags.lab) return undefined;
-  const { follow, isAlive, revivedClient } = await import("./lab-client.ts");
-  const { labOf } = await import("./down.ts");
-  const lab = await labOf(flags);
-  if (!isAlive(lab)) return undefined;
-  const client = await revivedClient(lab);
+  const living = await livingLab(flags);
+  if (!living) return undefined;
+  const { lab, client } = living;
   const progress = new Progress();
   progress.show(`verifying ${lab} ...`);
   try {
@@ -46,18 +45,12 @@ async function verifyLiving(flags: VerifyFlags, signal: AbortSignal): Promise<Re
 }
 
 async function verifyFile(flags: VerifyFlags, signal: AbortSignal): Promise<Report> {
-  const docknet = await import("../index.ts");
-  // standard input can be read once only: by the process that builds
-  if (flags.file?.includes("-") && !docknet.canCreateNamespaces()) docknet.enterUserNamespace();
-  const spec = docknet.loadSpec(await loadOptionsOf(flags));
-  // what Docker would refuse is told before privilege is asked for
-  docknet.resolveState(spec);
-  if (!docknet.canCreateNamespaces()) docknet.enterUserNamespace();
-  docknet.prepareUserNamespace();
+  const { buildLab } = await import("../index.ts");
+  const spec = await specToBuild(flags);
   const progress = new Progress();
   progress.show(`building ${spec.name} ...`);
   try {
-    await using lab = await docknet.buildLab(spec, { signal });
+    await using lab = await buildLab(spec, { signal });
     return await lab.verify({
       onProgress: (done, total) => progress.show(`verifying ${spec.name}: ${done}/${total} probes`),
       ...(flags.silence ? { silenceMs: flags.silence } : {}),

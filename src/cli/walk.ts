@@ -1,7 +1,9 @@
 /** docknet walk: one real packet, followed hop by hop and rule by rule; in the lab that lives, or in one built for it. */
 import type { Walk, WalkOptions } from "../index.ts";
+import { livingLab, specToBuild } from "./chosen-lab.ts";
 import { EXIT } from "./exit.ts";
-import { type LabFlags, loadOptionsOf } from "./lab-options.ts";
+import { call } from "./lab-client.ts";
+import type { LabFlags } from "./lab-options.ts";
 import { print, useColour, widthOf } from "./terminal.ts";
 
 export interface WalkFlags extends LabFlags {
@@ -36,12 +38,8 @@ export async function walk(from: string, to: string, flags: WalkFlags, signal: A
 
 /** undefined when a file is named, or none lives. */
 async function walkLiving(from: string, to: string, options: WalkOptions, flags: WalkFlags): Promise<Walk | undefined> {
-  if (flags.file || flags.lab) return undefined;
-  const { call, isAlive, revivedClient } = await import("./lab-client.ts");
-  const { labOf } = await import("./down.ts");
-  const lab = await labOf(flags);
-  if (!isAlive(lab)) return undefined;
-  return call<Walk>(await revivedClient(lab), "post", "walk", { from, to, ...options });
+  const living = await livingLab(flags);
+  return living && call<Walk>(living.client, "post", "walk", { from, to, ...options });
 }
 
 async function walkFile(
@@ -51,12 +49,7 @@ async function walkFile(
   flags: WalkFlags,
   signal: AbortSignal,
 ): Promise<Walk> {
-  const docknet = await import("../index.ts");
-  if (flags.file?.includes("-") && !docknet.canCreateNamespaces()) docknet.enterUserNamespace();
-  const spec = docknet.loadSpec(await loadOptionsOf(flags));
-  docknet.resolveState(spec);
-  if (!docknet.canCreateNamespaces()) docknet.enterUserNamespace();
-  docknet.prepareUserNamespace();
-  await using lab = await docknet.buildLab(spec, { signal });
+  const { buildLab } = await import("../index.ts");
+  await using lab = await buildLab(await specToBuild(flags), { signal });
   return await lab.walk(from, to, options);
 }

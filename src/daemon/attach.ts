@@ -2,6 +2,7 @@
 import { PassThrough, Readable, Transform, type Writable } from "node:stream";
 import { DocknetError } from "../errors.ts";
 import type { OutputChunk, Attached as ShimStreams } from "../kernel/shim-client.ts";
+import { frame, STDERR, STDOUT } from "../kernel/shim-wire.ts";
 import type { Engine } from "./engine.ts";
 
 export interface Attached {
@@ -23,14 +24,14 @@ export interface AttachRequest {
   readonly logs: boolean;
 }
 
-const STREAM = { stdout: 1, stderr: 2 } as const;
+const STREAM = { stdout: STDOUT, stderr: STDERR } as const;
 
 /** A container that is only created may be attached to: then nothing that it says is missed. @throws DocknetError */
 export async function attachContainer(engine: Engine, ref: string, request: AttachRequest): Promise<Attached> {
   const container = engine.container(ref);
   const { id } = container;
   const record = engine.record(id);
-  const encode = (stream: "stdout" | "stderr", data: Buffer): Buffer => (record.tty ? data : frame(stream, data));
+  const encode = (stream: "stdout" | "stderr", data: Buffer): Buffer => (record.tty ? data : outputFrame(stream, data));
   const wanted = { stdout: request.stdout, stderr: request.stderr };
   const past: Buffer[] = [];
   if (request.logs) {
@@ -88,7 +89,7 @@ export function attached(streams: ShimStreams, shape: Shape): Attached {
     writableObjectMode: true,
     transform(chunk: OutputChunk, _encoding, done) {
       const wanted = tty || (chunk.stream === "stdout" ? shape.stdout : shape.stderr);
-      done(null, !wanted ? undefined : tty ? chunk.data : frame(chunk.stream, chunk.data));
+      done(null, !wanted ? undefined : tty ? chunk.data : outputFrame(chunk.stream, chunk.data));
     },
   });
   for (const chunk of shape.past ?? []) encoder.push(chunk);
@@ -99,12 +100,8 @@ export function attached(streams: ShimStreams, shape: Shape): Attached {
 }
 
 /** With the header of a stream that holds both. */
-export function frame(stream: "stdout" | "stderr", data: Buffer): Buffer {
-  const header = Buffer.alloc(8);
-  header.writeUInt8(STREAM[stream], 0);
-  header.writeUInt32BE(data.length, 4);
-  return Buffer.concat([header, data]);
-}
+/** Docker's frame around what came on a stream. */
+export const outputFrame = (stream: "stdout" | "stderr", data: Buffer): Buffer => frame(STREAM[stream], data);
 
 /** @throws DocknetError CONFLICT unless it runs */
 export function checkRunning(engine: Engine, ref: string): void {

@@ -3,7 +3,7 @@
  * they are written in place and never replaced; what a user wrote into them stays.
  */
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { hostnameFile, hostsFile } from "../state/hosts.ts";
+import { fileOwner, hostnameFile, hostsFile } from "../state/hosts.ts";
 import { resolvConf } from "../state/resolv-conf.ts";
 import type { Container, State } from "../state/state.ts";
 
@@ -25,7 +25,7 @@ export class ContainerFiles {
 
   /** A container that shares the network of another shares its files too (docker-reference 3.7). */
   pathsOf(state: State, container: Container): FilePaths {
-    const folder = this.folderOf(ownerOf(state, container).id);
+    const folder = this.folderOf(fileOwner(state, container).id);
     return { hosts: `${folder}/hosts`, hostname: `${folder}/hostname`, resolvConf: `${folder}/resolv.conf` };
   }
 
@@ -88,10 +88,4 @@ function changeLines(text: string, before: string, after: string): string {
   const come = next.filter((line) => line !== "" && !old.includes(line));
   const kept = text.split("\n").filter((line) => !gone.has(line));
   return `${[...kept.join("\n").replace(/\n*$/, "").split("\n"), ...come].join("\n")}\n`;
-}
-
-function ownerOf(state: State, container: Container): Container {
-  if (container.sandbox.kind !== "container") return container;
-  const { id } = container.sandbox;
-  return state.containers.find((c) => c.id === id) ?? container;
 }

@@ -3,6 +3,7 @@
  * stand in for its image, and it runs until it is stopped. Events as moby daemon/{create,start,stop,kill,monitor,delete}.go publish them.
  */
 import { DocknetError } from "../errors.ts";
+import { rfc3339Nano } from "../kernel/clock.ts";
 import {
   type ContainerRequest,
   createContainer as create,
@@ -14,7 +15,6 @@ import { findContainer, findNetwork } from "../state/find.ts";
 import { failStart, startContainer as start, stopContainer as stop } from "../state/lifecycle.ts";
 import type { AnyNetwork, Container, State } from "../state/state.ts";
 import type { Engine } from "./engine.ts";
-import { rfc3339Nano } from "./event.ts";
 import { publishAttached } from "./network.ts";
 import type { ContainerRecord } from "./record.ts";
 import { parseSignal } from "./signal.ts";

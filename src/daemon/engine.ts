@@ -5,6 +5,7 @@
  */
 import { randomBytes } from "node:crypto";
 import { DocknetError } from "../errors.ts";
+import { rfc3339Nano } from "../kernel/clock.ts";
 import type { Manifest } from "../kernel/manifest.ts";
 import type { LabName } from "../net/name.ts";
 import { Site } from "../site.ts";
@@ -15,7 +16,7 @@ import { emptyState } from "../state/network.ts";
 import type { Container, State } from "../state/state.ts";
 import { networksOf, publish, removeInTurn } from "./container.ts";
 import { ContainerFiles } from "./container-files.ts";
-import { EventLog, rfc3339Nano } from "./event.ts";
+import { EventLog } from "./event.ts";
 import { ExecTable } from "./exec-table.ts";
 import { Journal, type Memory } from "./journal.ts";
 import { ContainerLogs } from "./log.ts";

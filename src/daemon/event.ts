@@ -2,6 +2,7 @@
  * What happened, as `docker events` tells it: a bounded memory of the last events, and those who follow.
  * Source: moby daemon/events/events.go (256 are kept), api/types/events.
  */
+import { epochNano } from "../kernel/clock.ts";
 
 export interface EngineEvent {
   readonly Type: "container" | "network" | "daemon";
@@ -50,19 +51,4 @@ export class EventLog {
     this.followers.add(follower);
     return () => void this.followers.delete(follower);
   }
-}
-
-let offset: bigint | undefined;
-
-/** Nanoseconds since the epoch, never twice the same: the wall clock at the first call, the monotonic clock since. */
-export function epochNano(): bigint {
-  offset ??= BigInt(Date.now()) * 1_000_000n - process.hrtime.bigint();
-  return offset + process.hrtime.bigint();
-}
-
-/** "2026-11-22T03:18:44.641888692Z": RFC 3339 with nanoseconds, as Go prints time.RFC3339Nano (no trailing zeros). */
-export function rfc3339Nano(nano: bigint = epochNano()): string {
-  const seconds = new Date(Number(nano / 1_000_000n)).toISOString().slice(0, 19);
-  const fraction = (nano % 1_000_000_000n).toString().padStart(9, "0").replace(/0+$/, "");
-  return `${seconds}${fraction ? `.${fraction}` : ""}Z`;
 }

@@ -1,5 +1,6 @@
 /** The lab's own verbs over an engine: what Docker has no call for. up, down, verify, drift, reconcile. */
 import { DocknetError, type Problem } from "../errors.ts";
+import { rfc3339Nano } from "../kernel/clock.ts";
 import { netnsName } from "../net/name.ts";
 import { findDrift } from "../observe/drift.ts";
 import type { Drift, Report } from "../observe/report.ts";
@@ -13,7 +14,6 @@ import { type WalkOptions, walkSite } from "../walking.ts";
 import { containerRecord } from "./api/service-record.ts";
 import { networksOf, publish } from "./container.ts";
 import type { Engine } from "./engine.ts";
-import { rfc3339Nano } from "./event.ts";
 import { publishAttached, publishNetwork } from "./network.ts";
 import type { ContainerRecord } from "./record.ts";
 

@@ -5,8 +5,7 @@
  */
 import { appendFileSync, closeSync, mkdirSync, openSync, readSync, rmSync, statSync, watch } from "node:fs";
 import { StringDecoder } from "node:string_decoder";
-import type { Engine } from "./engine.ts";
-import { rfc3339Nano } from "./event.ts";
+import { parseRfc3339Nano, rfc3339Nano } from "../kernel/clock.ts";
 
 export interface LogLine {
   readonly stream: "stdout" | "stderr";
@@ -108,7 +107,7 @@ export class ContainerLogs {
 
 function isWanted(line: LogLine, { stdout, stderr, since, until }: LogRequest): boolean {
   if (!(line.stream === "stdout" ? stdout : stderr)) return false;
-  const at = since !== undefined || until !== undefined ? nanoOf(line.time) : 0n;
+  const at = since !== undefined || until !== undefined ? parseRfc3339Nano(line.time) : 0n;
   return (since === undefined || at >= since) && (until === undefined || at <= until);
 }
 
@@ -195,17 +194,4 @@ function parseLine(text: string): LogLine | undefined {
   }
 }
 
-/** RFC 3339 with up to nine digits of a second, UTC, to nanoseconds since the epoch. */
-function nanoOf(time: string): bigint {
-  const [, whole = "", fraction = ""] = /^(.{19})(?:\.(\d{1,9}))?Z$/.exec(time) ?? [];
-  const millis = Date.parse(`${whole}Z`);
-  return Number.isNaN(millis) ? 0n : BigInt(millis) * 1_000_000n + BigInt(fraction.padEnd(9, "0"));
-}
-
 const sizeOf = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
-
-/** @throws DocknetError NOT_FOUND */
-export function readLogs(engine: Engine, ref: string, request: LogRequest): AsyncIterable<LogLine> {
-  const { id, status } = engine.container(ref);
-  return engine.logs.read(id, request, status === "running");
-}

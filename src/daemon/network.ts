@@ -1,4 +1,6 @@
 /** Docker's network verbs over an engine. Events as moby daemon/network.go and container_operations.go publish them. */
+
+import { rfc3339Nano } from "../kernel/clock.ts";
 import { connectContainer, disconnectContainer } from "../state/attachment.ts";
 import type { EndpointRequest } from "../state/container.ts";
 import { findContainer, findNetwork } from "../state/find.ts";
@@ -10,7 +12,6 @@ import {
 } from "../state/network.ts";
 import type { AnyNetwork, Container, Network } from "../state/state.ts";
 import type { Engine } from "./engine.ts";
-import { rfc3339Nano } from "./event.ts";
 
 /** @throws DocknetError in Docker's words */
 export function createNetwork(engine: Engine, request: NetworkRequest): Promise<Network> {

@@ -301,11 +301,10 @@ export class Processes {
   private spaceOf(container: Container): Space {
     const { engine } = this;
     const node = engine.site.sandboxOf(container) ?? container.node;
-    const ownName = container.sandbox.kind === "host" ? "" : container.hostname;
     return {
       kind: "container",
       netnsPath: netnsPath(engine.lab, node),
-      hostname: ownName || container.hostname,
+      hostname: container.hostname,
       domainname: container.domainname,
       files: engine.files.pathsOf(engine.state, container),
       privileged: engine.record(container.id).privileged,

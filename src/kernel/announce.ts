@@ -6,7 +6,8 @@ import type { Ipv4 } from "../net/address.ts";
 import { ETHERTYPE_ARP, encodeFrame } from "../net/frame.ts";
 import type { Mac } from "../net/mac.ts";
 import type { IfName } from "../net/name.ts";
-import { AF_INET, AF_PACKET, bind, closeFd, ioctl, SOCK_DGRAM, SOCK_RAW, send, socket } from "./libc.ts";
+import { AF_PACKET, bind, closeFd, SOCK_RAW, send, socket } from "./libc.ts";
+import { encodeLinkAddress, indexOf } from "./link-address.ts";
 import type { Netns } from "./netns.ts";
 
 export interface Announcement {
@@ -19,9 +20,6 @@ const TIMES = 3;
 const SPACING_MS = 1000;
 const BROADCAST_MAC = "ff:ff:ff:ff:ff:ff" as Mac;
 const NO_MAC = "00:00:00:00:00:00" as Mac;
-/** netdevice(7) */
-const SIOCGIFINDEX = 0x8933;
-const IFNAMSIZ = 16;
 
 /** Sends the first at once and two more, a second apart; stops by itself when the link goes. Does not keep the process alive. */
 export function announce(ns: Netns, announcement: Announcement): void {
@@ -39,7 +37,7 @@ function sendArp(ns: Netns, { link, address, mac }: Announcement): boolean {
   try {
     fd = ns.enter(() => {
       const packet = socket(AF_PACKET, SOCK_RAW, 0);
-      bind(packet, linkAddress(indexOf(link)));
+      bind(packet, encodeLinkAddress(ETHERTYPE_ARP, indexOf(link)));
       return packet;
     });
     send(fd, gratuitousArp(mac, address));
@@ -48,28 +46,6 @@ function sendArp(ns: Netns, { link, address, mac }: Announcement): boolean {
     return false;
   } finally {
     if (fd !== undefined) closeFd(fd);
-  }
-}
-
-/** struct sockaddr_ll (packet(7)) */
-function linkAddress(index: number): Uint8Array {
-  const bytes = Buffer.alloc(20);
-  bytes.writeUInt16LE(AF_PACKET, 0);
-  bytes.writeUInt16BE(ETHERTYPE_ARP, 2);
-  bytes.writeInt32LE(index, 4);
-  return bytes;
-}
-
-/** In the namespace that this thread is in. @throws SystemError ENODEV */
-export function indexOf(link: IfName): number {
-  const fd = socket(AF_INET, SOCK_DGRAM, 0);
-  try {
-    const request = Buffer.alloc(40);
-    request.write(link, 0, IFNAMSIZ - 1, "latin1");
-    ioctl(fd, SIOCGIFINDEX, request);
-    return request.readInt32LE(IFNAMSIZ);
-  } finally {
-    closeFd(fd);
   }
 }
 

@@ -12,7 +12,6 @@
 import koffi from "koffi";
 import { DocknetError } from "../errors.ts";
 import type { IfName } from "../net/name.ts";
-import { indexOf } from "./announce.ts";
 import { compileFilter, keep, type Program } from "./bpf.ts";
 import {
   AF_PACKET,
@@ -26,8 +25,9 @@ import {
   setsockopt,
   socket,
 } from "./libc.ts";
+import { ETH_P_ALL, encodeLinkAddress, indexOf } from "./link-address.ts";
 import type { Netns } from "./netns.ts";
-import { SOL_SOCKET } from "./socket.ts";
+import { enlargeReceiveBuffer, SOL_SOCKET } from "./socket.ts";
 
 export interface PacketSocketOptions {
   /** pcap-filter(7); "" is everything. */
@@ -56,12 +56,8 @@ const BUFFER_BYTES = 32 * 1024 * 1024;
 const SOL_PACKET = 263;
 const PACKET_STATISTICS = 6;
 const PACKET_AUXDATA = 8;
-const SO_RCVBUF = 8;
 const SO_ATTACH_FILTER = 26;
-const SO_RCVBUFFORCE = 33;
 const SO_TIMESTAMPNS = 35;
-const ETH_P_ALL = 0x0003;
-const SOCKADDR_LL_BYTES = 20;
 
 export class PacketSocket {
   readonly fd: number;
@@ -126,35 +122,16 @@ export function openPacketSocket(ns: Netns, ifName: IfName, options: PacketSocke
 function openHere(ifName: IfName, program: Buffer, bufferBytes: number): number {
   const fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK, 0);
   try {
-    setBuffer(fd, bufferBytes);
+    enlargeReceiveBuffer(fd, bufferBytes);
     setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, 1);
     setsockopt(fd, SOL_PACKET, PACKET_AUXDATA, 1);
     attachFilter(fd, program);
-    bind(fd, everythingOn(indexOf(ifName)));
+    bind(fd, encodeLinkAddress(ETH_P_ALL, indexOf(ifName)));
     return fd;
   } catch (error) {
     closeFd(fd);
     throw error;
   }
-}
-
-/** Beyond net.core.rmem_max where this process is the machine's root; inside a user namespace up to it. */
-function setBuffer(fd: number, bytes: number): void {
-  try {
-    setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, bytes);
-  } catch (error) {
-    if (!(error instanceof SystemError) || error.code !== "EPERM") throw error;
-    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, bytes);
-  }
-}
-
-/** struct sockaddr_ll */
-function everythingOn(index: number): Buffer {
-  const bytes = Buffer.alloc(SOCKADDR_LL_BYTES);
-  bytes.writeUInt16LE(AF_PACKET, 0);
-  bytes.writeUInt16BE(ETH_P_ALL, 2);
-  bytes.writeInt32LE(index, 4);
-  return bytes;
 }
 
 /** BPF_MAXINSNS instructions (linux/bpf_common.h), in memory that never moves: the kernel follows a pointer to them. */

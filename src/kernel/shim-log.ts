@@ -4,6 +4,7 @@
  * at most: when `path` is full it becomes `path`.1. Source: moby daemon/logger/copier.go, daemon/logger/jsonfilelog.
  */
 import { closeSync, fstatSync, openSync, renameSync, writeSync } from "node:fs";
+import { rfc3339Nano } from "./clock.ts";
 
 export type Stream = "stdout" | "stderr";
 
@@ -76,20 +77,4 @@ function record(stream: Stream, line: Buffer): string {
     (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );
   return `{"log":${log},"stream":"${stream}","time":"${rfc3339Nano()}"}\n`;
-}
-
-const NANOS_PER_MS = 1_000_000n;
-/** Wall clock less monotonic clock, in nanoseconds. */
-let offset = 0n;
-
-/** Now, UTC, as Go's time.RFC3339Nano: nanoseconds without zeros at the end. Successive values rise, but where the machine's clock is set. */
-export function rfc3339Nano(): string {
-  const wall = BigInt(Date.now()) * NANOS_PER_MS;
-  const monotonic = process.hrtime.bigint();
-  const drift = wall - (monotonic + offset);
-  if (drift > 2n * NANOS_PER_MS || drift < -2n * NANOS_PER_MS) offset = wall - monotonic;
-  const now = monotonic + offset;
-  const seconds = new Date(Number(now / NANOS_PER_MS)).toISOString().slice(0, 19);
-  const fraction = (now % (1000n * NANOS_PER_MS)).toString().padStart(9, "0").replace(/0+$/, "");
-  return fraction === "" ? `${seconds}Z` : `${seconds}.${fraction}Z`;
 }

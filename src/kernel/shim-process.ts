@@ -6,9 +6,10 @@ import type { Socket } from "node:net";
 import { constants } from "node:os";
 import type { Readable } from "node:stream";
 import { DocknetError } from "../errors.ts";
+import { rfc3339Nano } from "./clock.ts";
 import { type Launched, startTicks } from "./container-process.ts";
 import type { TerminalSize } from "./pty.ts";
-import { type JsonFileLog, rfc3339Nano, type Stream } from "./shim-log.ts";
+import type { JsonFileLog, Stream } from "./shim-log.ts";
 import type { ProcessExit, ProcessInfo, ProcessKey } from "./shim-protocol.ts";
 import { FrameReader, frame, STDERR, STDIN, STDOUT } from "./shim-wire.ts";
 

@@ -90,7 +90,8 @@ export function openUdpSocket(ns: Netns, address: Ipv4 | Ipv6, port: number, opt
   });
 }
 
-function enlargeReceiveBuffer(fd: number, bytes: number): void {
+/** As far as this process may. @throws SystemError */
+export function enlargeReceiveBuffer(fd: number, bytes: number): void {
   try {
     setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, bytes);
   } catch (error) {

@@ -16,12 +16,12 @@ import {
   SOCK_NONBLOCK,
   SOCK_RAW,
   SystemError,
-  setsockopt,
   socket,
 } from "./libc.ts";
+import { ETH_P_ALL, encodeLinkAddress } from "./link-address.ts";
 import type { Netns } from "./netns.ts";
 import { watchReadiness } from "./readiness.ts";
-import { SOL_SOCKET } from "./socket.ts";
+import { enlargeReceiveBuffer } from "./socket.ts";
 
 export interface Tapped {
   /** The link's number. */
@@ -37,14 +37,11 @@ export interface Tap {
   close(): Promise<void>;
 }
 
-/** linux/if_ether.h */
-const ETH_P_ALL = 3;
 /** linux/if_packet.h */
 const SOL_PACKET = 263;
 const PACKET_STATISTICS = 6;
 const PACKET_OUTGOING = 4;
-/** asm-generic/socket.h */
-const SO_RCVBUFFORCE = 33;
+const EVERY_LINK = 0;
 const BUFFER_BYTES = 8 << 20;
 
 /** Open when it returns: the first frame after it is seen. The caller closes it. @throws SystemError */
@@ -52,8 +49,8 @@ export function openTap(ns: Netns, onFrame: (tapped: Tapped) => void): Tap {
   // protocol 0 until it is bound: nothing of before gets in
   const fd = ns.enter(() => socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK, 0));
   try {
-    enlarge(fd);
-    bind(fd, allLinks());
+    enlargeReceiveBuffer(fd, BUFFER_BYTES);
+    bind(fd, encodeLinkAddress(ETH_P_ALL, EVERY_LINK));
   } catch (error) {
     closeFd(fd);
     throw error;
@@ -72,23 +69,6 @@ export function openTap(ns: Netns, onFrame: (tapped: Tapped) => void): Tap {
       return closing;
     },
   };
-}
-
-/** struct sockaddr_ll: family, protocol in network order, and zeros: every link. */
-function allLinks(): Buffer {
-  const address = Buffer.alloc(20);
-  address.writeUInt16LE(AF_PACKET, 0);
-  address.writeUInt16BE(ETH_P_ALL, 2);
-  return address;
-}
-
-/** Beyond net.core.rmem_max where that is allowed; else the default must do. */
-function enlarge(fd: number): void {
-  try {
-    setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, BUFFER_BYTES);
-  } catch (error) {
-    if (!(error instanceof SystemError) || error.code !== "EPERM") throw error;
-  }
 }
 
 /** A link that goes down leaves ENETDOWN on the socket, and the next read goes on. */

@@ -1,6 +1,7 @@
 /** /containers but for their streams. Source: moby daemon/server/router/container. */
 import type { FastifyInstance } from "fastify";
 import { DocknetError } from "../../errors.ts";
+import { parseRfc3339Nano } from "../../kernel/clock.ts";
 import { type NodeName, WORLD_NODES } from "../../net/name.ts";
 import {
   createContainer,
@@ -22,7 +23,7 @@ import { bodyOf, nameOf, queryOf, sendJson } from "./exchange.ts";
 import { type Filters, parseFilters } from "./filter.ts";
 import { cellsOf, flagOf, integerOf, type Query } from "./query.ts";
 import { httpError, statusOf } from "./refuse.ts";
-import { nanosOfRfc3339, untilNanos } from "./until.ts";
+import { untilNanos } from "./until.ts";
 
 export function containerRoutes(app: FastifyInstance, engine: Engine): void {
   app.get("/containers/json", (request, reply) => {
@@ -157,7 +158,7 @@ async function pruneContainers(engine: Engine, filters: Filters): Promise<readon
   for (const container of engine.state.containers) {
     if (container.status === "running" || !filters.labels("label", container.labels)) continue;
     if (filters.has("label!") && filters.labels("label!", container.labels)) continue;
-    if (until !== undefined && nanosOfRfc3339(container.created) >= until) continue;
+    if (until !== undefined && parseRfc3339Nano(container.created) >= until) continue;
     await removeContainer(engine, container.id, { force: false, link: false });
     removed.push(container.id);
   }

@@ -1,7 +1,8 @@
 /** /events: what happened, as documents one a line. Source: moby daemon/server/router/system, daemon/events/filter.go. */
 import type { FastifyInstance } from "fastify";
+import { epochNano } from "../../kernel/clock.ts";
 import type { Engine } from "../engine.ts";
-import { type EngineEvent, epochNano } from "../event.ts";
+import type { EngineEvent } from "../event.ts";
 import { goneSignal, openStream, queryOf } from "./exchange.ts";
 import { type Filters, parseFilters } from "./filter.ts";
 import { encodeDocument, JSON_TYPE, sortedMap } from "./json.ts";

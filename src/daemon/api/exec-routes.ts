@@ -2,7 +2,7 @@
 import type { IncomingMessage } from "node:http";
 import { type Duplex, Readable } from "node:stream";
 import type { FastifyInstance } from "fastify";
-import { type Attached, frame } from "../attach.ts";
+import { type Attached, outputFrame } from "../attach.ts";
 import type { Engine } from "../engine.ts";
 import { createExec, type ExecStart, execOf, resizeExec, startableExec, startExec } from "../exec.ts";
 import type { ExecConfig, ExecInstance } from "../exec-table.ts";
@@ -90,7 +90,7 @@ async function start(
 /** dockerd has left HTTP before it starts the program, so that its client reads on the standard output why it cannot. */
 function toldInStream(tty: boolean, error: unknown): Attached {
   const text = Buffer.from(`${errorBody(error).message}\r\n`);
-  return { tty, output: Readable.from([tty ? text : frame("stdout", text)]), close: () => {} };
+  return { tty, output: Readable.from([tty ? text : outputFrame("stdout", text)]), close: () => {} };
 }
 
 /** [rows, columns]. */

@@ -1,5 +1,6 @@
 /** /networks. Source: moby daemon/server/router/network. */
 import type { FastifyInstance } from "fastify";
+import { parseRfc3339Nano } from "../../kernel/clock.ts";
 import { allNetworks, findNetwork } from "../../state/find.ts";
 import { createNetwork as checkNetwork, type NetworkRequest } from "../../state/network.ts";
 import { checkPools, type PoolRequest } from "../../state/pool.ts";
@@ -13,7 +14,7 @@ import { Fields, isObject } from "./fields.ts";
 import { type Filters, parseFilters } from "./filter.ts";
 import { networkDetails, networkSummary } from "./network-json.ts";
 import { httpError, notEmulated } from "./refuse.ts";
-import { nanosOfRfc3339, untilNanos } from "./until.ts";
+import { untilNanos } from "./until.ts";
 
 export function networkRoutes(app: FastifyInstance, engine: Engine): void {
   app.get("/networks", (request, reply) => {
@@ -98,7 +99,7 @@ function findForInspect(state: State, ref: string, scope: string | undefined): A
 function mayGo(network: Network, filters: Filters, until: bigint | undefined): boolean {
   if (!filters.labels("label", network.labels)) return false;
   if (filters.has("label!") && filters.labels("label!", network.labels)) return false;
-  return until === undefined || nanosOfRfc3339(network.created) < until;
+  return until === undefined || parseRfc3339Nano(network.created) < until;
 }
 
 /** The container of a connect or disconnect. */

@@ -2,10 +2,10 @@
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import type { FastifyInstance } from "fastify";
-import { type Attached, attachContainer } from "../attach.ts";
+import { type Attached, attachContainer, outputFrame } from "../attach.ts";
 import { waitContainer } from "../container.ts";
 import type { Engine } from "../engine.ts";
-import type { LogLine } from "../log.ts";
+
 import { detachable } from "./detach-keys.ts";
 import { goneSignal, nameOf, openStream, queryOf } from "./exchange.ts";
 import { lengthOf, MULTIPLEXED_STREAM, openRaw, RAW_STREAM, readLeadingJson, refuseAttach, upgrade } from "./hijack.ts";
@@ -59,7 +59,7 @@ export function streamRoutes(app: FastifyInstance, engine: Engine): void {
     const timestamps = flagOf(query, "timestamps");
     for await (const line of lines) {
       const bytes = Buffer.from(timestamps ? `${fixedNano(line.time)} ${line.text}` : line.text);
-      if (!sink.write(tty ? bytes : frame(line, bytes))) await drained(sink);
+      if (!sink.write(tty ? bytes : outputFrame(line.stream, bytes))) await drained(sink);
     }
     sink.end();
   });
@@ -130,13 +130,6 @@ function sinceOf(text: string | undefined): bigint | undefined {
 function fixedNano(time: string): string {
   const [, whole, fraction = ""] = /^([^.Z]*)(?:\.(\d+))?Z$/.exec(time) ?? [];
   return whole === undefined ? time : `${whole}.${fraction.padEnd(9, "0")}Z`;
-}
-
-function frame({ stream }: LogLine, bytes: Buffer): Buffer {
-  const header = Buffer.alloc(8);
-  header.writeUInt8(stream === "stdout" ? 1 : 2, 0);
-  header.writeUInt32BE(bytes.length, 4);
-  return Buffer.concat([header, bytes]);
 }
 
 /** Resolves when more may be written, or nobody reads any more. */

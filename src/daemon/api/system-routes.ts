@@ -1,10 +1,10 @@
 /** /_ping, /version, /info: who answers. Field order as dockerd 28.5.2. Source: moby daemon/server/router/system, daemon/info.go. */
 import { cpus, release, totalmem } from "node:os";
 import type { FastifyInstance, FastifyReply } from "fastify";
+import { rfc3339Nano } from "../../kernel/clock.ts";
 import { HOST_NAME } from "../../state/container.ts";
 import { deriveId } from "../../state/id.ts";
 import type { Engine } from "../engine.ts";
-import { rfc3339Nano } from "../event.ts";
 import { sendJson } from "./exchange.ts";
 import { API_VERSION, MIN_API_VERSION } from "./headers.ts";
 

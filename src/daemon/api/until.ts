@@ -1,5 +1,5 @@
 /** `until` of prunes and of events: a moment, or a duration before now. Source: moby api/types/time/timestamp.go, daemon/prune.go. */
-import { epochNano } from "../event.ts";
+import { epochNano } from "../../kernel/clock.ts";
 import type { Filters } from "./filter.ts";
 import { httpError } from "./refuse.ts";
 
@@ -42,6 +42,3 @@ function rfc3339Nanos(text: string): bigint | undefined {
   const millis = /^\d{4}-\d\d-\d\d(T|$)/.test(whole) ? Date.parse(zoned) : Number.NaN;
   return Number.isNaN(millis) ? undefined : BigInt(millis) * 1_000_000n + BigInt(fraction.padEnd(9, "0"));
 }
-
-/** A time that the engine wrote itself. */
-export const nanosOfRfc3339 = (text: string): bigint => rfc3339Nanos(text) ?? 0n;
