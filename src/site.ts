@@ -7,11 +7,12 @@ import { DisposerStack } from "./dispose.ts";
 import { decodeAnswer, decodeWhoami, encodeQuestion, encodeWhoami } from "./dns/question.ts";
 import { DocknetError } from "./errors.ts";
 import { announce } from "./kernel/announce.ts";
-import { openCapture } from "./kernel/capture.ts";
+import { type CaptureOptions, openCapture } from "./kernel/capture.ts";
 import { forgetFlows, readConntrack } from "./kernel/conntrack.ts";
 import { exchange } from "./kernel/exchange.ts";
 import { Executor } from "./kernel/executor.ts";
 import { readLab } from "./kernel/lab-reading.ts";
+import { openLinkTap } from "./kernel/link-tap.ts";
 import { readMachine } from "./kernel/machine.ts";
 import type { Manifest } from "./kernel/manifest.ts";
 import type { Netns } from "./kernel/netns.ts";
@@ -147,12 +148,14 @@ export class Site {
         if (request.proto === "sctp") throw new DocknetError("KERNEL_FEATURE", "docknet sends and serves no SCTP");
         return startProbe({ ns: netns(node), ...this.speech(request), ...request });
       },
-      capture: ({ node, link, mac }, onFrame) =>
-        openCapture(netns(node), link, {
+      capture: ({ node, link, mac, shared }, onFrame) => {
+        const options: CaptureOptions = {
           ...(mac ? { mac } : {}),
           filter: STORY_FILTER,
           onFrame: ({ frame, direction }) => onFrame(frame, direction),
-        }),
+        };
+        return shared ? openLinkTap(netns(node), link, options) : openCapture(netns(node), link, options);
+      },
       resolve: ({ node, name, deadlineMs }) => resolveName(netns(node), name, deadlineMs),
       readRules: (node) => readRules(netns(node)),
       readConntrack: (node) => readConntrack(netns(node)),

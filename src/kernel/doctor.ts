@@ -8,7 +8,16 @@ import { execa } from "execa";
 import type { IfName } from "../net/name.ts";
 import { NETLINK_ROUTE, NetlinkSocket } from "./netlink.ts";
 import { Netns } from "./netns.ts";
-import { createBridge, createVeth, dumpLinks } from "./rtnetlink.ts";
+import {
+  createBridge,
+  createDummy,
+  createMacvlan,
+  createVeth,
+  createVlan,
+  dumpLinks,
+  numberNetns,
+} from "./rtnetlink.ts";
+import { decodeNsid, nsidOf } from "./rtnetlink-read.ts";
 
 export interface Finding {
   readonly name: string;
@@ -105,7 +114,7 @@ function checkLinks(ns: Netns): Finding[] {
     ["rtnetlink dump", () => void route.query(dumpLinks)],
   ];
   try {
-    return tries.map(([name, attempt]) => {
+    const wanted = tries.map(([name, attempt]): Finding => {
       try {
         attempt();
         return { name, status: "ok", found: "works" };
@@ -119,9 +128,53 @@ function checkLinks(ns: Netns): Finding[] {
         };
       }
     });
+    return [...wanted, ...checkMacvlan(ns, route)];
   } finally {
     route.close();
   }
+}
+
+/** What macvlan networks need, each on the veth that `checkLinks` made. */
+function checkMacvlan(ns: Netns, route: NetlinkSocket): Finding[] {
+  const parent = 1001;
+  const tries: readonly (readonly [string, string, string, () => void])[] = [
+    [
+      "macvlan",
+      "macvlan",
+      "networks with driver macvlan are refused",
+      () => {
+        route.request([numberNetns(ns.fd)]);
+        const nsid = route.query(nsidOf(ns.fd)).map(decodeNsid)[0] ?? -1;
+        route.request([createMacvlan({ name: "try3" as IfName, index: 1003 }, { index: parent, nsid }, "bridge")]);
+      },
+    ],
+    [
+      "802.1Q VLAN",
+      "8021q",
+      "macvlan networks with a parent such as eth0.10 are refused",
+      () => route.request([createVlan({ name: "try4" as IfName, index: 1004 }, parent, 10)]),
+    ],
+    [
+      "dummy",
+      "dummy",
+      "macvlan networks without a parent are refused",
+      () => route.request([createDummy({ name: "try5" as IfName, index: 1005 })]),
+    ],
+  ];
+  return tries.map(([name, module, means, attempt]): Finding => {
+    try {
+      attempt();
+      return { name, status: "ok", found: "works" };
+    } catch (error) {
+      return {
+        name,
+        status: "limited",
+        found: messageOf(error),
+        means,
+        remedy: `Load the kernel module: modprobe ${module}`,
+      };
+    }
+  });
 }
 
 const RULES: readonly (readonly [string, string])[] = [

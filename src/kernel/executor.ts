@@ -5,7 +5,7 @@
 import { DocknetError } from "../errors.ts";
 import type { IfName, LabName, NodeName } from "../net/name.ts";
 import type { ProxyListener } from "../plan/layout.ts";
-import { invertOp, type Op } from "../plan/op.ts";
+import { invertOp, type Op, type VethEnd } from "../plan/op.ts";
 import type { RepairOp } from "../plan/repair-op.ts";
 import { commitsEnded, pidsIn, processesByNetns } from "./inhabitants.ts";
 import { type Manifest, type NetnsIdentity, netnsPath } from "./manifest.ts";
@@ -206,20 +206,30 @@ export class Executor {
     }
   }
 
-  private requestsOf(
-    op: Extract<Op, { kind: `${"bridge" | "veth" | "link" | "port" | "address" | "route"}.${string}` }>,
-  ): Request[] {
+  private requestsOf(op: Exclude<Op, { kind: `${"netns" | "sysctl" | "rules" | "proxy"}.${string}` }>): Request[] {
     const node = this.stateOf(op.node);
+    const numbered = (end: VethEnd): rt.NewLink => ({ ...end, index: node.claimIndex(end.name) });
     switch (op.kind) {
       case "bridge.create":
-        return [rt.createBridge({ ...op, index: node.claimIndex(op.name) })];
+        return [rt.createBridge(numbered(op))];
       case "veth.create": {
         const far = this.stateOf(op.peerNode);
         // the pair may join two namespaces whose requests are queued apart: what the far one waits for must be there first
         this.flush();
         const peer = { ...op.peer, index: far.claimIndex(op.peer.name), netnsFd: far.ns.fd };
-        return [rt.createVeth({ ...op.end, index: node.claimIndex(op.end.name) }, peer)];
+        return [rt.createVeth(numbered(op.end), peer)];
       }
+      case "macvlan.create": {
+        // what is queued for the parent's namespace must be there first
+        this.flush();
+        const over = this.stateOf(op.parentNode);
+        const parent = { index: over.indexOf(op.parent), nsid: node.numberOf(over.ns) };
+        return [rt.createMacvlan(numbered(op.end), parent, op.mode)];
+      }
+      case "vlan.create":
+        return [rt.createVlan(numbered(op.end), node.indexOf(op.parent), op.vlanId)];
+      case "dummy.create":
+        return [rt.createDummy(numbered(op.end))];
       case "link.delete":
         return [rt.deleteLink(op.name, node.forgetIndex(op.name))];
       case "link.up":

@@ -96,6 +96,8 @@ function readLinks(
       ...(master ? { master } : {}),
       hairpin: link.hairpin,
       ...(peer ? { peer } : {}),
+      ...(link.mode === undefined ? {} : { mode: link.mode }),
+      ...(link.vlanId === undefined ? {} : { vlanId: link.vlanId }),
       addresses: found
         .filter((a) => a.index === link.index)
         .map(({ address, plain, secondary, foreign }) => ({
@@ -112,7 +114,7 @@ function readLinks(
 const placeOf = (node: NodeName, index: number): string => `${node} ${index}`;
 
 /**
- * Other ends of veths, where these are in a node of the lab. A link tells its peer's number and what its own namespace calls the
+ * Other ends of veths and parents of macvlans, where these are in a node of the lab. A link tells its peer's number and what its own namespace calls the
  * peer's; each namespace that has such links is asked what it calls the others until all are known.
  */
 function findPeers(

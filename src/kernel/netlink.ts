@@ -207,6 +207,12 @@ export const nested = (type: number, ...attributes: readonly Uint8Array[]): Buff
   attribute(type | NLA_F_NESTED, Buffer.concat(attributes));
 export const textAttribute = (type: number, text: string): Buffer => attribute(type, Buffer.from(`${text}\0`));
 
+export function uint16(value: number): Buffer {
+  const bytes = Buffer.alloc(2);
+  bytes.writeUInt16LE(value);
+  return bytes;
+}
+
 export function uint32(value: number): Buffer {
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32LE(value >>> 0);

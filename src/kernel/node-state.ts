@@ -4,6 +4,7 @@ import type { IfName } from "../net/name.ts";
 import { NETLINK_ROUTE, NetlinkSocket } from "./netlink.ts";
 import type { Netns } from "./netns.ts";
 import * as rt from "./rtnetlink.ts";
+import { decodeNsid, nsidOf } from "./rtnetlink-read.ts";
 
 export class NodeState {
   readonly ns: Netns;
@@ -53,6 +54,15 @@ export class NodeState {
     const index = this.indexes.get(name);
     if (index === undefined) throw new DocknetError("INTERNAL", `No link ${name} in ${this.ns.label}`);
     return index;
+  }
+
+  /** By what number this namespace calls another; it gets one when it has none. */
+  numberOf(other: Netns): number {
+    const ask = (): number => this.route.query(nsidOf(other.fd)).map(decodeNsid)[0] ?? -1;
+    const known = ask();
+    if (known >= 0) return known;
+    this.route.request([rt.numberNetns(other.fd)]);
+    return ask();
   }
 
   /** Removes the namespace, unless a process lives in it. */

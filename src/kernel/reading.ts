@@ -19,6 +19,8 @@ export interface LinkReading {
   readonly mtuBytes: number;
   readonly up: boolean;
   readonly master?: string;
+  /** Of a macvlan: "bridge". */
+  readonly mode?: string;
   /** IPv4 only, "172.17.0.2/16". */
   readonly addresses: readonly string[];
 }
@@ -34,7 +36,7 @@ export interface RouteReading {
 export async function readNode(ns: Netns, sysctls: readonly string[]): Promise<NodeReading> {
   const started = ns.enter(() => ({
     links: ipJson(ns, ["-4", "address", "show"]),
-    all: ipJson(ns, ["link", "show"]),
+    all: ipJson(ns, ["-d", "link", "show"]),
     routes: ipJson(ns, ["-4", "route", "show"]),
     sysctls: new Map(sysctls.map((key) => [key, readSysctl(key)])),
   }));
@@ -82,8 +84,16 @@ function decodeLink(row: JsonRow, addresses: readonly JsonRow[]): LinkReading {
     mtuBytes: Number(row.mtu ?? 0),
     up: flags.includes("UP"),
     ...(row.master ? { master: String(row.master) } : {}),
+    ...macvlanMode(row.linkinfo),
     addresses: addresses.filter((a) => a.family === "inet").map((a) => `${a.local}/${a.prefixlen}`),
   };
+}
+
+/** `linkinfo` of `ip -d -j link`. */
+function macvlanMode(info: unknown): { mode?: string } {
+  const { info_kind: kind, info_data: data } = (info ?? {}) as JsonRow;
+  const mode = ((data ?? {}) as JsonRow).mode;
+  return kind === "macvlan" && typeof mode === "string" ? { mode } : {};
 }
 
 function decodeRoute(row: JsonRow): RouteReading {

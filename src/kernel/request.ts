@@ -25,6 +25,8 @@ export function removeForeign(node: NodeState, foreign: ForeignObject): void {
 /** The kernel's refusal in words; any other error as it is. */
 export function refusal(node: string, error: unknown): unknown {
   if (!(error instanceof NetlinkError)) return error;
+  const absent = absentKind(error);
+  if (absent) return absent;
   const remedies: Readonly<Record<string, string>> = {
     EOPNOTSUPP: "This kernel lacks the link type: run `docknet doctor`",
     EPERM: "Run as root, or let docknet enter a user namespace (see `docknet doctor`)",
@@ -35,4 +37,25 @@ export function refusal(node: string, error: unknown): unknown {
     cause: error,
     ...(remedies[error.code] ? { remedy: remedies[error.code] as string } : {}),
   });
+}
+
+const MODULES: Readonly<Record<string, string>> = { vlan: "8021q", dummy: "dummy", macvlan: "macvlan" };
+
+/** A kernel without a link type that a network asks for: Docker's words, and its status. */
+function absentKind(error: NetlinkError): DocknetError | undefined {
+  const [, kind = "", name] = /^create (\w+) (\S+): /.exec(error.message) ?? [];
+  const module = MODULES[kind];
+  if (error.code !== "EOPNOTSUPP" || !module) return undefined;
+  const what = kind === "vlan" ? `failed to create ${name} vlan link` : `failed to create the ${kind} port`;
+  return new DocknetError(
+    "KERNEL_FEATURE",
+    kind === "dummy" ? "operation not supported" : `${what}: operation not supported`,
+    {
+      cause: error,
+      remedy:
+        `This kernel has no links of type ${kind}: load the module (modprobe ${module})` +
+        (kind === "macvlan" ? "" : ", or give the network parent eth0"),
+      details: { status: 500 },
+    },
+  );
 }

@@ -56,7 +56,10 @@ const IFLA_MASTER = 10;
 const IFLA_LINKINFO = 18;
 const IFLA_LINK_NETNSID = 37;
 const IFLA_INFO_KIND = 1;
+const IFLA_INFO_DATA = 2;
 const IFLA_INFO_SLAVE_DATA = 5;
+const IFLA_MACVLAN_MODE = 1;
+const IFLA_VLAN_ID = 1;
 const IFLA_BRPORT_MODE = 4;
 const IFF_UP = 1;
 
@@ -70,11 +73,20 @@ export interface LinkFacts {
   /** 0: no master. */
   readonly masterIndex: number;
   readonly hairpin: boolean;
-  /** Of a veth: its other end's number, in the namespace that ours calls `peerNsid`; undefined: in our own. */
+  /** Number of a veth's other end, of the parent of a macvlan or VLAN, in the namespace that ours calls `peerNsid`; undefined: in our own. */
   readonly peerIndex?: number;
   readonly peerNsid?: number;
+  /** Of a macvlan: "bridge"; a number in words that no mode has. */
+  readonly mode?: string;
+  readonly vlanId?: number;
   readonly foreign: ForeignObject;
 }
+
+/** Kinds whose IFLA_LINK is another link of the lab. */
+const PAIRED = new Set(["veth", "macvlan", "vlan"]);
+
+const macvlanMode = (mode: number | undefined): string =>
+  ({ 1: "private", 2: "vepa", 4: "bridge", 8: "passthru" })[mode ?? 0] ?? `mode ${mode}`;
 
 /** struct ifinfomsg */
 export function decodeLinkFacts({ body }: Message): LinkFacts {
@@ -82,6 +94,7 @@ export function decodeLinkFacts({ body }: Message): LinkFacts {
   const attributes = decodeAttributes(body.subarray(16));
   const info = decodeAttributes(attributes.get(IFLA_LINKINFO) ?? NOTHING);
   const port = decodeAttributes(info.get(IFLA_INFO_SLAVE_DATA) ?? NOTHING);
+  const data = decodeAttributes(info.get(IFLA_INFO_DATA) ?? NOTHING);
   const name = text(attributes.get(IFLA_IFNAME));
   const kind = text(info.get(IFLA_INFO_KIND));
   const [link, nsid] = [attributes.get(IFLA_LINK), attributes.get(IFLA_LINK_NETNSID)];
@@ -96,8 +109,10 @@ export function decodeLinkFacts({ body }: Message): LinkFacts {
     up: (body.readUInt32LE(8) & IFF_UP) !== 0,
     masterIndex: attributes.get(IFLA_MASTER)?.readUInt32LE(0) ?? 0,
     hairpin: port.get(IFLA_BRPORT_MODE)?.readUInt8(0) === 1,
-    ...(kind === "veth" && link ? { peerIndex: link.readUInt32LE(0) } : {}),
-    ...(kind === "veth" && nsid ? { peerNsid: nsid.readInt32LE(0) } : {}),
+    ...(PAIRED.has(kind) && link ? { peerIndex: link.readUInt32LE(0) } : {}),
+    ...(PAIRED.has(kind) && nsid ? { peerNsid: nsid.readInt32LE(0) } : {}),
+    ...(kind === "macvlan" ? { mode: macvlanMode(data.get(IFLA_MACVLAN_MODE)?.readUInt32LE(0)) } : {}),
+    ...(kind === "vlan" ? { vlanId: data.get(IFLA_VLAN_ID)?.readUInt16LE(0) ?? 0 } : {}),
     foreign: { object: "link", what: name, message: hex(header) },
   };
 }

@@ -1,6 +1,6 @@
 /**
  * rtnetlink(7) requests for the few things a lab is made of, and the reading back of links. Pure encoders; sending is NetlinkSocket's.
- * Source: include/uapi/linux/{rtnetlink,if_link,if_addr,veth}.h.
+ * Source: include/uapi/linux/{rtnetlink,if_link,if_addr,veth,net_namespace}.h.
  */
 import {
   addressOf,
@@ -25,6 +25,7 @@ import {
   nested,
   type Request,
   textAttribute,
+  uint16,
   uint32,
 } from "./netlink.ts";
 
@@ -42,10 +43,17 @@ const AF_BRIDGE = 7;
 const IFLA_ADDRESS = 1;
 const IFLA_IFNAME = 3;
 const IFLA_MTU = 4;
+const IFLA_LINK = 5;
 const IFLA_MASTER = 10;
 const IFLA_PROTINFO = 12;
 const IFLA_LINKINFO = 18;
 const IFLA_NET_NS_FD = 28;
+const IFLA_LINK_NETNSID = 37;
+const IFLA_MACVLAN_MODE = 1;
+const IFLA_VLAN_ID = 1;
+const RTM_NEWNSID = 88;
+const NETNSA_NSID = 1;
+const NETNSA_FD = 3;
 const IFLA_INFO_KIND = 1;
 const IFLA_INFO_DATA = 2;
 const VETH_INFO_PEER = 1;
@@ -97,6 +105,49 @@ export function createVeth(link: NewLink, peer: NewLink & { readonly netnsFd: nu
     flags: NLM_F_CREATE | NLM_F_EXCL,
     body,
   };
+}
+
+const MACVLAN_MODES = { private: 1, vepa: 2, bridge: 4, passthru: 8 } as const;
+
+/** @param parent number of a link in another namespace, and what the receiving namespace calls that one (ip-netns(8), nsid) */
+export function createMacvlan(
+  link: NewLink,
+  parent: { readonly index: number; readonly nsid: number },
+  mode: keyof typeof MACVLAN_MODES,
+): Request {
+  const data = nested(IFLA_INFO_DATA, attribute(IFLA_MACVLAN_MODE, uint32(MACVLAN_MODES[mode])));
+  const place = [attribute(IFLA_LINK, uint32(parent.index)), attribute(IFLA_LINK_NETNSID, uint32(parent.nsid))];
+  return createOn(link, place, "macvlan", data);
+}
+
+/** @param parentIndex of a link in the same namespace */
+export function createVlan(link: NewLink, parentIndex: number, vlanId: number): Request {
+  const data = nested(IFLA_INFO_DATA, attribute(IFLA_VLAN_ID, uint16(vlanId)));
+  return createOn(link, [attribute(IFLA_LINK, uint32(parentIndex))], "vlan", data);
+}
+
+export function createDummy(link: NewLink): Request {
+  return createOn(link, [], "dummy");
+}
+
+function createOn(link: NewLink, place: readonly Buffer[], kind: string, ...data: readonly Buffer[]): Request {
+  const info = nested(IFLA_LINKINFO, textAttribute(IFLA_INFO_KIND, kind), ...data);
+  return {
+    what: `create ${kind} ${link.name}`,
+    type: RTM_NEWLINK,
+    flags: NLM_F_CREATE | NLM_F_EXCL,
+    body: Buffer.concat([linkHeader(link.index), ...linkAttributes(link), ...place, info]),
+  };
+}
+
+/** Gives another namespace a number in the receiving one; the kernel chooses it. */
+export function numberNetns(netnsFd: number): Request {
+  const body = Buffer.concat([
+    Buffer.alloc(4),
+    attribute(NETNSA_NSID, uint32(0xffffffff)),
+    attribute(NETNSA_FD, uint32(netnsFd)),
+  ]);
+  return { what: "number a namespace", type: RTM_NEWNSID, flags: 0, body };
 }
 
 export function deleteLink(name: IfName, index: number): Request {

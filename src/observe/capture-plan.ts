@@ -4,7 +4,7 @@ import { addressOf, type Ipv4 } from "../net/address.ts";
 import type { Mac } from "../net/mac.ts";
 import type { IfName, NodeName } from "../net/name.ts";
 import type { Layout, Link, Node } from "../plan/layout.ts";
-import type { State } from "../state/state.ts";
+import { bridgesOf, type State } from "../state/state.ts";
 import type { Translator } from "./translation.ts";
 
 export interface TappedLink {
@@ -107,7 +107,7 @@ function namesOf(state: State): AddressName[] {
     { address: router.public, name: "router.wan0" },
     { address: internet.www, name: "www.internet" },
     { address: internet.dns, name: "dns.internet" },
-    ...state.networks.flatMap((n) => (n.gateway ? [{ address: n.gateway, name: `host.${n.bridge}` }] : [])),
+    ...bridgesOf(state).flatMap((n) => (n.gateway ? [{ address: n.gateway, name: `host.${n.bridge}` }] : [])),
     ...state.containers.flatMap((c) =>
       c.endpoints.map((e) => ({
         address: e.address,

@@ -137,6 +137,8 @@ function compareLinks(node: Node, reading: NodeReading): Drift[] {
     if (!has.up) report("changed", "link", `${link.name} state`, "up", "down");
     if ((has.master ?? "") !== (link.master ?? ""))
       report("changed", "link", `${link.name} bridge`, link.master ?? "none", has.master ?? "none");
+    if (link.kind === "macvlan" && has.mode !== link.mode)
+      report("changed", "link", `${link.name} mode`, link.mode, has.mode ?? "no macvlan");
     if (link.mac && has.mac !== link.mac) report("changed", "link", `${link.name} MAC`, link.mac, has.mac);
     if (link.mtuBytes && has.mtuBytes !== link.mtuBytes)
       report("changed", "link", `${link.name} MTU`, String(link.mtuBytes), String(has.mtuBytes));

@@ -37,6 +37,8 @@ export interface CapturedLink {
   readonly node: NodeName;
   readonly link: IfName;
   readonly mac?: Mac;
+  /** Several stations send by it, a macvlan or its parent: only the kernel knows of a frame whether it came or went. */
+  readonly shared?: true;
   /** The link is a bridge device, not a port or an end. */
   readonly bridge: boolean;
 }

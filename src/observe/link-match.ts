@@ -3,11 +3,38 @@ import type { IfName, NodeName } from "../net/name.ts";
 import { type Layout, type Link, nodeOf } from "../plan/layout.ts";
 import type { ObservedLink, ObservedNode } from "../plan/observed.ts";
 
-/** Is it the one that is meant, whatever its settings? A veth is when its other end is too. */
+/** Is it the one that is meant, whatever its settings? A veth is when its other end is too, a macvlan on its parent and in its mode. */
 export function isSameLink(node: NodeName, link: Link, has: ObservedLink, wanted: Layout): boolean {
-  if (link.kind === "bridge") return has.kind === "bridge";
-  const peer = link.kind === "veth" ? link.peer : otherEnd(node, link.name, wanted);
-  return has.kind === "veth" && has.peer?.node === peer?.node && has.peer?.name === peer?.name;
+  const other = otherLink(node, link, wanted);
+  return (
+    has.kind === (link.kind === "peer" ? "veth" : link.kind) &&
+    has.peer?.node === other?.node &&
+    has.peer?.name === other?.name &&
+    (link.kind !== "macvlan" || has.mode === link.mode) &&
+    (link.kind !== "vlan" || has.vlanId === link.vlanId)
+  );
+}
+
+/** "bridge", "veth to eth0 of web", "macvlan on eth0 of @host in mode private" */
+export function describeLink({ kind, peer, mode, vlanId }: ObservedLink): string {
+  const place = peer ? `${peer.name} of ${peer.node}` : "elsewhere";
+  if (kind === "veth") return `veth to ${place}`;
+  if (kind === "macvlan") return `macvlan on ${place} in mode ${mode}`;
+  return kind === "vlan" ? `VLAN ${vlanId} on ${place}` : kind;
+}
+
+/** What it should be, in the same words. */
+export function describeWanted(link: Link): string {
+  if (link.kind === "macvlan") return `macvlan on ${link.parent.name} of ${link.parent.node} in mode ${link.mode}`;
+  if (link.kind === "vlan") return `VLAN ${link.vlanId} on ${link.parent}`;
+  return link.kind === "veth" || link.kind === "peer" ? "veth to its own other end" : link.kind;
+}
+
+function otherLink(node: NodeName, link: Link, wanted: Layout): { node: NodeName; name: string } | undefined {
+  if (link.kind === "veth") return link.peer;
+  if (link.kind === "peer") return otherEnd(node, link.name, wanted);
+  if (link.kind === "macvlan") return link.parent;
+  return link.kind === "vlan" ? { node, name: link.parent } : undefined;
 }
 
 function otherEnd(node: NodeName, name: IfName, wanted: Layout): { node: NodeName; name: string } | undefined {

@@ -7,7 +7,7 @@ import { subnetOf } from "../net/address.ts";
 import { type Layout, type Node, nodeOf } from "../plan/layout.ts";
 import type { Observed, ObservedNode } from "../plan/observed.ts";
 import { compareNode } from "./drift.ts";
-import { foreignLinks } from "./link-match.ts";
+import { describeLink, describeWanted, foreignLinks } from "./link-match.ts";
 import type { Drift } from "./report.ts";
 
 export function driftOf(observed: Observed, wanted: Layout): Drift[] {
@@ -51,17 +51,17 @@ function readingOf(node: ObservedNode): NodeReading {
 
 /** Links that somebody made, down ones too, and those that only bear the name of ours. */
 function strangers(node: ObservedNode, target: Node, wanted: Layout): Drift[] {
-  return foreignLinks(node, wanted).map(({ name, kind, peer }): Drift => {
+  return foreignLinks(node, wanted).map((has): Drift => {
+    const { name } = has;
     const link = target.links.find((l) => l.name === name);
     if (!link) return { node: node.name, kind: "link", problem: "unexpected", what: name };
-    const found = kind === "veth" ? `veth to ${peer ? `${peer.name} of ${peer.node}` : "elsewhere"}` : kind;
     return {
       node: node.name,
       kind: "link",
       problem: "changed",
       what: `${name} kind`,
-      wanted: link.kind === "bridge" ? "bridge" : "veth to its own other end",
-      found,
+      wanted: describeWanted(link),
+      found: describeLink(has),
       owner: link.owner.label,
     };
   });

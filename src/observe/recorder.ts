@@ -16,15 +16,38 @@ export interface Sighting {
 
 /** The links that tell a story: both ends of every way, each interface of host and router, not the ports in between. */
 export function linksToCapture(layout: Layout): CapturedLink[] {
+  const shared = sharedLinks(layout);
   return layout.nodes.flatMap((node) =>
     node.links
       .filter(
         (l) =>
           l.kind === "peer" ||
+          l.kind === "macvlan" ||
+          l.kind === "vlan" ||
+          l.kind === "dummy" ||
           (l.kind === "bridge" && node.name === HOST) ||
           (l.kind === "veth" && node.name === ROUTER),
       )
-      .map((l) => ({ node: node.name, link: l.name, bridge: l.kind === "bridge", ...(l.mac ? { mac: l.mac } : {}) })),
+      .map(
+        (l): CapturedLink => ({
+          node: node.name,
+          link: l.name,
+          bridge: l.kind === "bridge",
+          ...(l.mac ? { mac: l.mac } : {}),
+          ...(shared.has(`${node.name} ${l.name}`) ? { shared: true } : {}),
+        }),
+      ),
+  );
+}
+
+/** "node link" of macvlans and their parents. */
+function sharedLinks({ nodes }: Layout): ReadonlySet<string> {
+  return new Set(
+    nodes.flatMap((node) =>
+      node.links.flatMap((l) =>
+        l.kind === "macvlan" ? [`${node.name} ${l.name}`, `${l.parent.node} ${l.parent.name}`] : [],
+      ),
+    ),
   );
 }
 

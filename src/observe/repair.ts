@@ -141,7 +141,7 @@ function foreignPairs(observed: Observed, wanted: Layout): RepairOp[] {
   return observed.nodes.flatMap((node) =>
     foreignLinks(node, wanted).flatMap((link): RepairOp[] => {
       if (gone.has(`${node.name} ${link.name}`)) return [];
-      if (link.peer) gone.add(`${link.peer.node} ${link.peer.name}`);
+      if (link.kind === "veth" && link.peer) gone.add(`${link.peer.node} ${link.peer.name}`);
       return [{ kind: "foreign.delete", node: node.name, ...link.foreign }];
     }),
   );

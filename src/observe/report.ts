@@ -32,10 +32,15 @@ export interface Report {
 export interface Topology {
   readonly networks: readonly {
     readonly name: string;
-    readonly bridge: string;
+    readonly driver: "bridge" | "macvlan";
+    /** The bridge's device. */
+    readonly bridge?: string;
+    /** The host's link that a macvlan is on. */
+    readonly parent?: string;
     readonly subnet: string;
     readonly gateway?: string;
     readonly internal: boolean;
+    /** Of a bridge the gateway mode ("nat"), of a macvlan its own ("bridge"). */
     readonly mode: string;
   }[];
   readonly nodes: readonly {

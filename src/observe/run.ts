@@ -33,8 +33,8 @@ export interface RunOptions {
 
 /** Probes sent in one turn of the event loop. */
 const BURST = 16;
-/** ARP gives up after three tries a second apart (arp(7), ucast/mcast_solicit); no route at all is told at once. */
-const ARP_FAILURE_MS = 3500;
+/** ARP gives up after three tries a second apart (arp(7), ucast/mcast_solicit), later on a busy machine; no route at all is told at once. */
+const ARP_FAILURE_MS = 5000;
 
 export async function runProbes(
   instruments: Instruments,

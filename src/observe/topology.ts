@@ -1,7 +1,7 @@
 /** The lab in words and addresses, for the head of a report. Pure. */
 import { HOST, INTERNET, NEIGHBOUR, ROUTER } from "../net/name.ts";
 import { renderProtoPort } from "../net/port.ts";
-import { type Container, networkById, type PortBinding, type State } from "../state/state.ts";
+import { type Container, isBridge, networkById, type PortBinding, type State } from "../state/state.ts";
 import type { Topology } from "./report.ts";
 
 export function describeTopology(state: State): Topology {
@@ -18,11 +18,12 @@ export function describeTopology(state: State): Topology {
   return {
     networks: state.networks.map((n) => ({
       name: n.name,
-      bridge: n.bridge,
+      driver: n.driver,
+      ...(isBridge(n) ? { bridge: n.bridge } : { parent: n.parent }),
       subnet: n.subnet,
       ...(n.gateway ? { gateway: n.gateway } : {}),
       internal: n.internal,
-      mode: n.gatewayMode,
+      mode: isBridge(n) ? n.gatewayMode : n.mode,
     })),
     nodes: [
       machine(INTERNET, "internet", [`${world.internet.www} on eth0 (www)`, `${world.internet.dns} on eth0 (dns)`]),

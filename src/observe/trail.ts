@@ -2,7 +2,7 @@
 import { renderIpv4 } from "../net/frame.ts";
 import { HOST } from "../net/name.ts";
 import type { Check } from "../plan/check.ts";
-import type { Leg } from "../plan/prediction.ts";
+import type { Leg, Stop } from "../plan/prediction.ts";
 import { isRequest, type Recorder, type Sighting, sourcePortOf, targetPortOf } from "./recorder.ts";
 import type { Hop, TranslationSeen } from "./report.ts";
 import type { ProbeSource } from "./run.ts";
@@ -174,9 +174,30 @@ export function framesInto(recorder: Recorder, check: Check, source: ProbeSource
     return at(last, recorder.answersTo(source.port)).filter((s) => s.direction === "out" && isAnswerOn(s, last, source))
       .length;
   }
-  const entry = legs.findLast((leg) => leg.node === stop.node && leg.direction === "in") ?? last;
+  const entry = entryOf(legs, stop, last);
   return at(entry, recorder.requestsFrom(source.port)).filter((s) => matchesLeg(s, entry, check.probe.proto)).length;
 }
+
+/**
+ * Resets and refusals to containers that came in where this probe did, which no probe sent: a container that answers past the NAT (by
+ * a macvlan) is told off at its own address, and the rule that drops the probe may count those too.
+ */
+export function complaintsInto(
+  recorder: Recorder,
+  { predicted: { legs, stop } }: Check,
+  containers: ReadonlySet<string>,
+): number {
+  const last = legs.at(-1);
+  if (!stop || !last) return 0;
+  const { node, link } = entryOf(legs, stop, last);
+  return recorder
+    .on(node, link)
+    .filter((s) => s.direction === "in" && containers.has(s.ip.dst) && (s.ip.tcp?.flags.rst || s.ip.icmp?.type === 3))
+    .length;
+}
+
+const entryOf = (legs: readonly Leg[], stop: Stop, last: Leg): Leg =>
+  legs.findLast((leg) => leg.node === stop.node && leg.direction === "in") ?? last;
 
 function isAnswerOn(s: Sighting, leg: Leg, source: ProbeSource): boolean {
   return (

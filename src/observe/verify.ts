@@ -4,7 +4,8 @@
  */
 
 import type { KernelRule } from "../kernel/rules.ts";
-import { HOST, type NodeName, ROUTER } from "../net/name.ts";
+import { addressOf } from "../net/address.ts";
+import { HOST, type NodeName, ROUTER, WORLD_NODES } from "../net/name.ts";
 import type { Check } from "../plan/check.ts";
 import type { Layout } from "../plan/layout.ts";
 import type { Rule, Ruleset } from "../plan/rule.ts";
@@ -15,7 +16,7 @@ import { type ConntrackIndex, indexConntrack, judge } from "./judge.ts";
 import { linksToCapture, Recorder } from "./recorder.ts";
 import type { CheckResult, Drift, RuleSeen } from "./report.ts";
 import { type ProbeRun, runProbes } from "./run.ts";
-import { followTrail, framesInto } from "./trail.ts";
+import { complaintsInto, followTrail, framesInto } from "./trail.ts";
 
 export interface VerifyOptions {
   readonly answerDeadlineMs: number;
@@ -60,6 +61,8 @@ class Session {
   private readonly layout: Layout;
   private readonly recorder: Recorder;
   private readonly options: VerifyOptions;
+  /** Addresses of containers on bridges. */
+  private readonly bridged: ReadonlySet<string>;
   /** A capture had frames that could not be read in time: then what was not seen proves nothing. */
   private unread = false;
 
@@ -68,6 +71,10 @@ class Session {
     this.layout = layout;
     this.recorder = recorder;
     this.options = options;
+    const containers = layout.nodes.filter((n) => !WORLD_NODES.includes(n.name));
+    this.bridged = new Set(
+      containers.flatMap((n) => n.links.filter((l) => l.kind === "peer").flatMap((l) => l.addresses.map(addressOf))),
+    );
   }
 
   async verify(checks: readonly Check[]): Promise<Verified> {
@@ -140,7 +147,8 @@ class Session {
     const byRule = new Map<Rule, ProbeRun[]>();
     for (const run of runs) {
       const { stop, outcome } = run.check.predicted;
-      if (outcome !== "drop" || !stop?.rule) continue;
+      // what is refused by a rule is counted by it too
+      if (outcome === "reach" || !stop?.rule) continue;
       byRule.set(stop.rule, [...(byRule.get(stop.rule) ?? []), run]);
     }
     const result = new Map<Check, { exact: boolean; rule?: RuleSeen }>();
@@ -151,8 +159,10 @@ class Session {
       // a packet that a bridge turns around may pass FORWARD twice, routed and bridged (br_nf_pre_routing_finish_bridge_slow)
       const most = its.reduce((n, run, i) => n + (frames[i] ?? 0) * (run.check.predicted.unsure ? 2 : 1), 0);
       const counter = moved.find((m) => m.node === node && isRule(m.rule, rule));
-      const exact = counter !== undefined && counter.packets >= least && counter.packets <= most;
+      const complaints = its[0] ? complaintsInto(this.recorder, its[0].check, this.bridged) : 0;
+      const exact = counter !== undefined && counter.packets >= least && counter.packets <= most + complaints;
       its.forEach((run, i) => {
+        if (run.check.predicted.outcome !== "drop") return;
         const own =
           counter && exact ? { rule: describeRule({ ...counter, packets: frames[i] ?? 0 }, this.rulesOf(node)) } : {};
         result.set(run.check, { exact, ...own });

@@ -8,6 +8,8 @@ import type { Neighbour, RouteAnswer, RouteQuestion } from "../kernel/route-quer
 import type { KernelRule } from "../kernel/rules.ts";
 import type { Reaction, Stimulus, StimulusRequest } from "../kernel/stimulus.ts";
 import type { Tap, Tapped } from "../kernel/tap.ts";
+import type { Frame } from "../net/frame.ts";
+import type { Mac } from "../net/mac.ts";
 import { HOST, type NodeName } from "../net/name.ts";
 import type { Port } from "../net/port.ts";
 import { type Layout, nodeOf, type ProxyListener } from "../plan/layout.ts";
@@ -64,6 +66,7 @@ export async function runWalk(instruments: WalkInstruments, order: WalkOrder): P
   const traces: NodeTrace[] = [];
   const links = new Map(order.nodes.map((node) => [node, instruments.links(node)]));
   const tabled = order.nodes.filter((node) => instruments.hasTables(node));
+  const stations = stationsOf(order.layout);
   const open: (Tap | Trace)[] = [];
   const stimulus = instruments.stimulus(order.sender, order);
   try {
@@ -72,7 +75,7 @@ export async function runWalk(instruments: WalkInstruments, order: WalkOrder): P
       open.push(
         instruments.tap(node, ({ index, direction, frame }) => {
           const link = nameOf.get(index);
-          if (link === undefined) return;
+          if (link === undefined || stations.get(placeOf(node, link))?.some((mac) => isOf(frame, mac))) return;
           sightings.push({ node, link, direction, order: sightings.length, frame });
           watch.look();
         }),
@@ -156,6 +159,19 @@ function selectorsOf({ proto, proxies }: WalkOrder, sport: number): TraceSelecto
   ]);
   return [...[...own, ...proxied].map((match): TraceSelector => ({ proto, ...match })), unreachable];
 }
+
+/** MACs of the macvlans on a link: their frames pass it by, and the node that it is in neither sends nor gets them. */
+function stationsOf({ nodes }: Layout): ReadonlyMap<string, readonly Mac[]> {
+  const on = new Map<string, Mac[]>();
+  for (const link of nodes.flatMap((n) => n.links)) {
+    if (link.kind !== "macvlan" || link.mode === "passthru" || !link.mac) continue;
+    const place = placeOf(link.parent.node, link.parent.name);
+    on.set(place, [...(on.get(place) ?? []), link.mac]);
+  }
+  return on;
+}
+
+const isOf = ({ srcMac, dstMac }: Frame, mac: Mac): boolean => srcMac === mac || dstMac === mac;
 
 function peersOf({ nodes }: Layout): Map<string, string> {
   const pairs = nodes.flatMap(({ name, links }) =>

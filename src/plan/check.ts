@@ -14,6 +14,7 @@ import {
   type Endpoint,
   gatewayEndpoint,
   isHostAddress,
+  isMacvlan,
   networkById,
   type PortBinding,
   type State,
@@ -183,11 +184,12 @@ class CheckBuilder {
     });
   }
 
-  /** The neighbour addresses the container itself, routed through the host: the attack that the raw table answers. */
+  /** The neighbour addresses the container itself: on a bridge routed through the host, the attack that the raw table answers. */
   private direct(container: Container): void {
     if (container.sandbox.kind !== "own") return;
     for (const endpoint of container.endpoints) {
-      this.ping(container, endpoint);
+      this.ping(NEIGHBOUR, container, endpoint);
+      if (isMacvlan(networkById(this.state, endpoint.network))) this.besideHost(container, endpoint);
       for (const port of container.serves) {
         const probe = { from: NEIGHBOUR, address: endpoint.address, port: port.port, proto: port.proto };
         const predicted = predict(this.state, probe, this.rules);
@@ -206,13 +208,30 @@ class CheckBuilder {
     }
   }
 
-  private ping(container: Container, { address }: Endpoint): void {
-    const probe: ProbeSpec = { from: NEIGHBOUR, address, proto: "icmp" };
+  /** A macvlan and the host on one link: the surprise is that neither hears the other. */
+  private besideHost(container: Container, endpoint: Endpoint): void {
+    const { host } = this.state.world;
+    this.ping(HOST, container, endpoint);
+    const probe: ProbeSpec = { from: container.node, address: host, proto: "icmp" };
     const predicted = predict(this.state, probe, this.rules);
     this.add({
-      id: `direct/${container.node}/${address}/icmp`,
+      id: `direct/${container.node}/${HOST}/icmp`,
       group: "direct",
-      claim: `${NEIGHBOUR} ${predicted.outcome === "reach" ? "can" : "cannot"} ping ${container.node} at ${address}`,
+      claim: `${container.node} ${predicted.outcome === "reach" ? "can" : "cannot"} ping ${HOST} at ${host}`,
+      probe,
+      to: host,
+      predicted,
+      ...originOf(container.at),
+    });
+  }
+
+  private ping(from: typeof NEIGHBOUR | typeof HOST, container: Container, { address }: Endpoint): void {
+    const probe: ProbeSpec = { from, address, proto: "icmp" };
+    const predicted = predict(this.state, probe, this.rules);
+    this.add({
+      id: `direct/${container.node}/${address}/icmp${from === NEIGHBOUR ? "" : `/${from}`}`,
+      group: "direct",
+      claim: `${from} ${predicted.outcome === "reach" ? "can" : "cannot"} ping ${container.node} at ${address}`,
       probe,
       to: address,
       predicted,
@@ -351,7 +370,9 @@ class CheckBuilder {
     const target = check.probe.proto === "icmp" ? this.stackBehind(check) : this.listenerBehind(check);
     if (!target) return undefined;
     const { node, address, port } = target;
-    const [control] = [HOST, node].flatMap((from) => {
+    // the host itself is shown by another, and what it cannot reach by the LAN first
+    const senders = node === HOST ? [NEIGHBOUR, HOST] : [HOST, ...(this.isMacvlanAt(address) ? [NEIGHBOUR] : []), node];
+    const [control] = senders.flatMap((from) => {
       const probe: ProbeSpec = { from, address, ...(port ?? { proto: "icmp" }) };
       const predicted = predict(this.state, probe, this.rules);
       return predicted.outcome === "reach" ? [{ from, probe, predicted }] : [];
@@ -376,8 +397,15 @@ class CheckBuilder {
   /** The network stack that has the probe's address. */
   private stackBehind(check: Check): Listener | undefined {
     const { address } = check.probe;
+    if (address === this.state.world.host) return { node: HOST, address };
     const container = this.state.containers.find((c) => c.endpoints.some((e) => e.address === address));
     return container && { node: container.node, address, ...originOf(container.at) };
+  }
+
+  private isMacvlanAt(address: Ipv4): boolean {
+    return this.state.containers.some((c) =>
+      c.endpoints.some((e) => e.address === address && isMacvlan(networkById(this.state, e.network))),
+    );
   }
 
   /** The listener that answers where the probe's address leads, or where the port that it means is published from. */

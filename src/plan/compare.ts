@@ -6,7 +6,7 @@ import type { Origin } from "../errors.ts";
 import { contains, type Ipv4 } from "../net/address.ts";
 import type { Port } from "../net/port.ts";
 import { needsBridgeNetfilter } from "../state/network.ts";
-import type { CheckSpec, Network, State } from "../state/state.ts";
+import { bridgesOf, type CheckSpec, type Network, type State } from "../state/state.ts";
 import { type Check, checksOf } from "./check.ts";
 import { predict } from "./predict.ts";
 import type { Leg, Outcome, Prediction, ProbeProto, ProbeSpec } from "./prediction.ts";
@@ -205,8 +205,8 @@ const REASONS: readonly {
 
 function whyChanged(predictions: readonly [Prediction, Prediction], before: Side, after: Side): string {
   const [a, b] = predictions;
-  const changed = after.state.networks.find((n) => {
-    const was = before.state.networks.find((m) => m.id === n.id);
+  const changed = bridgesOf(after.state).find((n) => {
+    const was = bridgesOf(before.state).find((m) => m.id === n.id);
     return was?.gatewayMode !== n.gatewayMode && predictions.some((p) => p.legs.some((l) => isOn(n, l)));
   });
   if (changed) return `docker-20.10 does not know the gateway mode of network ${changed.name}`;

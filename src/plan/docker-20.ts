@@ -11,7 +11,7 @@
  * 20.10 puts into mangle for an sctp port, which only mends checksums, is left out.
  * Source: libnetwork drivers/bridge/setup_ip_tables.go, iptables/iptables.go, firewall_linux.go as vendored at moby v20.10.24.
  */
-import type { Container, Network, PortBinding, State } from "../state/state.ts";
+import { type BridgeNetwork, bridgesOf, type Container, type PortBinding, type State } from "../state/state.ts";
 import {
   ACCEPT,
   byProgramming,
@@ -51,27 +51,29 @@ function natRules(state: State): Rule[] {
   const containers = byProgramming(state).map(highestPortFirst);
   return [
     ...natJumps(state),
-    ...newestFirst(state.networks).flatMap((n) => masqueradeRules(state, n)),
+    ...newestFirst(bridgesOf(state)).flatMap((n) => masqueradeRules(state, n)),
     ...containers.flatMap((c) => hairpinRules(state, c)),
-    ...newestFirst(state.networks).flatMap((n) => skipDnatRules(state, n)),
+    ...newestFirst(bridgesOf(state)).flatMap((n) => skipDnatRules(state, n)),
     ...containers.flatMap((c) => dnatRules(state, c)),
   ];
 }
 
 function filterRules(state: State): Rule[] {
-  const outside = newestFirst(state.networks.filter((n) => !n.internal));
+  const outside = newestFirst(bridgesOf(state).filter((n) => !n.internal));
   const goBack = (chain: string): Rule => filter(chain, "return", ENGINE, {}, RETURN);
   return [
     engineJump("FORWARD", "DOCKER-USER"),
     engineJump("FORWARD", STAGE_1),
-    ...newestFirst(state.networks).flatMap(forwardRules),
-    ...state.networks.filter((n) => !n.icc).map((n) => withinRule(n)),
+    ...newestFirst(bridgesOf(state)).flatMap(forwardRules),
+    ...bridgesOf(state)
+      .filter((n) => !n.icc)
+      .map((n) => withinRule(n)),
     ...unique(
       byProgramming(state)
         .map(highestPortFirst)
         .flatMap((c) => openPortRules(state, c)),
     ),
-    ...newestFirst(state.networks).flatMap((n) => (n.internal ? internalRules(STAGE_1, n) : [leavingRule(n)])),
+    ...newestFirst(bridgesOf(state)).flatMap((n) => (n.internal ? internalRules(STAGE_1, n) : [leavingRule(n)])),
     goBack(STAGE_1),
     ...outside.map(enteringRule),
     goBack(STAGE_2),
@@ -80,7 +82,7 @@ function filterRules(state: State): Rule[] {
 }
 
 /** FORWARD, per network; each was inserted at the head, the last one first. */
-function forwardRules(network: Network): Rule[] {
+function forwardRules(network: BridgeNetwork): Rule[] {
   const owner = ownerOfNetwork(network);
   const { bridge } = network;
   const within = network.icc ? [withinRule(network)] : [];
@@ -93,7 +95,7 @@ function forwardRules(network: Network): Rule[] {
   ];
 }
 
-function withinRule(network: Network): Rule {
+function withinRule(network: BridgeNetwork): Rule {
   const { bridge, icc } = network;
   const owner = ownerOfNetwork(network);
   return filter("FORWARD", icc ? "icc-accept" : "icc-drop", owner, { in: bridge, out: bridge }, icc ? ACCEPT : DROP);

@@ -10,7 +10,7 @@
  *
  * Source: dockerd 28.5.2 itself, docker-reference 4.6. (28.0 and 28.1 used ipsets in place of the rules per bridge.)
  */
-import type { Network, State } from "../state/state.ts";
+import { type BridgeNetwork, bridgesOf, type State } from "../state/state.ts";
 import {
   ACCEPT,
   bridgeRule,
@@ -51,15 +51,15 @@ export function docker28Ruleset(state: State): Ruleset {
 function natRules(state: State): Rule[] {
   return [
     ...natJumps(state),
-    ...newestFirst(state.networks).flatMap((n) => masqueradeRules(state, n)),
+    ...newestFirst(bridgesOf(state)).flatMap((n) => masqueradeRules(state, n)),
     ...(state.engine.userlandProxy ? [] : byProgramming(state).flatMap((c) => hairpinRules(state, c))),
-    ...newestFirst(state.networks).flatMap((n) => skipDnatRules(state, n)),
+    ...newestFirst(bridgesOf(state)).flatMap((n) => skipDnatRules(state, n)),
     ...byProgramming(state).flatMap((c) => dnatRules(state, c)),
   ];
 }
 
 function filterRules(state: State): Rule[] {
-  const outside = state.networks.filter((n) => !n.internal);
+  const outside = bridgesOf(state).filter((n) => !n.internal);
   return [
     engineJump("FORWARD", "DOCKER-USER"),
     engineJump("FORWARD", "DOCKER-FORWARD"),
@@ -71,16 +71,16 @@ function filterRules(state: State): Rule[] {
     engineJump("DOCKER-FORWARD", "DOCKER-CT"),
     engineJump("DOCKER-FORWARD", STAGE_1),
     engineJump("DOCKER-FORWARD", "DOCKER-BRIDGE"),
-    ...state.networks.flatMap(forwardRules),
+    ...bridgesOf(state).flatMap(forwardRules),
     // exceptions are inserted at the head of stage 1, isolation is appended there, and inserted at the head of stage 2
-    ...newestFirst(state.networks).flatMap(exceptions),
+    ...newestFirst(bridgesOf(state)).flatMap(exceptions),
     ...outside.map(leavingRule),
     ...newestFirst(outside).map(enteringRule),
   ];
 }
 
 /** Before isolation: an internal network is shut, a routed one is open to the others. */
-function exceptions(network: Network): Rule[] {
+function exceptions(network: BridgeNetwork): Rule[] {
   if (network.internal) return internalRules(STAGE_1, network);
   if (network.gatewayMode !== "routed") return [];
   const owner = ownerOfNetwork(network);

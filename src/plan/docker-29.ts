@@ -11,7 +11,7 @@
  * computed here from the state: networks oldest first where docker appends and newest first where it inserts.
  * Source: moby daemon/libnetwork/drivers/bridge/internal/iptabler {iptabler,network,endpoint,port}.go.
  */
-import type { State } from "../state/state.ts";
+import { bridgesOf, type State } from "../state/state.ts";
 import {
   bridgeRule,
   byProgramming,
@@ -41,14 +41,14 @@ export function docker29Ruleset(state: State): Ruleset {
 function natRules(state: State): Rule[] {
   return [
     ...natJumps(state),
-    ...newestFirst(state.networks).flatMap((n) => masqueradeRules(state, n)),
+    ...newestFirst(bridgesOf(state)).flatMap((n) => masqueradeRules(state, n)),
     ...(state.engine.userlandProxy ? [] : byProgramming(state).flatMap((c) => hairpinRules(state, c))),
     ...byProgramming(state).flatMap((c) => dnatRules(state, c)),
   ];
 }
 
 function filterRules(state: State): Rule[] {
-  const outside = state.networks.filter((n) => !n.internal);
+  const outside = bridgesOf(state).filter((n) => !n.internal);
   return [
     engineJump("FORWARD", "DOCKER-USER"),
     engineJump("FORWARD", "DOCKER-FORWARD"),
@@ -60,7 +60,7 @@ function filterRules(state: State): Rule[] {
     engineJump("DOCKER-FORWARD", "DOCKER-CT"),
     engineJump("DOCKER-FORWARD", "DOCKER-INTERNAL"),
     engineJump("DOCKER-FORWARD", "DOCKER-BRIDGE"),
-    ...state.networks.flatMap(forwardRules),
-    ...newestFirst(state.networks.filter((n) => n.internal)).flatMap((n) => internalRules("DOCKER-INTERNAL", n)),
+    ...bridgesOf(state).flatMap(forwardRules),
+    ...newestFirst(bridgesOf(state).filter((n) => n.internal)).flatMap((n) => internalRules("DOCKER-INTERNAL", n)),
   ];
 }

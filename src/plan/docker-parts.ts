@@ -7,9 +7,11 @@
 import { type Ipv4, isIpv4, isLoopback, type Subnet } from "../net/address.ts";
 import type { IfName } from "../net/name.ts";
 import {
+  type BridgeNetwork,
+  bridgeById,
   type Container,
   type Endpoint,
-  type Network,
+  isBridge,
   networkById,
   type PortBinding,
   type State,
@@ -77,7 +79,8 @@ export function rawRules(state: State): Rule[] {
 
 function directAccessRules(state: State, container: Container, endpoint: Endpoint): Rule[] {
   const network = networkById(state, endpoint.network);
-  if (network.internal || network.gatewayMode !== "nat" || state.engine.allowDirectRouting) return [];
+  if (!isBridge(network) || network.internal || network.gatewayMode !== "nat" || state.engine.allowDirectRouting)
+    return [];
   const owner = ownerOfEndpoint(container, network, endpoint);
   const destination = endpoint.address;
   return [
@@ -115,7 +118,7 @@ export function natJumps(state: State): Rule[] {
 }
 
 /** Both are inserted at the head, the one for local traffic last. */
-export function masqueradeRules(state: State, network: Network): Rule[] {
+export function masqueradeRules(state: State, network: BridgeNetwork): Rule[] {
   if (network.internal) return [];
   const target: Target = network.snatTo ? { kind: "SNAT", to: network.snatTo } : MASQUERADE;
   const owner = ownerOfNetwork(network);
@@ -139,7 +142,7 @@ export function masqueradeRules(state: State, network: Network): Rule[] {
 }
 
 /** Up to 28: what the network's own containers send to a published port is not translated, so the userland proxy answers it. */
-export function skipDnatRules(state: State, network: Network): Rule[] {
+export function skipDnatRules(state: State, network: BridgeNetwork): Rule[] {
   if (network.internal || !network.masquerade || !state.engine.userlandProxy) return [];
   return [rule("nat", "DOCKER", "skip-dnat", ownerOfNetwork(network), { in: network.bridge }, RETURN)];
 }
@@ -183,7 +186,7 @@ export function dnatRules(state: State, container: Container): Rule[] {
 // --- filter ----------------------------------------------------------------------------------------------------------
 
 /** DOCKER, per network since 28: ping in routed mode, then what is not accepted above is dropped (unprotected: accepted). */
-export function defaultRules(network: Network): Rule[] {
+export function defaultRules(network: BridgeNetwork): Rule[] {
   const owner = ownerOfNetwork(network);
   const unprotected = network.gatewayMode === "nat-unprotected";
   const match: Match = { in: { not: network.bridge }, out: network.bridge };
@@ -203,7 +206,7 @@ export function defaultRules(network: Network): Rule[] {
 }
 
 /** DOCKER-FORWARD, per network since 28: within the bridge, and out. */
-export function forwardRules(network: Network): Rule[] {
+export function forwardRules(network: BridgeNetwork): Rule[] {
   const owner = ownerOfNetwork(network);
   const within: Match = { in: network.bridge, out: network.bridge };
   const forward = (purpose: Purpose, match: Match, target: Target): Rule =>
@@ -218,17 +221,17 @@ export function forwardRules(network: Network): Rule[] {
 }
 
 /** Since 28: into the network by the open ports, and its replies. */
-export function bridgeRule(network: Network): Rule {
+export function bridgeRule(network: BridgeNetwork): Rule {
   return filter("DOCKER-BRIDGE", "jump", ownerOfNetwork(network), { out: network.bridge }, jumpTo("DOCKER"));
 }
 
-export function repliesRule(network: Network, chain: string): Rule {
+export function repliesRule(network: BridgeNetwork, chain: string): Rule {
   const match: Match = { out: network.bridge, ctstate: ["RELATED", "ESTABLISHED"] };
   return filter(chain, "replies", ownerOfNetwork(network), match, ACCEPT);
 }
 
 /** What stands between an internal network and the rest: inserted at the head, what goes out first. */
-export function internalRules(chain: string, network: Network): Rule[] {
+export function internalRules(chain: string, network: BridgeNetwork): Rule[] {
   const owner = ownerOfNetwork(network);
   const { subnet, bridge } = network;
   return [
@@ -238,7 +241,7 @@ export function internalRules(chain: string, network: Network): Rule[] {
 }
 
 /** Up to 28: from one bridge to another in two steps, out of the one (stage 1) and into the other (stage 2). */
-export function leavingRule(network: Network): Rule {
+export function leavingRule(network: BridgeNetwork): Rule {
   const { bridge } = network;
   const match: Match = { in: bridge, out: { not: bridge } };
   return filter(
@@ -250,7 +253,7 @@ export function leavingRule(network: Network): Rule {
   );
 }
 
-export function enteringRule(network: Network): Rule {
+export function enteringRule(network: BridgeNetwork): Rule {
   return filter("DOCKER-ISOLATION-STAGE-2", "isolation-drop", ownerOfNetwork(network), { out: network.bridge }, DROP);
 }
 
@@ -271,11 +274,15 @@ export function openPortRules(state: State, container: Container): Rule[] {
 
 // --- shared ----------------------------------------------------------------------------------------------------------
 
-function placeOf(state: State, container: Container, binding: PortBinding): { endpoint: Endpoint; network: Network } {
+function placeOf(
+  state: State,
+  container: Container,
+  binding: PortBinding,
+): { endpoint: Endpoint; network: BridgeNetwork } {
   const endpoint = container.endpoints.find((e) => e.id === binding.endpoint);
   if (!endpoint)
     throw new Error(`binding of ${container.name} is carried by endpoint ${binding.endpoint}, which it does not have`);
-  return { endpoint, network: networkById(state, endpoint.network) };
+  return { endpoint, network: bridgeById(state, endpoint.network) };
 }
 
 /** Bindings that use a host port: not those of routed networks. */
@@ -305,11 +312,11 @@ export function unique(rules: readonly Rule[]): Rule[] {
 
 const placed = (at: Owner["at"]): Pick<Owner, "at"> => (at ? { at } : {});
 
-export function ownerOfNetwork(network: Network): Owner {
+export function ownerOfNetwork(network: BridgeNetwork): Owner {
   return { kind: "network", label: `network ${network.name}`, ...placed(network.at) };
 }
 
-function ownerOfEndpoint(container: Container, network: Network, endpoint: Endpoint): Owner {
+function ownerOfEndpoint(container: Container, network: BridgeNetwork, endpoint: Endpoint): Owner {
   return {
     kind: "endpoint",
     label: `${container.node} on network ${network.name}`,

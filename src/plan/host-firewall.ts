@@ -5,7 +5,7 @@
 import { type Origin, renderOrigin } from "../errors.ts";
 import { contains, isIpv4 } from "../net/address.ts";
 import { HOST, type IfName } from "../net/name.ts";
-import { isHostAddress, type Network } from "../state/state.ts";
+import { type BridgeNetwork, bridgesOf, isHostAddress } from "../state/state.ts";
 import { PacketWalk } from "./packet.ts";
 import type { Prediction, Stop } from "./prediction.ts";
 import type { Purpose, Rule } from "./rule.ts";
@@ -15,7 +15,7 @@ export class HostFirewall extends PacketWalk {
   /** raw PREROUTING: a container's own address is for its bridge alone. */
   protected directAccess(from: IfName): Prediction | undefined {
     if (!this.traits.guardsAddresses || this.state.engine.allowDirectRouting) return undefined;
-    for (const network of this.state.networks) {
+    for (const network of bridgesOf(this.state)) {
       if (
         network.internal ||
         network.gatewayMode !== "nat" ||
@@ -46,7 +46,7 @@ export class HostFirewall extends PacketWalk {
 
   /** nat DOCKER, first of all: is what comes by this bridge left to the userland proxy? */
   private goesToProxy(from: IfName | undefined): boolean {
-    const network = this.state.networks.find((n) => n.bridge === from);
+    const network = bridgesOf(this.state).find((n) => n.bridge === from);
     if (!network || !this.traits.containersByProxy || !this.state.engine.userlandProxy) return false;
     return network.masquerade && !network.internal;
   }
@@ -78,8 +78,8 @@ export class HostFirewall extends PacketWalk {
   }
 
   /** filter FORWARD for a new flow: internal networks, what comes into a network, what leaves one, the policy. */
-  protected filterForward(from: IfName, out: IfName, network: Network | undefined): Prediction | undefined {
-    const source = this.state.networks.find((n) => n.bridge === from);
+  protected filterForward(from: IfName, out: IfName, network: BridgeNetwork | undefined): Prediction | undefined {
+    const source = bridgesOf(this.state).find((n) => n.bridge === from);
     if (network?.internal && !contains(network.subnet, this.src)) {
       return this.drop(
         HOST,
@@ -116,11 +116,11 @@ export class HostFirewall extends PacketWalk {
   }
 
   /** From the bridge of another network: up to 28 only a routed network is open to the others. */
-  private isIsolated(network: Network): boolean {
+  private isIsolated(network: BridgeNetwork): boolean {
     return this.traits.isolatesBridges && network.gatewayMode !== "routed";
   }
 
-  protected intoNetwork(network: Network): Prediction | undefined {
+  protected intoNetwork(network: BridgeNetwork): Prediction | undefined {
     if (network.gatewayMode === "nat-unprotected") return undefined;
     const target = this.index.endpointAt(network, this.dst);
     const open = target?.container.bindings.some(
@@ -133,8 +133,8 @@ export class HostFirewall extends PacketWalk {
   }
 
   /** nat POSTROUTING. @returns why answers would be lost, when they would */
-  protected masqueradeForward(out: IfName, network: Network | undefined): Stop | undefined {
-    const source = this.state.networks.find((n) => contains(n.subnet, this.src) && !n.internal);
+  protected masqueradeForward(out: IfName, network: BridgeNetwork | undefined): Stop | undefined {
+    const source = bridgesOf(this.state).find((n) => contains(n.subnet, this.src) && !n.internal);
     if (!this.state.engine.userlandProxy && network && this.src === this.dst) {
       // Docker writes MASQUERADE here even where the network has a fixed address for SNAT
       const { snatTo: _, ...plain } = network;
@@ -157,7 +157,7 @@ export class HostFirewall extends PacketWalk {
   }
 
   protected masquerade(
-    network: Network,
+    network: BridgeNetwork,
     purpose: Purpose,
     where: (r: Rule) => boolean,
     address = network.gateway,

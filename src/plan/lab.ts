@@ -2,17 +2,22 @@
 import { DEFAULT_ROUTE, onLink } from "../net/address.ts";
 import { HOST } from "../net/name.ts";
 import { deriveMac } from "../state/id.ts";
+import { parentMacOf, UPLINK, vlanId } from "../state/macvlan.ts";
 import { needsBridgeNetfilter } from "../state/network.ts";
 import {
+  type BridgeNetwork,
+  bridgesOf,
   type Container,
   type Endpoint,
   gatewayEndpoint,
+  isBridge,
+  isMacvlan,
   type Network,
   networkById,
   type State,
 } from "../state/state.ts";
 import { resolverRules } from "./embedded-dns.ts";
-import type { BridgeLink, Layout, Link, Node, PeerLink, ProxyListener, Sysctl, VethLink } from "./layout.ts";
+import type { BridgeLink, Layout, Link, Node, ProxyListener, Sysctl, VethLink } from "./layout.ts";
 import type { MachineFacts } from "./machine.ts";
 import { rulesetOf } from "./profile.ts";
 import type { Owner } from "./rule.ts";
@@ -43,8 +48,9 @@ function hostNode(state: State, facts: MachineFacts): Node {
     ],
     links: [
       uplink.link,
-      ...state.networks.map((n) => bridgeLink(state, n, facts)),
-      ...state.containers.flatMap((c) => c.endpoints.map((e) => bridgePort(state, c, e))),
+      ...madeParents(state),
+      ...bridgesOf(state).map((n) => bridgeLink(state, n, facts)),
+      ...state.containers.flatMap((c) => c.endpoints.flatMap((e) => bridgePort(state, c, e))),
     ],
     routes: [uplink.route],
     rules: rulesetOf(state),
@@ -53,7 +59,7 @@ function hostNode(state: State, facts: MachineFacts): Node {
 }
 
 /** Source: moby drivers/bridge/bridge_linux.go createNetwork, docker-reference 1.3. */
-function bridgeLink(state: State, network: Network, facts: MachineFacts): BridgeLink {
+function bridgeLink(state: State, network: BridgeNetwork, facts: MachineFacts): BridgeLink {
   const bears = network.gateway !== undefined && !network.inhibitIpv4;
   const sysctls: Sysctl[] = [
     ...(network.isDefault && facts.ipv6
@@ -74,34 +80,57 @@ function bridgeLink(state: State, network: Network, facts: MachineFacts): Bridge
   };
 }
 
+/** Parents of macvlans that the engine makes: each once, however many networks share it. */
+function madeParents(state: State): Link[] {
+  const first = new Map(
+    state.networks.filter(isMacvlan).flatMap((n) => (n.parentMade ? [[n.parent, n] as const] : [])),
+  );
+  return [...first.values()].map((network): Link => {
+    const base = {
+      name: network.parent,
+      mac: parentMacOf(state, network),
+      addresses: [],
+      sysctls: [],
+      owner: networkOwner(network),
+    };
+    return network.parentMade === "vlan"
+      ? { ...base, kind: "vlan", parent: UPLINK, vlanId: vlanId(network.parent) }
+      : { ...base, kind: "dummy" };
+  });
+}
+
 /** Made once per endpoint, like the nodes below. */
 const bridgePorts = new WeakMap<
   Endpoint,
-  { readonly container: Container; readonly networks: State["networks"]; readonly link: VethLink }
+  { readonly container: Container; readonly networks: State["networks"]; readonly links: readonly VethLink[] }
 >();
 
-function bridgePort(state: State, container: Container, endpoint: Endpoint): VethLink {
+/** None where nothing of the endpoint is on the host. */
+function bridgePort(state: State, container: Container, endpoint: Endpoint): readonly VethLink[] {
   const known = bridgePorts.get(endpoint);
-  if (known?.container === container && known.networks === state.networks) return known.link;
-  const link = bridgePortOf(state, container, endpoint);
-  bridgePorts.set(endpoint, { container, networks: state.networks, link });
-  return link;
+  if (known?.container === container && known.networks === state.networks) return known.links;
+  const links = bridgePortOf(state, container, endpoint);
+  bridgePorts.set(endpoint, { container, networks: state.networks, links });
+  return links;
 }
 
-function bridgePortOf(state: State, container: Container, endpoint: Endpoint): VethLink {
+function bridgePortOf(state: State, container: Container, endpoint: Endpoint): VethLink[] {
   const network = networkById(state, endpoint.network);
-  return {
-    kind: "veth",
-    name: endpoint.hostIfName,
-    mac: deriveMac(`port/${endpoint.id}`),
-    ...mtuOf(network),
-    addresses: [],
-    sysctls: [],
-    master: network.bridge,
-    hairpin: !state.engine.userlandProxy,
-    peer: { node: container.node, name: endpoint.ifName },
-    owner: endpointOwner(container, network, endpoint),
-  };
+  if (!isBridge(network) || endpoint.hostIfName === undefined) return [];
+  return [
+    {
+      kind: "veth",
+      name: endpoint.hostIfName,
+      mac: deriveMac(`port/${endpoint.id}`),
+      ...mtuOf(network),
+      addresses: [],
+      sysctls: [],
+      master: network.bridge,
+      hairpin: !state.engine.userlandProxy,
+      peer: { node: container.node, name: endpoint.ifName },
+      owner: endpointOwner(container, network, endpoint),
+    },
+  ];
 }
 
 /** A container's node follows from it, the networks and the machine: while those stay, it is the very same, and no diff looks into it. */
@@ -136,16 +165,14 @@ function containerNodeOf(state: State, container: Container, facts: MachineFacts
   };
 }
 
-function endpointLink(state: State, container: Container, endpoint: Endpoint, facts: MachineFacts): PeerLink {
+function endpointLink(state: State, container: Container, endpoint: Endpoint, facts: MachineFacts): Link {
   const network = networkById(state, endpoint.network);
-  return {
-    kind: "peer",
+  const base = {
     name: endpoint.ifName,
     mac: endpoint.mac,
-    ...mtuOf(network),
     addresses: [
       onLink(endpoint.address, network.subnet),
-      ...endpoint.linkLocal.map((a) => `${a}/16` as PeerLink["addresses"][number]),
+      ...endpoint.linkLocal.map((a) => `${a}/16` as Link["addresses"][number]),
     ],
     sysctls: [
       ...(facts.ipv6 ? [{ key: `net.ipv6.conf.${sysctlName(endpoint.ifName)}.disable_ipv6`, value: "1" }] : []),
@@ -153,6 +180,8 @@ function endpointLink(state: State, container: Container, endpoint: Endpoint, fa
     ],
     owner: endpointOwner(container, network, endpoint),
   };
+  if (isBridge(network)) return { ...base, kind: "peer", ...mtuOf(network) };
+  return { ...base, kind: "macvlan", parent: { node: HOST, name: network.parent }, mode: network.mode };
 }
 
 /**
@@ -188,7 +217,7 @@ function proxiesOf(state: State, facts: MachineFacts): ProxyListener[] {
 /** A dot in an interface name is written "/" in a sysctl key (sysctl(8)). */
 const sysctlName = (name: string): string => name.replaceAll(".", "/");
 
-const mtuOf = (network: Network): { mtuBytes?: number } =>
+const mtuOf = (network: BridgeNetwork): { mtuBytes?: number } =>
   network.mtuBytes === undefined ? {} : { mtuBytes: network.mtuBytes };
 
 function networkOwner(network: Network): Owner {

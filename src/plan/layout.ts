@@ -60,7 +60,26 @@ export interface PeerLink extends LinkBase {
   readonly kind: "peer";
 }
 
-export type Link = BridgeLink | VethLink | PeerLink;
+/** A virtual station on a link of another node: frames of both share that link, and neither hands any to the other. */
+export interface MacvlanLink extends LinkBase {
+  readonly kind: "macvlan";
+  readonly parent: { readonly node: NodeName; readonly name: IfName };
+  readonly mode: "bridge" | "private" | "vepa" | "passthru";
+}
+
+/** 802.1Q: what leaves by it goes out of `parent`, of the same node, with this tag. */
+export interface VlanLink extends LinkBase {
+  readonly kind: "vlan";
+  readonly parent: IfName;
+  readonly vlanId: number;
+}
+
+/** Leads nowhere. */
+export interface DummyLink extends LinkBase {
+  readonly kind: "dummy";
+}
+
+export type Link = BridgeLink | VethLink | PeerLink | MacvlanLink | VlanLink | DummyLink;
 
 export interface Route {
   readonly to: Subnet;

@@ -40,15 +40,18 @@ export interface ForeignObject {
 
 export interface ObservedLink {
   readonly name: string;
-  /** "bridge", "veth", "dummy"; "" for lo and what has none. */
+  /** "bridge", "veth", "macvlan"; "" for lo and what has none. */
   readonly kind: string;
   readonly mac: string;
   readonly mtuBytes: number;
   readonly up: boolean;
   readonly master?: string;
   readonly hairpin: boolean;
-  /** Of a veth whose other end is in a node of the lab. */
+  /** Other end of a veth, or parent of a macvlan or VLAN, in a node of the lab. */
   readonly peer?: { readonly node: NodeName; readonly name: string };
+  /** Of a macvlan: "bridge". */
+  readonly mode?: string;
+  readonly vlanId?: number;
   readonly addresses: readonly ObservedAddress[];
   readonly foreign: ForeignObject;
 }

@@ -5,7 +5,7 @@
 import type { IfAddr } from "../net/address.ts";
 import type { Mac } from "../net/mac.ts";
 import type { IfName, NodeName } from "../net/name.ts";
-import type { ProxyListener, Route } from "./layout.ts";
+import type { MacvlanLink, ProxyListener, Route } from "./layout.ts";
 import type { Chain, Rule } from "./rule.ts";
 
 export type Op =
@@ -34,6 +34,23 @@ export type Op =
       readonly peerNode: NodeName;
       readonly peer: VethEnd;
     }
+  /** Straight in its own namespace, on a link of another. */
+  | {
+      readonly kind: "macvlan.create";
+      readonly node: NodeName;
+      readonly end: VethEnd;
+      readonly parentNode: NodeName;
+      readonly parent: IfName;
+      readonly mode: MacvlanLink["mode"];
+    }
+  | {
+      readonly kind: "vlan.create";
+      readonly node: NodeName;
+      readonly end: VethEnd;
+      readonly parent: IfName;
+      readonly vlanId: number;
+    }
+  | { readonly kind: "dummy.create"; readonly node: NodeName; readonly end: VethEnd }
   | { readonly kind: "link.delete"; readonly node: NodeName; readonly name: IfName; readonly create: Op }
   | {
       readonly kind: "port.join";
@@ -86,6 +103,9 @@ export function invertOp(op: Op): Op {
     case "bridge.create":
       return { kind: "link.delete", node: op.node, name: op.name, create: op };
     case "veth.create":
+    case "macvlan.create":
+    case "vlan.create":
+    case "dummy.create":
       return { kind: "link.delete", node: op.node, name: op.end.name, create: op };
     case "link.delete":
       return op.create;

@@ -48,10 +48,10 @@ export class PacketWalk {
     return { ...this.way(), outcome: "reach", seenAs: this.src, server, because };
   }
 
-  protected nobody(at: NodeName): Prediction {
+  protected nobody(at: NodeName, because = `nobody has the address ${this.dst}: ARP is not answered`): Prediction {
     // the packet waits for an answer to ARP and never leaves
     if (this.legs.at(-1)?.node === at && this.legs.at(-1)?.direction === "out") this.legs.pop();
-    return this.end("unreachable", { node: at }, `nobody has the address ${this.dst}: ARP is not answered`);
+    return this.end("unreachable", { node: at }, because);
   }
 
   protected lost(reply: Stop, address = this.src): Prediction {

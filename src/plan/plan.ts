@@ -17,6 +17,7 @@ export function planLab(before: Layout | undefined, after: Layout | undefined): 
   return [
     ...old.flatMap((node) => closeProxies(node, after)),
     ...old.filter((n) => !isGone(n)).flatMap((node) => deleteRoutes(node, change)),
+    ...old.flatMap((node) => deleteStations(node, change)),
     ...old.flatMap((node) => deleteLinks(node, change)),
     ...old
       .filter(isGone)
@@ -53,33 +54,46 @@ function changeSysctls(node: Node, before: Layout | undefined): Op[] {
 
 // --- removal ---------------------------------------------------------------------------------------------------------
 
+/** First of all: a macvlan goes with its parent, and then there would be nothing left to delete. */
+function deleteStations(node: Node, change: Change): Op[] {
+  return leavingLinks(node, change)
+    .filter((l) => l.kind === "macvlan")
+    .map((l) => deleteLink(node.name, l, change));
+}
+
 function deleteLinks(node: Node, change: Change): Op[] {
-  const leaving = node.links.filter(
-    (link) => link.kind !== "peer" && mustGo(node.name, link, change) && !goesWithNamespaces(node.name, link, change),
-  );
+  const leaving = leavingLinks(node, change);
   // ports go before their bridge, and so do the rules that name it
   const ports = leaving.filter((l) => l.kind === "veth");
-  const bridges = leaving.filter((l) => l.kind === "bridge");
+  const devices = leaving.filter(isDevice);
   const stays = change.after && nodeOf(change.after, node.name);
-  const gone = (l: Link): Op => ({
-    kind: "link.delete",
-    node: node.name,
-    name: l.name,
-    create: createLink(node.name, l, change.before),
-  });
   return [
-    ...ports.map(gone),
+    ...ports.map((l) => deleteLink(node.name, l, change)),
     ...(stays && stays.rules !== node.rules
       ? commitRules(node.name, node.rules, withoutNew(node.rules, stays.rules))
       : []),
-    ...(stays ? bridges.map(gone) : []),
+    ...(stays ? devices.map((l) => deleteLink(node.name, l, change)) : []),
   ];
 }
+
+function leavingLinks(node: Node, change: Change): Link[] {
+  return node.links.filter(
+    (link) => link.kind !== "peer" && mustGo(node.name, link, change) && !goesWithNamespaces(node.name, link, change),
+  );
+}
+
+function deleteLink(node: NodeName, link: Link, change: Change): Op {
+  return { kind: "link.delete", node, name: link.name, create: createLink(node, link, change.before) };
+}
+
+/** Made in one node alone, for others to hang on. */
+const isDevice = ({ kind }: Link): boolean => kind === "bridge" || kind === "vlan" || kind === "dummy";
 
 /** A link dies with its namespace, and deleting thousands one by one waits for the kernel each time; but an end that stays is deleted at once. */
 function goesWithNamespaces(node: NodeName, link: Link, { after }: Change): boolean {
   const stays = (name: NodeName): boolean => after !== undefined && nodeOf(after, name) !== undefined;
-  return !stays(node) && (link.kind !== "veth" || !stays(link.peer.node));
+  const other = link.kind === "veth" ? link.peer.node : link.kind === "macvlan" ? link.parent.node : undefined;
+  return !stays(node) && (other === undefined || !stays(other));
 }
 
 /** The old rules less those that the new set does not have. */
@@ -91,9 +105,14 @@ function withoutNew(old: Ruleset, next: Ruleset): Ruleset {
 }
 
 /** Gone, or made anew because something changed that a link keeps for life. */
-function mustGo(node: NodeName, link: Link, { before, after }: Change): boolean {
+function mustGo(node: NodeName, link: Link, change: Change): boolean {
+  const { before, after } = change;
   const next = linkIn(after, node, link.name);
   if (!next || (next !== link && !sameDevice(link, next))) return true;
+  if (link.kind === "macvlan") {
+    const parent = linkIn(before, link.parent.node, link.parent.name);
+    return !sameEndpoint(link, next) || !parent || mustGo(link.parent.node, parent, change);
+  }
   if (link.kind !== "veth") return false;
   if (next.kind !== "veth" || next.peer.node !== link.peer.node || next.peer.name !== link.peer.name) return true;
   const [peer, nextPeer] = [before, after].map((layout) => linkIn(layout, link.peer.node, link.peer.name));
@@ -107,7 +126,16 @@ function sameEndpoint(a: Link, b: Link): boolean {
   return sameDevice(a, b) && given(a) === given(b);
 }
 
-const sameDevice = (a: Link, b: Link): boolean => a.kind === b.kind && a.mac === b.mac && a.mtuBytes === b.mtuBytes;
+const sameDevice = (a: Link, b: Link): boolean =>
+  a.kind === b.kind && a.mac === b.mac && a.mtuBytes === b.mtuBytes && sameParent(a, b);
+
+function sameParent(a: Link, b: Link): boolean {
+  if (a.kind === "vlan") return b.kind === "vlan" && a.parent === b.parent && a.vlanId === b.vlanId;
+  if (a.kind !== "macvlan") return true;
+  return (
+    b.kind === "macvlan" && a.parent.node === b.parent.node && a.parent.name === b.parent.name && a.mode === b.mode
+  );
+}
 
 function linkIn(layout: Layout | undefined, node: NodeName, name: IfName): Link | undefined {
   return layout && linkOf(layout, node, name);
@@ -143,9 +171,9 @@ function changeLinks(node: Node, change: Change): Op[] {
   const make = (l: Link): Op[] => (fresh(l) ? makeLink(node.name, l, change) : alterLink(node.name, l, change));
   const peers = node.links.filter((l) => l.kind === "peer" && !isFreshPeer(node, l, change));
   return [
-    ...own.filter((l) => l.kind === "bridge").flatMap(make),
+    ...own.filter(isDevice).flatMap(make),
     ...rules,
-    ...own.filter((l) => l.kind === "veth").flatMap(make),
+    ...own.filter((l) => !isDevice(l)).flatMap(make),
     ...peers.flatMap((l) => alterLink(node.name, l, change)),
     ...(routesComeWithPeers(node, change) ? [] : addRoutes(node, change)),
   ];
@@ -174,15 +202,31 @@ function routesComeWithPeers(node: Node, change: Change): boolean {
 }
 
 function createLink(node: NodeName, link: Link, layout: Layout | undefined): Op {
-  if (link.kind !== "veth") return { kind: "bridge.create", node, ...endOf(link) };
-  const peer = linkIn(layout, link.peer.node, link.peer.name);
-  return {
-    kind: "veth.create",
-    node,
-    end: endOf(link),
-    peerNode: link.peer.node,
-    peer: peer ? endOf(peer) : { name: link.peer.name },
-  };
+  const end = endOf(link);
+  switch (link.kind) {
+    case "veth": {
+      const peer = linkIn(layout, link.peer.node, link.peer.name);
+      return {
+        kind: "veth.create",
+        node,
+        end,
+        peerNode: link.peer.node,
+        peer: peer ? endOf(peer) : { name: link.peer.name },
+      };
+    }
+    case "macvlan": {
+      const { mode, parent } = link;
+      return { kind: "macvlan.create", node, end, parentNode: parent.node, parent: parent.name, mode };
+    }
+    case "vlan":
+      return { kind: "vlan.create", node, end, parent: link.parent, vlanId: link.vlanId };
+    case "dummy":
+      return { kind: "dummy.create", node, end };
+    case "bridge":
+      return { kind: "bridge.create", node, ...end };
+    case "peer":
+      throw new Error(`link ${link.name} of ${node} is made with its pair`);
+  }
 }
 
 function endOf(link: Link): VethEnd {

@@ -10,18 +10,23 @@ import { HOST, type IfName, INTERNET, NEIGHBOUR, type NodeName, ROUTER } from ".
 import type { Port } from "../net/port.ts";
 import { needsBridgeNetfilter } from "../state/network.ts";
 import {
+  type BridgeNetwork,
   bearsAddress,
+  bridgesOf,
   type Container,
   type Endpoint,
   gatewayEndpoint,
+  isBridge,
   isHostAddress,
-  type Network,
+  type MacvlanNetwork,
   networkById,
   type State,
   sandboxOwner,
 } from "../state/state.ts";
 import { HostFirewall } from "./host-firewall.ts";
 import { isServedOnInternet } from "./internet.ts";
+import { lanReplyFault } from "./lan-reply.ts";
+import { hear, isOwnChild, passthruStation, rivalsOf, type Station } from "./lan-segment.ts";
 import type { Prediction, ProbeProto, ProbeSpec, Stop } from "./prediction.ts";
 import type { Rule, Ruleset } from "./rule.ts";
 import type { BindingHit } from "./state-index.ts";
@@ -80,13 +85,14 @@ class Walk extends HostFirewall {
       );
     const network = this.networkOf(way);
     return this.send(sender.node, way.ifName, way.address, () => {
+      if (!isBridge(network)) return this.fromStation(sender.node, network, onLink ? this.dst : network.gateway);
       if (onLink && network.gateway !== this.dst) return this.bridged(network);
       return bearsAddress(network) ? this.hostIngress(network.bridge) : this.nobody(sender.node);
     });
   }
 
   private fromHost(): Prediction {
-    const network = longestMatch(this.state.networks.filter(bearsAddress), (n) => n.subnet, this.dst);
+    const network = longestMatch(bridgesOf(this.state).filter(bearsAddress), (n) => n.subnet, this.dst);
     if (isHostAddress(this.state, this.dst)) {
       this.src = isLoopback(this.dst) ? LOCALHOST : this.dst;
       const hit = !isLoopback(this.dst) || !this.state.engine.userlandProxy ? this.matchBinding(undefined) : undefined;
@@ -96,20 +102,22 @@ class Walk extends HostFirewall {
       this.src = network.gateway;
       return this.outOnBridge(network);
     }
-    return this.send(HOST, eth0, this.state.world.host, () => this.lanDeliver());
+    return this.send(HOST, eth0, this.state.world.host, () => this.lanDeliver(HOST));
   }
 
   private fromNeighbour(): Prediction {
     const { world } = this.state;
     const viaHost =
       this.dst === world.host ||
-      this.state.networks.some((n) => prefixLength(n.subnet) <= 31 && contains(n.subnet, this.dst));
-    return this.send(NEIGHBOUR, eth0, world.neighbour, () => (viaHost ? this.hostIngress(eth0) : this.lanDeliver()));
+      bridgesOf(this.state).some((n) => prefixLength(n.subnet) <= 31 && contains(n.subnet, this.dst));
+    return this.send(NEIGHBOUR, eth0, world.neighbour, () =>
+      viaHost ? this.hostFromLan() : this.lanDeliver(NEIGHBOUR),
+    );
   }
 
   private fromRouter(): Prediction {
     const { world } = this.state;
-    if (contains(world.lan, this.dst)) return this.send(ROUTER, lan0, world.router.lan, () => this.lanDeliver());
+    if (contains(world.lan, this.dst)) return this.send(ROUTER, lan0, world.router.lan, () => this.lanDeliver(ROUTER));
     return this.send(ROUTER, wan0, world.router.public, () => this.internetDeliver());
   }
 
@@ -145,7 +153,7 @@ class Walk extends HostFirewall {
   // --- on a bridge ---------------------------------------------------------------------------------------------------
 
   /** From one port of a bridge to another: iptables sees it only where icc is off, or the proxy. */
-  private bridged(network: Network): Prediction {
+  private bridged(network: BridgeNetwork): Prediction {
     const target = this.index.endpointAt(network, this.dst);
     if (!target) return this.nobody(HOST);
     if (!network.icc)
@@ -159,7 +167,7 @@ class Walk extends HostFirewall {
   }
 
   /** The host puts it on a bridge. */
-  private outOnBridge(network: Network): Prediction {
+  private outOnBridge(network: BridgeNetwork): Prediction {
     this.leg(HOST, network.bridge, "out");
     const target = this.index.endpointAt(network, this.dst);
     return target
@@ -181,13 +189,28 @@ class Walk extends HostFirewall {
     this.leg(container.node, endpoint.ifName, "in");
     const server = listener(this.state, container, this.proto, this.dport);
     const onLink = longestMatch(container.endpoints, (e) => this.networkOf(e).subnet, this.src);
+    const back = onLink ?? gatewayEndpoint(this.state, container.endpoints);
+    if (back && !(isBridge(this.networkOf(endpoint)) && isBridge(this.networkOf(back)))) {
+      const byRouter = this.legs.some((leg) => leg.node === ROUTER);
+      const fault = lanReplyFault(this.state, this.src, {
+        container,
+        to: endpoint,
+        back,
+        onLink: back === onLink,
+        dnat,
+        byRouter,
+      });
+      return fault
+        ? this.end("drop", { node: container.node, onReply: true }, fault)
+        : this.answer(container.node, server, because);
+    }
     if (onLink && onLink !== endpoint) {
       if (!dnat || needsBridgeNetfilter(this.state)) return this.answer(container.node, server, because);
       const why = `${container.node} answers ${this.src} over network ${this.networkOf(onLink).name}, past the NAT that changed the address`;
       return this.end("drop", { node: container.node, onReply: true }, why);
     }
     if (lostReply) return this.lost(lostReply);
-    if (onLink || gatewayEndpoint(this.state, container.endpoints)) return this.answer(container.node, server, because);
+    if (back) return this.answer(container.node, server, because);
     return this.end(
       "drop",
       { node: container.node, onReply: true },
@@ -256,20 +279,20 @@ class Walk extends HostFirewall {
   }
 
   private forward(from: IfName, dnat = false): Prediction {
-    const network = longestMatch(this.state.networks.filter(bearsAddress), (n) => n.subnet, this.dst);
+    const network = longestMatch(bridgesOf(this.state).filter(bearsAddress), (n) => n.subnet, this.dst);
     const out = network?.bridge ?? eth0;
     const refusal = this.filterForward(from, out, network);
     if (refusal) return refusal;
     const lostReply = this.masqueradeForward(out, network);
     this.leg(HOST, out, "out");
-    if (!network) return this.lanDeliver(lostReply);
+    if (!network) return this.lanDeliver(HOST, lostReply);
     const target = this.index.endpointAt(network, this.dst);
     if (!target) return this.nobody(HOST);
     const because = dnat ? "the port is published" : this.whyDirect(network);
     return this.arrive(target.container, target.endpoint, because, { lostReply, dnat });
   }
 
-  private whyDirect(network: Network): string {
+  private whyDirect(network: BridgeNetwork): string {
     return this.traits.guardsAddresses
       ? `network ${network.name} is in gateway mode ${network.gatewayMode}`
       : `${this.state.engine.profile} does not guard container addresses`;
@@ -277,27 +300,107 @@ class Walk extends HostFirewall {
 
   // --- LAN, router, internet -----------------------------------------------------------------------------------------
 
-  /** @param lostReply set when answers to this packet will be dropped on their way back */
-  private lanDeliver(lostReply?: Stop): Prediction {
-    const { world } = this.state;
-    if (this.dst === world.host) return this.hostIngress(eth0);
-    if (this.dst === world.neighbour) {
-      this.leg(NEIGHBOUR, eth0, "in");
-      if (lostReply) return this.lost(lostReply);
-      return this.proto === "icmp"
-        ? this.answer(NEIGHBOUR, NEIGHBOUR, "it is on the LAN")
-        : this.end("refuse", { node: NEIGHBOUR }, "nothing listens on the neighbour");
+  /** What a container on a macvlan sends. @param nextHop absent: its network has no gateway, and then it has no route either */
+  private fromStation(node: NodeName, network: MacvlanNetwork, nextHop = this.dst): Prediction {
+    const heard = hear(this.state, network, nextHop);
+    if ("because" in heard) return this.nobody(node, heard.because);
+    if ("station" in heard) {
+      // the kernel takes it by the parent, for who listens there (macvlan_queue_xmit: "send to lowerdev first for its network taps")
+      this.leg(HOST, network.parent, "in");
+      return this.toStation(network, heard.station, `both are macvlans on ${network.parent}`);
     }
+    this.leg(HOST, eth0, "out");
+    if (heard.machine === ROUTER) return this.routerFromLan();
+    if (nextHop === this.dst) return this.neighbourInput();
+    this.leg(NEIGHBOUR, eth0, "in");
+    return this.end(
+      "drop",
+      { node: NEIGHBOUR },
+      `${NEIGHBOUR}, the gateway of network ${network.name}, forwards nothing`,
+    );
+  }
+
+  /** @param from who sent it on this Ethernet: a machine, or the network of another station */
+  private toStation(from: NodeName | MacvlanNetwork, station: Station, because: string): Prediction {
+    const { container, endpoint } = station;
+    const rivals = rivalsOf(this.state, from, station);
+    if (rivals.length === 0) return this.arrive(container, endpoint, because);
+    const arrived = this.arrive(container, endpoint, because);
+    // it comes in by one of several links: none is promised
+    this.legs.pop();
+    this.unsure.push(...[station, ...rivals].map((s) => ({ node: s.container.node, link: s.endpoint.ifName })));
+    return { ...arrived, ...this.way() };
+  }
+
+  /** By the uplink: to the host, unless a container has the uplink to itself. */
+  private hostFromLan(): Prediction {
+    const thief = passthruStation(this.state);
+    if (thief) {
+      this.leg(HOST, eth0, "in");
+      this.leg(thief.container.node, thief.endpoint.ifName, "in");
+      return this.end(
+        "unreachable",
+        { node: thief.container.node },
+        `${thief.container.node} in mode passthru has ${eth0} to itself: what is for @host comes to it, and it knows no way on`,
+      );
+    }
+    if (!isOwnChild(this.state, this.src)) return this.hostIngress(eth0);
+    this.leg(HOST, eth0, "in");
+    const stop: Stop = { node: HOST, onReply: true };
+    return this.end(
+      "drop",
+      stop,
+      `the answer to ${this.src} is lost: the host does not reach the macvlans on its own link`,
+    );
+  }
+
+  /** It has a route to the LAN, and to each bridge by way of the host. */
+  private isKnownToNeighbour(address: Ipv4): boolean {
+    const { lan } = this.state.world;
+    return contains(lan, address) || bridgesOf(this.state).some((n) => contains(n.subnet, address));
+  }
+
+  private neighbourInput(lostReply?: Stop): Prediction {
+    this.leg(NEIGHBOUR, eth0, "in");
+    if (lostReply) return this.lost(lostReply);
+    if (!this.isKnownToNeighbour(this.src))
+      return this.end("drop", { node: NEIGHBOUR, onReply: true }, `the neighbour has no route back to ${this.src}`);
+    return this.proto === "icmp"
+      ? this.answer(NEIGHBOUR, NEIGHBOUR, "it is on the LAN")
+      : this.end("refuse", { node: NEIGHBOUR }, "nothing listens on the neighbour");
+  }
+
+  /** @param from the machine that sends it on the LAN. @param lostReply set when answers to this packet will be dropped on their way back */
+  private lanDeliver(from: NodeName, lostReply?: Stop): Prediction {
+    const { world } = this.state;
+    const onLink = contains(world.lan, this.dst);
+    const heard = hear(this.state, from, onLink ? this.dst : world.router.lan);
+    if ("because" in heard) return this.nobody(from, heard.because);
+    if ("station" in heard) {
+      this.leg(HOST, eth0, "in");
+      return this.toStation(from, heard.station, "a macvlan is a machine of its own on the LAN");
+    }
+    if (heard.machine === HOST) return this.hostFromLan();
+    return heard.machine === NEIGHBOUR ? this.neighbourInput(lostReply) : this.routerFromLan(lostReply);
+  }
+
+  private routerFromLan(lostReply?: Stop): Prediction {
+    const { world } = this.state;
     const ownRouter = this.dst === world.router.lan || this.dst === world.router.public;
-    if (contains(world.lan, this.dst) && !ownRouter) return this.nobody(HOST);
     this.leg(ROUTER, lan0, "in");
     if (ownRouter) return this.routerInput();
+    if (contains(world.lan, this.dst)) {
+      // from a macvlan whose subnet is a part of the LAN's
+      this.leg(ROUTER, lan0, "out");
+      return this.lanDeliver(ROUTER);
+    }
     const foreign = !contains(world.internet.subnet, this.dst);
     if (foreign && isPrivate(this.dst)) {
       const rule = this.rules.router.rules.find((r) => r.purpose === "router-private" && covers(r, this.dst));
       const stop: Stop = { node: ROUTER, ...(rule ? { rule } : {}) };
       return this.end(
-        "unreachable",
+        // what it says about it comes back to machines of the LAN alone
+        contains(world.lan, this.src) ? "unreachable" : "drop",
         stop,
         `the router sends nothing to ${this.dst}: private addresses do not exist on the internet`,
       );
@@ -345,7 +448,7 @@ class Walk extends HostFirewall {
     this.dport = forward.toPort;
     this.translations.push({ node: ROUTER, kind: "DNAT", ...(rule ? { rule } : {}) });
     this.leg(ROUTER, lan0, "out");
-    return this.lanDeliver();
+    return this.lanDeliver(ROUTER);
   }
 
   private routerInput(): Prediction {

@@ -45,6 +45,20 @@ export function renderOp(lab: LabName, op: Op): string[] {
           netnsName(lab, op.peerNode),
         ),
       ];
+    case "macvlan.create": {
+      // as docker: made under another name, for its own may be taken where the parent is
+      const words = ["link", op.parent, "name", NEW_STATION, "netns", netnsName(lab, op.node)];
+      return [
+        `ip -n ${quote(netnsName(lab, op.parentNode))} link add ${words.map(quote).join(" ")} type macvlan mode ${op.mode}`,
+        ip("link", "set", NEW_STATION, ...endArgs("name", op.end)),
+      ];
+    }
+    case "vlan.create":
+      return [
+        ip("link", "add", "link", op.parent, ...endArgs("name", op.end), "type", "vlan", "id", String(op.vlanId)),
+      ];
+    case "dummy.create":
+      return [ip("link", "add", ...endArgs("name", op.end), "type", "dummy")];
     case "link.delete":
       return [ip("link", "delete", op.name)];
     case "port.join":
@@ -110,6 +124,9 @@ export function renderRepairOp(lab: LabName, op: RepairOp | Op): string[] {
       return renderOp(lab, op);
   }
 }
+
+/** What a macvlan is called until it is in its own namespace. */
+const NEW_STATION = "macvlan-new";
 
 /** Others named it: nothing of it may end the comment. */
 const oneLine = (text: string): string => text.replaceAll(/\p{Cc}/gu, "?");

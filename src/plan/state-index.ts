@@ -3,10 +3,11 @@ import { type Ipv4, isIpv4 } from "../net/address.ts";
 import type { NodeName } from "../net/name.ts";
 import type { Port } from "../net/port.ts";
 import {
+  type BridgeNetwork,
+  bridgeById,
   type Container,
   type Endpoint,
   type Network,
-  networkById,
   type PortBinding,
   type State,
 } from "../state/state.ts";
@@ -18,7 +19,7 @@ export interface Place {
 
 /** A binding with what it leads to. */
 export interface BindingHit extends Place {
-  readonly network: Network;
+  readonly network: BridgeNetwork;
   readonly binding: PortBinding;
 }
 
@@ -47,7 +48,7 @@ export function indexState(state: State): StateIndex {
       const key = `${binding.hostPort}/${binding.proto}`;
       byPort.set(key, [
         ...(byPort.get(key) ?? []),
-        { container, endpoint, network: networkById(state, endpoint.network), binding },
+        { container, endpoint, network: bridgeById(state, endpoint.network), binding },
       ]);
     }
   }

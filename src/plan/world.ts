@@ -11,8 +11,8 @@
  */
 import { DEFAULT_ROUTE, type IfAddr, type Ipv4, onLink, prefixLength, type Subnet } from "../net/address.ts";
 import { HOST, type IfName, INTERNET, LAN, NEIGHBOUR, type NodeName, ROUTER } from "../net/name.ts";
-import { deriveMac } from "../state/id.ts";
-import type { State } from "../state/state.ts";
+import { deriveMac, worldMac } from "../state/id.ts";
+import { bridgesOf, type State } from "../state/state.ts";
 import type { Link, Node, PeerLink, Route, Sysctl, VethLink } from "./layout.ts";
 import type { MachineFacts } from "./machine.ts";
 import { EMPTY_RULESET, type Owner, type Rule, type Ruleset, type Target } from "./rule.ts";
@@ -143,7 +143,7 @@ function wanLink(state: State): VethLink {
 }
 
 function peerLink(state: State, node: NodeName, name: IfName, addresses: readonly IfAddr[]): PeerLink {
-  return { kind: "peer", name, mac: deriveMac(`${state.lab}/${node}/${name}`), addresses, sysctls: [], owner: WORLD };
+  return { kind: "peer", name, mac: worldMac(state.lab, node, name), addresses, sysctls: [], owner: WORLD };
 }
 
 function internetAddresses(state: State): IfAddr[] {
@@ -155,7 +155,9 @@ const defaultRoute = (via: Ipv4): Route => ({ to: DEFAULT_ROUTE, via });
 
 /** The neighbour is the attacker who routes to container addresses through the Docker host. */
 function routesToContainers(state: State): Route[] {
-  const subnets = state.networks.filter((n) => prefixLength(n.subnet) <= 31).map((n): Subnet => n.subnet);
+  const subnets = bridgesOf(state)
+    .filter((n) => prefixLength(n.subnet) <= 31)
+    .map((n): Subnet => n.subnet);
   return subnets.map((to) => ({ to, via: state.world.host }));
 }
 

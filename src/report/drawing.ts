@@ -87,13 +87,14 @@ function attachmentOf(text: string): { address: string; network: string } | unde
   return address && network ? { address, network } : undefined;
 }
 
-function networkTitle({ name, bridge, subnet, gateway, internal, mode }: Network): string {
+function networkTitle({ name, driver, bridge, parent, subnet, gateway, internal, mode }: Network): string {
+  const isMacvlan = driver === "macvlan";
   const parts = [
-    bridge,
+    isMacvlan ? `macvlan on ${parent}` : (bridge ?? ""),
     subnet,
     ...(gateway ? [`gateway ${gateway}`] : []),
     ...(internal ? ["internal: no way out"] : []),
-    ...(mode === "nat" ? [] : [`gateway mode ${mode}`]),
+    ...(isMacvlan ? [`mode ${mode}`] : mode === "nat" ? [] : [`gateway mode ${mode}`]),
   ];
   return `network ${name}: ${parts.join(", ")}`;
 }

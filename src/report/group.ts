@@ -59,17 +59,29 @@ const TITLES: Readonly<Record<CheckGroup, Title>> = {
   },
 };
 
+/** What else to know first where a lab has macvlans. */
+const MACVLAN_LESSONS: Readonly<Partial<Record<CheckGroup, string>>> = {
+  service: "A macvlan network has no bridge: its containers stand on the host's own link, beside the host.",
+  direct:
+    "A container on a macvlan is a machine of the LAN and meant to be reached. There it is the host that gets no answer: frames of a link are not handed to the macvlans on it, nor theirs to the host.",
+  outbound: "What leaves by a macvlan does not pass the host: it meets the router's NAT alone.",
+};
+
 const ORDER = Object.keys(TITLES) as CheckGroup[];
 
 /** Groups that have checks. Within one, what failed comes first, then what was not measured; else the order of the report. */
 export function sectionsOf(report: Report): Section[] {
+  const hasMacvlans = report.topology.networks.some((n) => n.driver === "macvlan");
   return ORDER.flatMap((group) => {
     const checks = report.checks.filter((c) => c.group === group);
     if (checks.length === 0) return [];
     const failed = checks.filter((c) => c.verdict === "FAIL");
     const unclear = checks.filter((c) => c.verdict === "INCONCLUSIVE");
     const passed = checks.filter((c) => c.verdict === "PASS");
-    return [{ group, ...TITLES[group], checks: [...failed, ...unclear, ...passed], passed: passed.length }];
+    const { heading, lesson } = TITLES[group];
+    const more = hasMacvlans ? MACVLAN_LESSONS[group] : undefined;
+    const told = { group, heading, lesson: more ? `${lesson} ${more}` : lesson };
+    return [{ ...told, checks: [...failed, ...unclear, ...passed], passed: passed.length }];
   });
 }
 

@@ -19,6 +19,9 @@ import { checkKeys, readMapping, readPairs, readString } from "./reader.ts";
 import type { IpamPoolSpec } from "./spec.ts";
 import { type Entry, entryOf, type Mapping } from "./tree.ts";
 
+/** Docker takes the first for containers; the others only bear on a switch between them, which a lab has not. */
+export const SEVERAL_SUBNETS = "docknet does not emulate several subnets of one macvlan network";
+
 /** The IPv4 pools; an IPv6 pool is a warning. */
 export function readIpam(
   entry: Entry | undefined,
@@ -44,6 +47,7 @@ export function readIpam(
     return pool ? readPool(pool, `${path}.config.${i}`, problems) : [];
   });
   const second = pools.filter((pool) => pool.subnet !== undefined)[1];
+  if (second && driver === "macvlan") problems.error(second.at, SEVERAL_SUBNETS);
   if (second && driver === "bridge") problems.error(second.at, "bridge driver doesn't support multiple subnets");
   return pools;
 }

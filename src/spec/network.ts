@@ -12,6 +12,8 @@ import { type Entry, entryOf, isNull, type Mapping, mapping, type Tree } from ".
 /** The network that a service joins when it names none. */
 export const DEFAULT_NETWORK = "default";
 
+const EMULATED_DRIVERS: readonly string[] = ["bridge", "macvlan"];
+
 /** Every declared network, in file order. */
 export function readNetworks(tree: Tree, project: LabName, problems: ProblemList): NetworkSpec[] {
   const section = readMapping(entryOf(tree, "networks"), "networks", problems);
@@ -61,11 +63,11 @@ function readNetwork(key: string, body: Mapping, at: Origin, project: LabName, p
   if (name === "") problems.error(entry("name")?.at, "invalid name: name is empty");
   if (name && externalName)
     problems.error(entry("external")?.at, `${path}: can't use both 'external.name' (deprecated) and 'name'`);
-  if (!external && driver !== "bridge") {
+  if (!external && !EMULATED_DRIVERS.includes(driver)) {
     problems.warn(
       entry("driver")?.at,
       `network driver "${driver}" is not emulated yet`,
-      "Use the bridge driver to test this network",
+      "Use the bridge or the macvlan driver to test this network",
     );
   }
   const enableIpv6 = flag("enable_ipv6") ?? false;
@@ -113,7 +115,7 @@ function readExternal(body: Mapping, path: string, problems: ProblemList): { ext
 /** Two networks of one file on one range: Docker refuses the later. A sweep by address, so that size does not matter. */
 function checkOverlaps(networks: readonly NetworkSpec[], problems: ProblemList): void {
   const pools = networks
-    .filter((network) => !network.external && network.driver === "bridge")
+    .filter((network) => !network.external && EMULATED_DRIVERS.includes(network.driver))
     .flatMap((network) => network.ipam.flatMap(({ subnet, at }) => (subnet ? [{ key: network.key, subnet, at }] : [])))
     .map((pool, order) => ({ ...pool, order, ...rangeOf(pool.subnet) }));
   const sorted = [...pools].sort((a, b) => a.first - b.first || a.order - b.order);

@@ -7,7 +7,14 @@ import { addEndpoint, ENDPOINT_SYSCTL, splitSysctls } from "./endpoint.ts";
 import { findContainer, findNetwork, isUserDefined, lookupNetwork, replaceContainer } from "./find.ts";
 import { programPorts, startResolver } from "./lifecycle.ts";
 import { joinFaults, originOf, refusal } from "./refusal.ts";
-import type { AnyNetwork, Attachment, Container, EndpointPart, State } from "./state.ts";
+import {
+  type AnyNetwork,
+  type Attachment,
+  type Container,
+  type EndpointPart,
+  hasAddresses,
+  type State,
+} from "./state.ts";
 
 export interface EndpointRequest {
   /** Name, id or id prefix of the network. */
@@ -45,8 +52,8 @@ export function connectContainer(
   checkConnect(state, container, network);
   const fault = endpointFault(network, request);
   if (fault) throw fault;
-  // host and none were refused: the rest are bridges
-  if (network.driver !== "bridge") return state;
+  // host and none were refused
+  if (!hasAddresses(network)) return state;
   const attachment: Attachment = { ...attachmentOf(request, network.name), networkId: network.id };
   const attachments = [...container.attachments, attachment];
   const next = replaceContainer(state, { ...container, attachments });
@@ -123,7 +130,7 @@ export function endpointFault(network: AnyNetwork, request: EndpointRequest, pre
 }
 
 function addressFaults(network: AnyNetwork, address: Ipv4): string[] {
-  if (network.driver !== "bridge" || !network.subnetGiven)
+  if (!hasAddresses(network) || !network.subnetGiven)
     return ["user specified IP address is supported only when connecting to networks with user configured subnets"];
   if (contains(network.subnet, address)) return [];
   return [`no configured subnet or ip-range contain the IP address ${address}`];

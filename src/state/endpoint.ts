@@ -4,8 +4,17 @@ import { knownAttachment } from "./engine-profile.ts";
 import { containerById, replaceContainer } from "./find.ts";
 import { deriveId, deriveMac, vethName } from "./id.ts";
 import { allocateAddress, requestAddress } from "./ipam.ts";
+import { macvlanMac } from "./macvlan.ts";
 import { originOf, refusal } from "./refusal.ts";
-import type { Attachment, Container, Endpoint, Network, State } from "./state.ts";
+import {
+  type Attachment,
+  type Container,
+  type Endpoint,
+  isBridge,
+  isMacvlan,
+  type Network,
+  type State,
+} from "./state.ts";
 
 /** `net.ipv4.conf.IFNAME.log_martians=1,...`, and an exact interface name (moby netlabel/labels.go). */
 export const ENDPOINT_SYSCTL = "com.docker.network.endpoint.sysctls";
@@ -22,15 +31,16 @@ export function addEndpoint(state: State, id: string, network: Network, asked: A
   const attachment = knownAttachment(state.engine.profile, asked);
   const container = containerById(state, id);
   const endpointId = drawId(state, salt, container, network);
-  const hostIfName = vethName(endpointId);
-  const ifName = chooseIfName(container, network, attachment, hostIfName);
+  const madeAs = vethName(endpointId);
+  const ifName = chooseIfName(container, network, attachment, madeAs);
+  const mac = isMacvlan(network) ? macvlanMac(state, network, attachment) : attachment.mac;
   const endpoint: Endpoint = {
     id: endpointId,
     network: network.id,
     address: attachment.address ? requestAddress(state, network, attachment.address) : allocateAddress(state, network),
-    mac: attachment.mac ?? deriveMac(endpointId),
+    mac: mac ?? deriveMac(endpointId),
     ifName,
-    hostIfName,
+    ...(isBridge(network) ? { hostIfName: madeAs } : {}),
     aliases: attachment.aliases,
     linkLocal: attachment.linkLocal,
     sysctls: sysctlsOf(attachment, ifName),
@@ -46,7 +56,7 @@ export function addEndpoint(state: State, id: string, network: Network, asked: A
 
 /** A veth name has 28 bits: another id is drawn when it is taken (moby netutils/utils_linux.go GenerateIfaceName tries as often). */
 function drawId(state: State, salt: string, container: Container, network: Network): string {
-  const used = new Set<string>(state.containers.flatMap((c) => c.endpoints.map((e) => e.hostIfName)));
+  const used = new Set<string>(state.containers.flatMap((c) => c.endpoints.flatMap((e) => e.hostIfName ?? [])));
   for (const attempt of ["", "second", "third"]) {
     const id = deriveId("endpoint", salt, container.id, network.id, attempt);
     if (!used.has(vethName(id))) return id;

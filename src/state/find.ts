@@ -4,7 +4,15 @@
  */
 import { deriveId } from "./id.ts";
 import { refusal } from "./refusal.ts";
-import { type AnyNetwork, type Container, NEVER, type Network, type PredefinedNetwork, type State } from "./state.ts";
+import {
+  type AnyNetwork,
+  type Container,
+  hasAddresses,
+  NEVER,
+  type Network,
+  type PredefinedNetwork,
+  type State,
+} from "./state.ts";
 
 export interface PredefinedNetworks {
   readonly host: PredefinedNetwork;
@@ -63,7 +71,7 @@ export function findContainer(state: State, ref: string): Container {
 
 /** The names in the DNS of networks and links by name need a network that has them. */
 export function isUserDefined(network: AnyNetwork): network is Network {
-  return network.driver === "bridge" && !network.isDefault;
+  return hasAddresses(network) && !network.isDefault;
 }
 
 /** For ids that the state itself holds. */

@@ -1,7 +1,7 @@
 /** Ids, MACs and veth names that Docker draws at random, derived here from what they name: one lab file, one result. */
 import { createHash } from "node:crypto";
 import { type Mac, macFromBytes } from "../net/mac.ts";
-import { type IfName, parseIfName } from "../net/name.ts";
+import { type IfName, type LabName, type NodeName, parseIfName } from "../net/name.ts";
 
 /** 64 lower-case hex digits, like Docker's. */
 export function deriveId(...parts: readonly string[]): string {
@@ -13,6 +13,11 @@ export function deriveMac(id: string): Mac {
   return macFromBytes(Buffer.from(deriveId("mac", id), "hex"));
 }
 
+/** Of a link that the lab's world has before Docker is there. */
+export function worldMac(lab: LabName, node: NodeName, name: IfName): Mac {
+  return deriveMac(`${lab}/${node}/${name}`);
+}
+
 /** `br-` + first 12 of the network's id (moby daemon/libnetwork/drivers/bridge/bridge_linux.go parseNetworkOptions). */
 export function bridgeName(networkId: string): IfName {
   return parseIfName(`br-${networkId.slice(0, 12)}`);
@@ -21,4 +26,9 @@ export function bridgeName(networkId: string): IfName {
 /** `veth` + 7 hex digits (moby daemon/libnetwork/netutils/utils_linux.go GenerateIfaceName). */
 export function vethName(endpointId: string): IfName {
   return parseIfName(`veth${endpointId.slice(0, 7)}`);
+}
+
+/** `dm-` + first 12 of the network's id (moby daemon/libnetwork/drivers/macvlan/macvlan_setup.go getDummyName). */
+export function dummyName(networkId: string): IfName {
+  return parseIfName(`dm-${networkId.slice(0, 12)}`);
 }

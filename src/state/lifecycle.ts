@@ -12,6 +12,7 @@ import {
   type AnyNetwork,
   type Attachment,
   type Container,
+  hasAddresses,
   NEVER,
   networkById,
   type State,
@@ -120,7 +121,7 @@ function attach(state: State, id: string, attachment: Attachment, salt: string):
   const known = { ...attachment, network: network.name, networkId: network.id };
   const attachments = container.attachments.map((a) => (a === attachment ? known : a));
   const next = replaceContainer(state, { ...container, attachments });
-  return network.driver === "bridge" ? addEndpoint(next, id, network, known, salt) : next;
+  return hasAddresses(network) ? addEndpoint(next, id, network, known, salt) : next;
 }
 
 function findAttached(state: State, attachment: Attachment): AnyNetwork {

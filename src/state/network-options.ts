@@ -2,7 +2,7 @@
 import { ANY_IPV4, type Ipv4, isIpv4 } from "../net/address.ts";
 import { type IfName, parseIfName } from "../net/name.ts";
 import { refusal } from "./refusal.ts";
-import type { GatewayMode, Network } from "./state.ts";
+import type { BridgeNetwork, GatewayMode } from "./state.ts";
 
 export const OPTION = "com.docker.network.";
 
@@ -10,10 +10,10 @@ export const OPTION = "com.docker.network.";
 const MAX_IFNAME_BYTES = 15;
 
 export type NetworkOptions = Pick<
-  Network,
+  BridgeNetwork,
   "icc" | "masquerade" | "gatewayMode" | "hostBinding" | "inhibitIpv4" | "trustedInterfaces" | "ifPrefix"
 > &
-  Partial<Pick<Network, "snatTo" | "mtuBytes">> & { readonly bridge?: IfName };
+  Partial<Pick<BridgeNetwork, "snatTo" | "mtuBytes">> & { readonly bridge?: IfName };
 
 /** Keys that the driver does not know are ignored. @throws DocknetError in Docker's words */
 export function parseNetworkOptions(options: Readonly<Record<string, string>>, internal: boolean): NetworkOptions {

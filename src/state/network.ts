@@ -3,13 +3,24 @@ import type { Origin } from "../errors.ts";
 import { ANY_IPV4, addressOf, parseIfAddr, subnetOf } from "../net/address.ts";
 import type { EngineSpec, WorldSpec } from "../spec/spec.ts";
 import { knownOptions } from "./engine-profile.ts";
-import { findNetwork } from "./find.ts";
+import { findNetwork, isUserDefined } from "./find.ts";
 import { bridgeName, deriveId } from "./id.ts";
 import { allocateGateway, allocateSubnet, requestSubnet, reserveOwn } from "./ipam.ts";
+import { parseMacvlanOptions } from "./macvlan.ts";
 import { OPTION, parseNetworkOptions } from "./network-options.ts";
-import { type PoolRequest, parsePool } from "./pool.ts";
+import { type Pool, type PoolRequest, parsePool } from "./pool.ts";
 import { originOf, refusal } from "./refusal.ts";
-import { NEVER, type Network, type State, type Timestamp } from "./state.ts";
+import {
+  type BridgeNetwork,
+  bridgesOf,
+  isMacvlan,
+  type MacvlanNetwork,
+  NEVER,
+  type Network,
+  type NetworkBase,
+  type State,
+  type Timestamp,
+} from "./state.ts";
 
 export interface NetworkRequest extends PoolRequest {
   /** 64 hex digits, not in use; absent: derived from the state. */
@@ -65,9 +76,9 @@ export function createNetwork(state: State, request: NetworkRequest): State {
     throw refusal(409, `network with name ${request.name} already exists`);
   const driver = request.driver ?? "bridge";
   if (driver === "host" || driver === "null") throw refusal(403, `only one instance of "${driver}" network is allowed`);
-  if (driver !== "bridge")
+  if (driver !== "bridge" && driver !== "macvlan")
     throw refusal(404, `plugin "${driver}" not found`, {
-      remedy: "Use the bridge driver: docknet emulates no other yet",
+      remedy: "Use the bridge or the macvlan driver: docknet emulates no other yet",
     });
   return addNetwork(state, request);
 }
@@ -75,55 +86,80 @@ export function createNetwork(state: State, request: NetworkRequest): State {
 function addNetwork(state: State, request: NetworkRequest): State {
   const id = request.id ?? deriveId("network", state.lab, String(state.clock), request.name);
   if (state.networks.some((n) => n.id === id)) throw new Error(`network id ${id} is in use`);
+  const network = request.driver === "macvlan" ? macvlanOf(state, id, request) : bridgeOf(state, id, request);
+  return { ...state, networks: [...state.networks, network], clock: state.clock + 1 };
+}
+
+function bridgeOf(state: State, id: string, request: NetworkRequest): BridgeNetwork {
   const internal = request.internal ?? false;
   const pool = parsePool(request);
   const { bridge: named, ...options } = parseNetworkOptions(
     knownOptions(state.engine.profile, request.options ?? {}),
     internal,
   );
-  if (pool.subnet) requestSubnet(state, pool.subnet);
-  const subnet = pool.subnet ?? allocateSubnet(state);
   const gatewayless = options.gatewayMode === "isolated" || (options.inhibitIpv4 && internal);
-  const gateway = gatewayless ? undefined : (pool.gateway ?? allocateGateway(subnet, pool.ipRange));
-  reserveOwn(subnet, gateway, pool.auxAddresses);
+  const addressing = takeAddresses(state, pool, gatewayless ? "none" : "always");
   const bridge = named ?? bridgeName(id);
-  if (HOST_LINKS.includes(bridge)) throw refusal(500, `existing interface ${bridge} is not a bridge`);
-  const rival = state.networks.find((n) => n.bridge === bridge);
+  if (isLinkOfHost(state, bridge)) throw refusal(500, `existing interface ${bridge} is not a bridge`);
+  const rival = bridgesOf(state).find((n) => n.bridge === bridge);
   if (rival) {
     throw refusal(
       403,
       `cannot create network ${id} (${bridge}): conflicts with network ${rival.id} (${rival.bridge}): networks have same bridge name`,
     );
   }
-  const network: Network = {
-    id,
-    name: request.name,
-    driver: "bridge",
-    created: request.now ?? NEVER,
-    bridge,
-    isDefault: request.name === "bridge",
+  return { ...commonOf(state, id, request), ...addressing, driver: "bridge", bridge, ...options };
+}
+
+/** The addresses are taken before the driver is asked; it gets no gateway for an internal network that names none (seen on 28.5.2). */
+function macvlanOf(state: State, id: string, request: NetworkRequest): MacvlanNetwork {
+  const addressing = takeAddresses(state, parsePool(request), request.internal ? "given" : "always");
+  const options = parseMacvlanOptions(state, id, request.options ?? {});
+  // the driver has no option for it
+  return { ...commonOf(state, id, request), ...addressing, driver: "macvlan", ifPrefix: "eth", ...options };
+}
+
+const isLinkOfHost = (state: State, name: string): boolean =>
+  HOST_LINKS.includes(name) || state.networks.some((n) => isMacvlan(n) && n.parent === name);
+
+type Addressing = Pick<NetworkBase, "subnet" | "subnetGiven" | "gateway" | "gatewayGiven" | "ipRange" | "auxAddresses">;
+
+/** @param gateway given: only where the user named it */
+function takeAddresses(state: State, pool: Pool, gateway: "always" | "given" | "none"): Addressing {
+  if (pool.subnet) requestSubnet(state, pool.subnet);
+  const subnet = pool.subnet ?? allocateSubnet(state);
+  const given = gateway === "none" ? undefined : pool.gateway;
+  const chosen = given ?? (gateway === "always" ? allocateGateway(subnet, pool.ipRange) : undefined);
+  reserveOwn(subnet, chosen, pool.auxAddresses);
+  return {
     subnet,
     subnetGiven: pool.subnet !== undefined,
-    ...(gateway ? { gateway } : {}),
+    ...(chosen ? { gateway: chosen } : {}),
     gatewayGiven: pool.gateway !== undefined,
     ...(pool.ipRange ? { ipRange: pool.ipRange } : {}),
     auxAddresses: pool.auxAddresses,
-    internal,
+  };
+}
+
+function commonOf(state: State, id: string, request: NetworkRequest): Omit<NetworkBase, keyof Addressing | "ifPrefix"> {
+  return {
+    id,
+    name: request.name,
+    created: request.now ?? NEVER,
+    isDefault: request.name === "bridge",
+    internal: request.internal ?? false,
     attachable: request.attachable ?? false,
-    ...options,
     options: request.options ?? {},
     labels: request.labels ?? {},
     createdAt: state.clock,
     ...originOf(request),
   };
-  return { ...state, networks: [...state.networks, network], clock: state.clock + 1 };
 }
 
 /** @throws DocknetError in Docker's words while endpoints are left, or when it is predefined or not there */
 export function removeNetwork(state: State, ref: string): State {
   const network = findNetwork(state, ref);
-  if (network.driver !== "bridge" || network.isDefault)
-    throw refusal(403, `${network.name} is a pre-defined network and cannot be removed`);
+  if (!isUserDefined(network)) throw refusal(403, `${network.name} is a pre-defined network and cannot be removed`);
   const active = state.containers.flatMap((c) =>
     c.endpoints.filter((e) => e.network === network.id).map((e) => `name:"${c.name}" id:"${e.id.slice(0, 12)}"`),
   );
@@ -154,5 +190,5 @@ export function pruneNetworks(state: State, filter: (network: Network) => boolea
  */
 export function needsBridgeNetfilter(state: State): boolean {
   if (state.engine.profile === "docker-20.10") return true;
-  return !state.engine.userlandProxy || state.networks.some((n) => !n.icc);
+  return !state.engine.userlandProxy || bridgesOf(state).some((n) => !n.icc);
 }

@@ -7,9 +7,11 @@ import { ANY_IPV4, type Ipv4, type Ipv6, isIpv4, LOCALHOST, toNumber } from "../
 import { type Port, type PortRange, type Proto, portsOf } from "../net/port.ts";
 import { originOf, refusal } from "./refusal.ts";
 import {
+  bridgeById,
   type Container,
   type Endpoint,
   gatewayEndpoint,
+  isBridge,
   isHostAddress,
   networkById,
   type PortBinding,
@@ -28,7 +30,7 @@ const ANY_IPV6 = "::" as Ipv6;
  * @throws DocknetError CONFLICT, in Docker's words, with the place of the port
  */
 export function bindPorts(state: State, container: Container): Bound {
-  const gateway = gatewayEndpoint(state, container.endpoints);
+  const gateway = publishingEndpoint(state, container);
   const requests = [...requestsOf(container)].sort(compareRequests);
   const bound: PortBinding[] = [];
   let { lastPorts } = state;
@@ -44,6 +46,12 @@ export function bindPorts(state: State, container: Container): Bound {
       }
   }
   return { bindings: bound, lastPorts };
+}
+
+/** The gateway endpoint carries the ports, and only a bridge can: where a macvlan leads out, dockerd leaves a line in its log and no binding. */
+export function publishingEndpoint(state: State, { endpoints }: Container): Endpoint | undefined {
+  const gateway = gatewayEndpoint(state, endpoints);
+  return gateway && isBridge(networkById(state, gateway.network)) ? gateway : undefined;
 }
 
 export interface Bound {
@@ -90,12 +98,12 @@ export function checkListeners(state: State, container: Container): void {
 
 function isRouted(state: State, endpoint: Endpoint): boolean {
   const network = networkById(state, endpoint.network);
-  return network.gatewayMode === "routed" && !network.internal;
+  return isBridge(network) && network.gatewayMode === "routed" && !network.internal;
 }
 
 /** Host port and host address do not matter, but an IPv6 host address asks for nothing of an IPv4 network. */
 function routedBindings(state: State, endpoint: Endpoint, requests: readonly PortRequest[]): PortBinding[] {
-  const { hostBinding } = networkById(state, endpoint.network);
+  const { hostBinding } = bridgeById(state, endpoint.network);
   return requests
     .filter((r) => r.hostIp === undefined || isIpv4(r.hostIp))
     .map((r) => bindingOf(r, endpoint, hostBinding, undefined));
@@ -125,7 +133,7 @@ function bindRequest(
   request: PortRequest,
   own: readonly PortBinding[],
 ): PortBinding[] {
-  const network = networkById(state, endpoint.network);
+  const network = bridgeById(state, endpoint.network);
   const hostIp = request.hostIp ?? network.hostBinding;
   // an IPv6 host address reaches an IPv4 container through the proxy only
   if (!isIpv4(hostIp) && !state.engine.userlandProxy) return [];

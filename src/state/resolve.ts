@@ -3,15 +3,24 @@
  * dependency order. Every refusal of the engine is collected with the place in the file; all are reported at once.
  */
 import { DocknetError, type Origin, type Problem, ProblemsError } from "../errors.ts";
-import { overlaps, type Subnet } from "../net/address.ts";
 import { type ContainerName, type NodeName, parseContainerName } from "../net/name.ts";
+import { SEVERAL_SUBNETS } from "../spec/ipam.ts";
 import type { AttachmentSpec, NetworkSpec, ServiceSpec, Spec } from "../spec/spec.ts";
 import { type ContainerRequest, type EndpointRequest, runContainer, type SandboxRequest } from "./container.ts";
 import { ignoredSettings } from "./engine-profile.ts";
 import { deriveId } from "./id.ts";
 import { exposedPorts } from "./image.ts";
 import { createNetwork, emptyState, type NetworkRequest } from "./network.ts";
-import { type Container, hasDefaultGateway, networkById, type ServedPort, type State } from "./state.ts";
+import {
+  type Container,
+  gatewayEndpoint,
+  hasDefaultGateway,
+  isMacvlan,
+  networkById,
+  type ServedPort,
+  type State,
+} from "./state.ts";
+import { overlapsOfWorld, stolenAddresses } from "./world-conflict.ts";
 
 export interface Resolved {
   readonly state: State;
@@ -37,7 +46,7 @@ export function resolveState(spec: Spec): Resolved {
     const id = deriveId("network", spec.name, network.name);
     state = attempt(state, network.at, (s) => createNetwork(s, { ...networkRequest(network), id }));
   }
-  problems.push(...worldConflicts(state));
+  problems.push(...overlapsOfWorld(state));
   if (problems.length > 0) throw new ProblemsError("CONFLICT", problems);
   const plan: Planned[] = [];
   state = attempt(state, undefined, (s) => {
@@ -48,6 +57,7 @@ export function resolveState(spec: Spec): Resolved {
     const id = deriveId("container", spec.name, request.name);
     state = attempt(state, at, (s) => runContainer(s, { ...request, id }, { endpointSalt: spec.name }));
   }
+  problems.push(...stolenAddresses(state));
   if (problems.length > 0) throw new ProblemsError("CONFLICT", problems);
   return {
     state,
@@ -63,7 +73,7 @@ export function resolveState(spec: Spec): Resolved {
 
 export function networkRequest(network: NetworkSpec): NetworkRequest {
   const [pool, second] = network.ipam;
-  if (second) throw new DocknetError("LAB_FILE", "bridge driver doesn't support multiple subnets", { at: second.at });
+  if (second) throw new DocknetError("LAB_FILE", severalSubnets(network.driver), { at: second.at });
   return {
     name: network.name,
     driver: network.driver,
@@ -243,22 +253,8 @@ function servedPorts(service: ServiceSpec): ServedPort[] {
   return all.filter((p, i) => all.findIndex((q) => q.port === p.port && q.proto === p.proto) === i);
 }
 
-/** Docker lets a network overlap the host's own routes; here that would cut the lab's own world off. */
-function worldConflicts(state: State): Problem[] {
-  const places: readonly (readonly [string, Subnet])[] = [
-    ["the lab's LAN", state.world.lan],
-    ["the lab's internet", state.world.internet.subnet],
-  ];
-  return state.networks.flatMap((network) =>
-    places
-      .filter(([, subnet]) => overlaps(subnet, network.subnet))
-      .map(([name, subnet]) => ({
-        message: `network ${network.name}: subnet ${network.subnet} overlaps ${subnet}, ${name}`,
-        remedy: "Choose another subnet, or move the world by x-docknet world",
-        ...(network.at ? { at: network.at } : {}),
-      })),
-  );
-}
+const severalSubnets = (driver: string): string =>
+  driver === "macvlan" ? SEVERAL_SUBNETS : "bridge driver doesn't support multiple subnets";
 
 /** Nothing stands in for a service whose ports nobody names: then nothing of it is proven. */
 function silentServices(spec: Spec, state: State): Problem[] {
@@ -306,5 +302,9 @@ function discardReason(state: State, { sandbox, endpoints }: Container): string 
   if (sandbox.kind !== "own") return `its network mode is ${sandbox.kind}`;
   if (endpoints.length === 0) return "it has no network";
   if (endpoints.every((e) => !hasDefaultGateway(networkById(state, e.network)))) return "it has only internal networks";
+  const way = gatewayEndpoint(state, endpoints);
+  const network = way && networkById(state, way.network);
+  if (network && isMacvlan(network))
+    return `its way out is network ${network.name}, and the macvlan driver does not support port mappings`;
   return "nothing leads from an IPv6 host address to it";
 }

@@ -32,19 +32,18 @@ export const NEVER: Timestamp = "0001-01-01T00:00:00Z";
 /** nat: masquerade, DNAT, no direct access. nat-unprotected: all ports open. routed: no NAT. isolated: no gateway at all. */
 export type GatewayMode = "nat" | "nat-unprotected" | "routed" | "isolated";
 
-export interface Network {
+/** What every network with addresses has, whatever its driver. */
+export interface NetworkBase {
   /** 64 lower-case hex digits. */
   readonly id: string;
   readonly name: string;
-  readonly driver: "bridge";
   readonly created: Timestamp;
-  /** The device: docker0, `br-` + first 12 of the id, or the user's `com.docker.network.bridge.name`. */
-  readonly bridge: IfName;
+  /** The network of docker0. */
   readonly isDefault: boolean;
   readonly subnet: Subnet;
   /** Named by the user; else taken from the pools. */
   readonly subnetGiven: boolean;
-  /** Absent in mode isolated, and with inhibit_ipv4 on an internal network. */
+  /** Bridge: absent in mode isolated, and with inhibit_ipv4 on an internal network. Macvlan: absent when internal, unless the user named one. */
   readonly gateway?: Ipv4;
   /** Named by the user: `inspect` of 28.5.2 shows no other one beside a subnet that the user named. */
   readonly gatewayGiven: boolean;
@@ -52,6 +51,18 @@ export interface Network {
   readonly auxAddresses: Readonly<Record<string, Ipv4>>;
   readonly internal: boolean;
   readonly attachable: boolean;
+  /** Prefix of interface names in containers: "eth". */
+  readonly ifPrefix: string;
+  readonly options: Readonly<Record<string, string>>;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly createdAt: number;
+  readonly at?: Origin;
+}
+
+export interface BridgeNetwork extends NetworkBase {
+  readonly driver: "bridge";
+  /** The device: docker0, `br-` + first 12 of the id, or the user's `com.docker.network.bridge.name`. */
+  readonly bridge: IfName;
   /** Inter-container communication on this bridge. */
   readonly icc: boolean;
   readonly masquerade: boolean;
@@ -64,13 +75,25 @@ export interface Network {
   /** The bridge bears no address (com.docker.network.bridge.inhibit_ipv4). */
   readonly inhibitIpv4: boolean;
   readonly trustedInterfaces: readonly IfName[];
-  /** Prefix of interface names in containers: "eth". */
-  readonly ifPrefix: string;
-  readonly options: Readonly<Record<string, string>>;
-  readonly labels: Readonly<Record<string, string>>;
-  readonly createdAt: number;
-  readonly at?: Origin;
 }
+
+/**
+ * bridge: children of one parent reach each other. private: they do not. vepa: they would by a switch that sends frames back where they
+ * came from. passthru: one child has the parent to itself.
+ */
+export type MacvlanMode = "bridge" | "private" | "vepa" | "passthru";
+
+/** Containers stand in the LAN of the host's link, beside the host: no bridge, no NAT, no published ports. */
+export interface MacvlanNetwork extends NetworkBase {
+  readonly driver: "macvlan";
+  /** The host's link that carries its frames: eth0, a VLAN of it (eth0.10), or a dummy of its own. */
+  readonly parent: IfName;
+  readonly mode: MacvlanMode;
+  /** What the engine made to be the parent, and removes with the last network on it; absent: the link was there before. */
+  readonly parentMade?: "vlan" | "dummy";
+}
+
+export type Network = BridgeNetwork | MacvlanNetwork;
 
 /** `host` and `none`: no bridge, no addresses; every daemon has one of each. */
 export interface PredefinedNetwork {
@@ -196,8 +219,8 @@ export interface Endpoint {
   readonly mac: Mac;
   /** Inside: eth0. */
   readonly ifName: IfName;
-  /** The bridge port on the host: veth + 7 hex digits. */
-  readonly hostIfName: IfName;
+  /** The bridge port on the host: veth + 7 hex digits; absent where nothing of it is on the host. */
+  readonly hostIfName?: IfName;
   readonly aliases: readonly string[];
   readonly linkLocal: readonly Ipv4[];
   /** `net.ipv4.conf.IFNAME.x=y` of the endpoint option, IFNAME replaced. */
@@ -233,6 +256,28 @@ export function networkById(state: State, id: string): Network {
   return network;
 }
 
+export const isBridge = (network: AnyNetwork): network is BridgeNetwork => network.driver === "bridge";
+export const isMacvlan = (network: AnyNetwork): network is MacvlanNetwork => network.driver === "macvlan";
+/** Not `host` or `none`: it has addresses and endpoints on the kernel. */
+export const hasAddresses = (network: AnyNetwork): network is Network => "subnet" in network;
+
+/** Found once per list of networks, which never changes: thousands of predictions ask. */
+const bridges = new WeakMap<State["networks"], readonly BridgeNetwork[]>();
+
+/** The networks that are bridges on the host, in order of creation: those that Docker writes rules for. */
+export function bridgesOf({ networks }: State): readonly BridgeNetwork[] {
+  const known = bridges.get(networks) ?? networks.filter(isBridge);
+  bridges.set(networks, known);
+  return known;
+}
+
+/** For ids that the state itself holds where only a bridge can stand: those of port bindings. */
+export function bridgeById(state: State, id: string): BridgeNetwork {
+  const network = networkById(state, id);
+  if (isBridge(network)) return network;
+  throw new Error(`state holds a port binding on network ${network.name}, whose driver ${network.driver} has none`);
+}
+
 /**
  * The container whose sandbox the processes of `container` run in: itself, or the one whose network it joined; "host" in host mode.
  * "gone" when there is none: it is not running, or the owner of the sandbox that it joined has stopped since. Such a sharer keeps a
@@ -264,13 +309,14 @@ export function gatewayEndpoint(state: State, endpoints: readonly Endpoint[]): E
   return orderEndpoints(state, endpoints).find((e) => hasDefaultGateway(networkById(state, e.network)));
 }
 
-/** Internal and isolated networks give their containers no way out. */
+/** Internal and isolated networks give their containers no way out, nor does a macvlan without a link of the host. */
 export function hasDefaultGateway(network: Network): boolean {
-  return network.gateway !== undefined && !network.internal && network.gatewayMode !== "isolated";
+  if (network.gateway === undefined || network.internal) return false;
+  return isBridge(network) ? network.gatewayMode !== "isolated" : network.parentMade !== "dummy";
 }
 
 /** Does the bridge have an address, and so the host a connected route? */
-export function bearsAddress(network: Network): boolean {
+export function bearsAddress(network: BridgeNetwork): boolean {
   return network.gateway !== undefined && !network.inhibitIpv4;
 }
 
@@ -279,7 +325,7 @@ export function isHostAddress(state: State, address: Ipv4): boolean {
   return (
     isLoopback(address) ||
     address === state.world.host ||
-    state.networks.some((n) => bearsAddress(n) && n.gateway === address)
+    bridgesOf(state).some((n) => bearsAddress(n) && n.gateway === address)
   );
 }
 

@@ -31,10 +31,22 @@ x-docknet: { world: { router: { forwards: ["8080"] } } }
 `;
 const WITHOUT_PROXY = EVERY_FEATURE.replace("x-docknet: {", "x-docknet: { engine: { userland-proxy: false },");
 
+const MACVLANS = `
+services:
+  web: { image: nginx, networks: [lan], ports: ["8080:80"] }
+  db: { image: postgres, networks: { lan: { ipv4_address: 192.168.0.77, mac_address: "02:42:c0:a8:00:4d", interface_name: lan7 } } }
+  both: { image: nginx, networks: { lan: {}, front: { gw_priority: 1 }, other: {} }, ports: ["9000:80"] }
+networks:
+  lan: { driver: macvlan, driver_opts: { parent: eth0 }, ipam: { config: [{ subnet: 192.168.0.0/24, ip_range: 192.168.0.96/27, gateway: 192.168.0.1 }] } }
+  other: { driver: macvlan, internal: true, driver_opts: { parent: eth0, macvlan_mode: private } }
+  front: {}
+`;
+
 const labs: Record<string, LoadOptions> = {
   "the seed lab": { files: [labFile("seed")], cwd: "/", env: {} },
   "a lab with every feature": labText(EVERY_FEATURE),
   "a lab without the userland proxy": labText(WITHOUT_PROXY),
+  "a lab with macvlans": labText(MACVLANS),
 };
 
 test.for(Object.keys(labs))(

@@ -118,8 +118,18 @@ const create: fc.Arbitrary<Command> = fc
   .tuple(networkName, subnet, options)
   .map(([name, a, b]): Command => ({ kind: "network create", name, text: { ...a, ...b } }));
 
+const macvlanCreate = fc
+  .record({
+    name: networkName,
+    pool: fc.constantFrom<NetworkText>({}, { subnet: "192.168.0.0/24", gateway: "192.168.0.1" }, { internal: true }),
+    parent: fc.constantFrom("eth0", "eth0", "eth0.10", ""),
+    macvlan_mode: fc.constantFrom("bridge", "private", "vepa", "passthru"),
+  })
+  .map(({ name, pool, ...macvlan }): Command => ({ kind: "network create", name, text: { ...pool, macvlan } }));
+
 export const command: fc.Arbitrary<Command> = fc.oneof(
   { arbitrary: create, weight: 2 },
+  { arbitrary: macvlanCreate, weight: 1 },
   { arbitrary: anyNetwork.map((name): Command => ({ kind: "network rm", name })), weight: 1 },
   {
     arbitrary: fc.tuple(containerName, containerText).map(([name, text]): Command => ({ kind: "run", name, text })),
@@ -209,7 +219,11 @@ export const daemon: fc.Arbitrary<State> = fc
       allowDirectRouting: fc.boolean(),
       icc: fc.boolean(),
     }),
-    fc.array(create, { minLength: 3, maxLength: 6, size: "max" }),
+    fc.array(fc.oneof({ arbitrary: create, weight: 5 }, { arbitrary: macvlanCreate, weight: 1 }), {
+      minLength: 3,
+      maxLength: 6,
+      size: "max",
+    }),
   )
   .map(([engine, networks]) => networks.reduce(tryCommand, newDaemon(engine)));
 

@@ -1,7 +1,7 @@
 /**
  * A kernel in memory, strict as the real one and stricter: it refuses to make what is there, to take away what is not, and to use
  * what does not exist. It models what a plan is made of: namespaces, links, bridge ports, addresses, routes, sysctls, rules, listeners.
- * What goes with something else goes here too: a veth with its other end, routes with their link or its last address (fib_frontend.c
+ * What goes with something else goes here too: a veth with its other end, a macvlan with its parent, routes with their link or its last address (fib_frontend.c
  * fib_inetaddr_event), bridge ports with their bridge.
  */
 import { contains, type IfAddr, type Ipv4, subnetOf } from "../../src/net/address.ts";
@@ -10,10 +10,13 @@ import type { Op, RuleEdit, VethEnd } from "../../src/plan/op.ts";
 import { renderSpec } from "../../src/plan/rule.ts";
 
 interface Link {
-  readonly kind: "bridge" | "veth";
+  readonly kind: "bridge" | "veth" | "macvlan" | "vlan" | "dummy";
   readonly mac: string | undefined;
   readonly mtuBytes: number | undefined;
   readonly peer: { readonly node: string; readonly name: string } | undefined;
+  /** Of a macvlan or a VLAN. */
+  readonly parent: { readonly node: string; readonly name: string } | undefined;
+  readonly detail: string;
   readonly addresses: IfAddr[];
   readonly sysctls: Map<string, string>;
   up: boolean;
@@ -92,6 +95,33 @@ export class FakeKernel {
       case "veth.create":
         this.addLink(op.node, op.end, "veth", { node: op.peerNode, name: op.peer.name }, op);
         this.addLink(op.peerNode, op.peer, "veth", { node: op.node, name: op.end.name }, op);
+        return;
+      case "macvlan.create": {
+        const parent = { node: op.parentNode, name: op.parent };
+        this.link({ kind: op.kind, node: op.parentNode }, op.parent);
+        const rivals = this.childrenOf(parent, "macvlan");
+        refuse(op.mode === "passthru" && rivals.length > 0, op, "is not the only one");
+        refuse(
+          rivals.some((r) => r.detail === "passthru" || r.mac === op.end.mac),
+          op,
+          "is in the way of another",
+        );
+        this.addLink(op.node, op.end, "macvlan", undefined, op, { parent, detail: op.mode });
+        return;
+      }
+      case "vlan.create": {
+        const parent = { node: op.node, name: op.parent };
+        this.link(op, op.parent);
+        refuse(
+          this.childrenOf(parent, "vlan").some((c) => c.detail === String(op.vlanId)),
+          op,
+          "exists",
+        );
+        this.addLink(op.node, op.end, "vlan", undefined, op, { parent, detail: String(op.vlanId) });
+        return;
+      }
+      case "dummy.create":
+        this.addLink(op.node, op.end, "dummy", undefined, op);
         return;
       case "link.delete":
         this.link(op, op.name);
@@ -195,7 +225,20 @@ export class FakeKernel {
     place.sysctls.set(op.key, op.value);
   }
 
-  private addLink(node: string, end: VethEnd, kind: Link["kind"], peer: Link["peer"], op: Op): void {
+  private childrenOf(parent: { readonly node: string; readonly name: string }, kind: Link["kind"]): Link[] {
+    const isChild = (l: Link): boolean =>
+      l.kind === kind && l.parent?.node === parent.node && l.parent.name === parent.name;
+    return [...this.nodes.values()].flatMap((ns) => [...ns.links.values()].filter(isChild));
+  }
+
+  private addLink(
+    node: string,
+    end: VethEnd,
+    kind: Link["kind"],
+    peer: Link["peer"],
+    op: Op,
+    { parent, detail }: Pick<Link, "parent" | "detail"> = { parent: undefined, detail: "" },
+  ): void {
     const { links } = this.ns({ kind: op.kind, node });
     refuse(links.has(end.name) || end.name === "lo", op, "exists");
     links.set(end.name, {
@@ -203,6 +246,8 @@ export class FakeKernel {
       mac: end.mac,
       mtuBytes: end.mtuBytes,
       peer,
+      parent,
+      detail,
       addresses: [],
       sysctls: new Map(),
       up: false,
@@ -223,6 +268,9 @@ export class FakeKernel {
       port.hairpin = false;
     }
     if (link.peer) this.deleteLink(link.peer.node, link.peer.name);
+    for (const [other, { links }] of this.nodes)
+      for (const [child, { parent }] of [...links])
+        if (parent?.node === node && parent.name === name) this.deleteLink(other, child);
   }
 
   private dropRoutes(ns: Namespace, link: string): void {

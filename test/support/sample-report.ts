@@ -28,9 +28,18 @@ const networkOf = (name: Container): string => (bridgeOf(name) === "docker0" ? "
 
 const topology: Topology = {
   networks: [
-    { name: "bridge", bridge: "docker0", subnet: "172.17.0.0/16", gateway: "172.17.0.1", internal: false, mode: "nat" },
+    {
+      name: "bridge",
+      driver: "bridge",
+      bridge: "docker0",
+      subnet: "172.17.0.0/16",
+      gateway: "172.17.0.1",
+      internal: false,
+      mode: "nat",
+    },
     {
       name: "second",
+      driver: "bridge",
       bridge: SECOND_BRIDGE,
       subnet: "172.18.0.0/16",
       gateway: "172.18.0.1",

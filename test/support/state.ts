@@ -13,7 +13,14 @@ import {
 } from "../../src/state/container.ts";
 import { findContainer } from "../../src/state/find.ts";
 import { createNetwork, emptyState, type NetworkRequest } from "../../src/state/network.ts";
-import type { Container, Network, PortRequest, State } from "../../src/state/state.ts";
+import {
+  type BridgeNetwork,
+  type Container,
+  isBridge,
+  type Network,
+  type PortRequest,
+  type State,
+} from "../../src/state/state.ts";
 
 /** dockerd's defaults, on a host where forwarding was off. */
 export const ENGINE: EngineSpec = {
@@ -52,6 +59,8 @@ export interface NetworkText {
   readonly internal?: boolean;
   /** Without the prefix com.docker.network. */
   readonly options?: Readonly<Record<string, string>>;
+  /** Driver macvlan, with these options as they are: `{ parent: "eth0" }`. */
+  readonly macvlan?: Readonly<Record<string, string>>;
 }
 
 export function networkRequest(name: string, text: NetworkText = {}): NetworkRequest {
@@ -62,7 +71,8 @@ export function networkRequest(name: string, text: NetworkText = {}): NetworkReq
     ...(text.gateway ? { gateway: text.gateway } : {}),
     auxAddresses: Object.fromEntries((text.aux ?? []).map((address, i) => [String.fromCharCode(97 + i), address])),
     internal: text.internal ?? false,
-    options: driverOptions(text.options ?? {}),
+    options: text.macvlan ?? driverOptions(text.options ?? {}),
+    ...(text.macvlan ? { driver: "macvlan" } : {}),
   };
 }
 
@@ -117,6 +127,13 @@ export function networkOf(state: State, name: string): Network {
   const network = state.networks.find((n) => n.name === name);
   if (!network) throw new Error(`no network ${name}`);
   return network;
+}
+
+/** A network that must be a bridge. */
+export function bridgeOf(state: State, name: string): BridgeNetwork {
+  const network = networkOf(state, name);
+  if (isBridge(network)) return network;
+  throw new Error(`network ${name} is no bridge`);
 }
 
 /** The container's address on a network; on its first one when none is named. */

@@ -7,6 +7,14 @@ interface RandomNetwork {
   readonly icc: boolean;
   readonly masquerade: boolean;
   readonly mode: "nat" | "nat-unprotected" | "routed" | "isolated";
+  /** Where the lab has macvlans. */
+  readonly macvlan: RandomMacvlan | undefined;
+}
+
+interface RandomMacvlan {
+  readonly mode: "bridge" | "private" | "vepa";
+  /** lan: the LAN's own subnet and gateway. part: a part of it, whose gateway nobody is. own: one of the engine's choice. */
+  readonly place: "lan" | "part" | "own";
 }
 
 interface RandomContainer {
@@ -24,11 +32,22 @@ export interface RandomTopology {
     readonly icc: boolean;
   };
   readonly networks: readonly RandomNetwork[];
+  /** Some labs only: to learn that ARP is not answered takes three seconds. */
+  readonly macvlans: boolean;
   readonly containers: readonly RandomContainer[];
   readonly forwards: number;
 }
 
 const often = (weight: number) => fc.nat(99).map((n) => n < weight);
+
+const macvlan: fc.Arbitrary<RandomMacvlan> = fc.record({
+  mode: fc.oneof(
+    { weight: 3, arbitrary: fc.constant("bridge" as const) },
+    fc.constant("private" as const),
+    fc.constant("vepa" as const),
+  ),
+  place: fc.constantFrom("lan" as const, "part" as const, "own" as const),
+});
 
 const network: fc.Arbitrary<RandomNetwork> = fc.record({
   internal: often(20),
@@ -40,6 +59,7 @@ const network: fc.Arbitrary<RandomNetwork> = fc.record({
     fc.constant("routed" as const),
     fc.constant("isolated" as const),
   ),
+  macvlan: fc.option(macvlan, { nil: undefined, freq: 2 }),
 });
 
 const container: fc.Arbitrary<RandomContainer> = fc.record({
@@ -58,13 +78,19 @@ const container: fc.Arbitrary<RandomContainer> = fc.record({
 export const topology: fc.Arbitrary<RandomTopology> = fc.record({
   engine: fc.record({ proxy: often(70), ipForward: often(30), direct: often(10), icc: often(85) }),
   networks: fc.array(network, { minLength: 1, maxLength: 6 }),
+  macvlans: often(12),
   containers: fc.array(container, { maxLength: 12 }),
   forwards: fc.nat(3),
 });
 
 /** Compose text that Docker would take: choices that it refuses are mapped to the nearest that it accepts. */
 export function renderTopology(t: RandomTopology, profile: FirewallProfile = "docker-29"): string {
+  // no two networks overlap: the LAN's subnet is one network's alone
+  const onLan = t.networks.findIndex((n) => n.macvlan && n.macvlan.place !== "own");
+  // 20.10 has one macvlan network on a parent
+  const only = profile === "docker-20.10" ? t.networks.findIndex((n) => n.macvlan) : undefined;
   const networks = t.networks.map((n, i) => {
+    if (t.macvlans && n.macvlan && (only ?? i) === i) return renderMacvlan(n.macvlan, i, n.internal, i === onLan);
     const mode = n.mode === "isolated" && !n.internal ? "nat" : n.mode;
     const options = {
       "com.docker.network.bridge.enable_icc": String(n.icc),
@@ -85,6 +111,13 @@ export function renderTopology(t: RandomTopology, profile: FirewallProfile = "do
     `  world: { router: { forwards: [${forwards.join(", ")}] } }`,
     "",
   ].join("\n");
+}
+
+function renderMacvlan({ mode, place }: RandomMacvlan, i: number, internal: boolean, mayBeOnLan: boolean): string {
+  const lan = "subnet: 192.168.0.0/24, ip_range: 192.168.0.96/27, gateway: 192.168.0.1";
+  const pool = { lan, part: "subnet: 192.168.0.128/25", own: "" }[mayBeOnLan ? place : "own"];
+  const ipam = pool === "" ? "" : `, ipam: { config: [{ ${pool} }] }`;
+  return `  n${i}: { driver: macvlan, internal: ${internal}, driver_opts: { parent: eth0, macvlan_mode: ${mode} }${ipam} }`;
 }
 
 function renderContainer(t: RandomTopology, c: RandomContainer, i: number): string {

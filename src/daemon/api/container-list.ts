@@ -1,5 +1,6 @@
 /** `GET /containers/json`: what `docker ps` gets. Field order as dockerd 28.5.2. Source: moby daemon/list.go, daemon/container/view.go. */
 import { findContainer } from "../../state/find.ts";
+import { publishingEndpoint } from "../../state/port-binding.ts";
 import { type Container, gatewayEndpoint, type State } from "../../state/state.ts";
 import type { ContainerRecord } from "../record.ts";
 import { namesOf, networkMode } from "./container-json.ts";
@@ -140,7 +141,7 @@ interface ShownPort {
   readonly Type: string;
 }
 
-/** By port and protocol; what is only exposed has no public port. None when no network of the container leads out. */
+/** By port and protocol; what is only exposed has no public port. None when no network of the container leads out, or a macvlan does. */
 function portsOf(state: State, container: Container): ShownPort[] {
   if (!gatewayEndpoint(state, container.endpoints)) return [];
   const bound = container.bindings.map(
@@ -151,7 +152,8 @@ function portsOf(state: State, container: Container): ShownPort[] {
       Type: b.proto,
     }),
   );
-  const open = container.exposed
+  const exposed = publishingEndpoint(state, container) ? container.exposed : [];
+  const open = exposed
     .filter(({ port, proto }) => !container.bindings.some((b) => b.target === port && b.proto === proto))
     .map(({ port, proto }): ShownPort => ({ PrivatePort: port, Type: proto }));
   return [...bound, ...open].sort(

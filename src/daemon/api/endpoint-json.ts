@@ -1,8 +1,9 @@
 /** `NetworkSettings` of a container. Field order and nulls as dockerd 28.5.2. Source: moby api/types/container/network_settings.go. */
 import { prefixLength } from "../../net/address.ts";
 import { HOST, type NodeName, netnsName } from "../../net/name.ts";
-import { allNetworks } from "../../state/find.ts";
+import { allNetworks, isUserDefined } from "../../state/find.ts";
 import { dnsNames } from "../../state/names.ts";
+import { publishingEndpoint } from "../../state/port-binding.ts";
 import {
   type AnyNetwork,
   type Attachment,
@@ -10,6 +11,7 @@ import {
   type Endpoint,
   type EndpointPart,
   gatewayEndpoint,
+  hasAddresses,
   hasDefaultGateway,
   type State,
 } from "../../state/state.ts";
@@ -93,7 +95,7 @@ function fullEndpoint(state: State, container: Container, attachment: Attachment
 
 /** `host` and `none` of a running container. */
 function idWithoutEndpoint(container: Container, network: AnyNetwork | undefined): string {
-  if (!network || network.driver === "bridge" || container.status !== "running") return "";
+  if (!network || hasAddresses(network) || container.status !== "running") return "";
   return predefinedEndpointId(container, network.id);
 }
 
@@ -117,14 +119,15 @@ function addresses(state: State, endpoint: Endpoint): { Gateway: string; IPAddre
 
 /** None on a predefined network. */
 function shownNames(container: Container, attachment: Attachment, network?: AnyNetwork): readonly string[] | null {
-  return network?.driver === "bridge" && !network.isDefault ? dnsNames(container, attachment) : null;
+  return network && isUserDefined(network) ? dnsNames(container, attachment) : null;
 }
 
-/** "80/tcp" to where it is published; null: exposed only. Empty when no network of the container leads out. */
+/** "80/tcp" to where it is published; null: exposed only. Empty when no network of the container leads out, or a macvlan does. */
 export function portMap(state: State, container: Container): Record<string, readonly object[] | null> {
   if (!gatewayEndpoint(state, container.endpoints)) return {};
+  const exposed = publishingEndpoint(state, container) ? container.exposed : [];
   const ports: Record<string, object[] | null> = {};
-  for (const { port, proto } of container.exposed) ports[`${port}/${proto}`] = null;
+  for (const { port, proto } of exposed) ports[`${port}/${proto}`] = null;
   for (const { target, proto, hostIp, hostPort } of container.bindings) {
     const key = `${target}/${proto}`;
     ports[key] = [...(ports[key] ?? []), { HostIp: hostIp, HostPort: hostPort === undefined ? "" : String(hostPort) }];

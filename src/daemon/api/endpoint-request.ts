@@ -2,7 +2,7 @@
 import { contains, type Ipv4, isIpv4, parseIpv4 } from "../../net/address.ts";
 import { type Mac, parseMac } from "../../net/mac.ts";
 import type { EndpointRequest } from "../../state/container.ts";
-import { allNetworks } from "../../state/find.ts";
+import { allNetworks, isUserDefined } from "../../state/find.ts";
 import type { EndpointPart, State } from "../../state/state.ts";
 import type { Fields } from "./fields.ts";
 import { httpError, notEmulated } from "./refuse.ts";
@@ -62,7 +62,7 @@ function checkAddresses(
   faults.push(...bad.map((text) => `invalid link-local IP address: ${text || '""'}`));
   if (faults.length === 0) return;
   const network = allNetworks(state).find((n) => n.name === name || n.id === name);
-  if (address !== "" && network?.driver === "bridge" && !network.isDefault) {
+  if (address !== "" && network && isUserDefined(network)) {
     if (!network.subnetGiven)
       faults.push(
         "user specified IP address is supported only when connecting to networks with user configured subnets",

@@ -1,7 +1,7 @@
 /** Networks as the API shows them. Field order and nulls as dockerd 28.5.2. Source: moby api/types/network/network.go. */
 import { prefixLength } from "../../net/address.ts";
 import { deriveId } from "../../state/id.ts";
-import type { AnyNetwork, Container, Network, State } from "../../state/state.ts";
+import { type AnyNetwork, type Container, hasAddresses, type Network, type State } from "../../state/state.ts";
 import { sortedMap } from "./json.ts";
 
 /** As `network ls` gets it: without the containers. */
@@ -12,14 +12,14 @@ export function networkSummary(network: AnyNetwork): object {
 /** As `network inspect` gets it: with the running containers that are on it. */
 export function networkDetails(state: State, network: AnyNetwork): object {
   const entries = state.containers.flatMap((c) => {
-    const endpoint = network.driver === "bridge" ? onBridge(network, c) : onPredefined(network, c);
+    const endpoint = hasAddresses(network) ? onKernel(network, c) : onPredefined(network, c);
     return endpoint ? [[c.id, endpoint] as const] : [];
   });
   return renderNetwork(network, sortedMap(Object.fromEntries(entries)));
 }
 
 function renderNetwork(network: AnyNetwork, containers: object): object {
-  const bridge = network.driver === "bridge" ? network : undefined;
+  const real = hasAddresses(network) ? network : undefined;
   return {
     Name: network.name,
     Id: network.id,
@@ -30,17 +30,17 @@ function renderNetwork(network: AnyNetwork, containers: object): object {
     EnableIPv6: false,
     IPAM: {
       Driver: "default",
-      Options: bridge && !bridge.isDefault ? {} : null,
-      Config: bridge ? [ipamConfig(bridge)] : null,
+      Options: real && !real.isDefault ? {} : null,
+      Config: real ? [ipamConfig(real)] : null,
     },
-    Internal: bridge?.internal ?? false,
-    Attachable: bridge?.attachable ?? false,
+    Internal: real?.internal ?? false,
+    Attachable: real?.attachable ?? false,
     Ingress: false,
     ConfigFrom: { Network: "" },
     ConfigOnly: false,
     Containers: containers,
-    Options: sortedMap(bridge?.options ?? {}),
-    Labels: sortedMap(bridge?.labels ?? {}),
+    Options: sortedMap(real?.options ?? {}),
+    Labels: sortedMap(real?.labels ?? {}),
   };
 }
 
@@ -56,7 +56,7 @@ function ipamConfig(network: Network): object {
   };
 }
 
-function onBridge(network: Network, container: Container): object | undefined {
+function onKernel(network: Network, container: Container): object | undefined {
   const endpoint = container.endpoints.find((e) => e.network === network.id);
   if (!endpoint) return undefined;
   return {

@@ -1,10 +1,10 @@
 /** /networks. Source: moby daemon/server/router/network. */
 import type { FastifyInstance } from "fastify";
 import { parseRfc3339Nano } from "../../kernel/clock.ts";
-import { allNetworks, findNetwork } from "../../state/find.ts";
+import { allNetworks, findNetwork, isUserDefined } from "../../state/find.ts";
 import { createNetwork as checkNetwork, type NetworkRequest } from "../../state/network.ts";
 import { checkPools, type PoolRequest } from "../../state/pool.ts";
-import type { AnyNetwork, Network, State } from "../../state/state.ts";
+import { type AnyNetwork, hasAddresses, type Network, type State } from "../../state/state.ts";
 import type { Engine } from "../engine.ts";
 import { connectNetwork, createNetwork, disconnectNetwork, pruneNetworks, removeNetwork } from "../network.ts";
 import type { JsonObject } from "../record.ts";
@@ -82,9 +82,9 @@ export function listNetworks(state: State, filters: Filters): object[] {
   );
 }
 
-const isPredefined = (network: AnyNetwork): boolean => network.driver !== "bridge" || network.isDefault;
+const isPredefined = (network: AnyNetwork): boolean => !isUserDefined(network);
 const labelsOf = (network: AnyNetwork): Readonly<Record<string, string>> =>
-  network.driver === "bridge" ? network.labels : {};
+  hasAddresses(network) ? network.labels : {};
 
 /** The text for several matches is another than that of the other verbs (docker-reference 9.5). */
 function findForInspect(state: State, ref: string, scope: string | undefined): AnyNetwork {
@@ -151,6 +151,7 @@ export function networkRequest(state: State, fields: Fields): NetworkRequest {
 function refuseSeveral(state: State, request: NetworkRequest, pools: readonly PoolRequest[]): never {
   checkPools(pools);
   for (const pool of pools) checkNetwork(state, { ...request, ...pool });
+  if (request.driver === "macvlan") throw notEmulated("several subnets of one macvlan network");
   throw httpError(403, "bridge driver doesn't support multiple subnets");
 }
 
@@ -177,7 +178,7 @@ function checkEmulated(state: State, fields: Fields, { driver, ingress, internal
   if (fields.flag("EnableIPv6")) throw notEmulated("IPv6 networks");
   if (ingress) throw httpError(403, "Ingress network can only be global scope network");
   if (driver === "overlay") throw httpError(403, SWARM);
-  if (driver === "macvlan" || driver === "ipvlan") throw notEmulated(`the ${driver} driver`);
+  if (driver === "ipvlan") throw notEmulated("the ipvlan driver");
 }
 
 const CONFIG_ONLY =

@@ -121,6 +121,26 @@ beforeAll(async () => {
     EndpointConfig: { IPAMConfig: { IPv4Address: "10.213.0.30" }, Aliases: [], DriverOpts: {} },
   });
   await run("zapi-c7", { ...sleep, HostConfig: { ...CLIENT, Links: ["zapi-c4:d"] } });
+  const lan = { Subnet: "192.168.0.0/24", IPRange: "192.168.0.96/27", AuxiliaryAddresses: { r: "192.168.0.100" } };
+  await call("POST", "/networks/create", {
+    Name: "lan",
+    Driver: "macvlan",
+    Options: { parent: "eth0" },
+    IPAM: { Config: [lan] },
+  });
+  await run("web", {
+    ...sleep,
+    ExposedPorts: { "80/tcp": {} },
+    HostConfig: { ...CLIENT, NetworkMode: "lan", PortBindings: { "80/tcp": [{ HostIp: "", HostPort: "8080" }] } },
+  });
+});
+
+test("what a container on a macvlan has: an address of the LAN, a gateway there, and no published port", async () => {
+  const mine = JSON.parse(await call("GET", "/containers/web/json")) as { NetworkSettings: unknown };
+  const shown = JSON.parse(normalise(JSON.stringify(mine.NetworkSettings))) as unknown;
+  expect(JSON.stringify(shown, null, 1)).toBe(
+    JSON.stringify(JSON.parse(normalise(golden("settings-macvlan"))), null, 1),
+  );
 });
 
 describe("A container is shown as dockerd shows it", () => {
@@ -144,6 +164,7 @@ describe("A network is shown as dockerd shows it", () => {
     ["network-addresses", "zapi-n1"],
     ["network-automatic", "zapi-n2"],
     ["network-none", "none"],
+    ["network-macvlan", "lan"],
   ] as const)
     test(what, async () => {
       const mine = JSON.parse(normalise(await call("GET", `/networks/${name}`))) as unknown;

@@ -5,7 +5,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { docker29Ruleset } from "../../../src/plan/docker-29.ts";
-import type { State } from "../../../src/state/state.ts";
+import { bridgesOf, type State } from "../../../src/state/state.ts";
 import { stateAfter } from "../../support/commands.ts";
 import { addressNamed, predictTo, verdictOf } from "../../support/predict.ts";
 import { newDaemon, protoPort, WORLD, withContainer, withNetwork } from "../../support/state.ts";
@@ -438,7 +438,7 @@ test("addresses on the way: a published port from the LAN is rewritten once, at 
   ).toEqual([
     ["@neighbour", "eth0", "out", "192.168.0.20", "192.168.0.10:8080"],
     ["@host", "eth0", "in", "192.168.0.20", "192.168.0.10:8080"],
-    ["@host", proxyOn.networks.find((n) => n.name === "n1")?.bridge, "out", "192.168.0.20", `${a}:80`],
+    ["@host", bridgesOf(proxyOn).find((n) => n.name === "n1")?.bridge, "out", "192.168.0.20", `${a}:80`],
     ["a", "eth0", "in", "192.168.0.20", `${a}:80`],
   ]);
   expect(translations.map((t) => [t.node, t.kind, t.rule?.purpose, t.rule?.owner.label])).toEqual([

@@ -78,6 +78,6 @@ test("homelab.yaml", () => {
       offline: '{"kind":"none"}',
     },
     checks: [],
-    warnings: ['compose.yaml:34:10: network driver "macvlan" is not emulated yet'],
+    warnings: [],
   });
 });

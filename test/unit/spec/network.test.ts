@@ -144,17 +144,36 @@ test.for([
   expect(problemsOfText(text)).toEqual([`compose.yaml:${expected}`]);
 });
 
+test("a macvlan network is read with its driver's options; it has one subnet, and shares none with another network", () => {
+  const text = (more: string): string =>
+    [
+      "networks:",
+      "  lan: {driver: macvlan, driver_opts: {parent: eth0.10, macvlan_mode: private}, ipam: {config: [{subnet: 192.168.0.0/24}]}}",
+      more,
+    ].join("\n");
+  const spec = loadText(text(""));
+  expect(warningsOf(spec)).toEqual([]);
+  expect(spec.networks[0]).toMatchObject({
+    driver: "macvlan",
+    driverOpts: { parent: "eth0.10", macvlan_mode: "private" },
+  });
+  const overlap = "  b: {ipam: {config: [{subnet: 192.168.0.128/25}]}}";
+  expect(() => loadText(text(overlap))).toThrow("Pool overlaps with other one on this address space");
+  const two = "  two: {driver: macvlan, ipam: {config: [{subnet: 10.1.0.0/24}, {subnet: 10.2.0.0/24}]}}";
+  expect(() => loadText(text(two))).toThrow("docknet does not emulate several subnets of one macvlan network");
+});
+
 test("what is not emulated is said", () => {
   const text = [
     "networks:",
-    "  m: {driver: macvlan}",
+    "  m: {driver: ipvlan}",
     "  six:",
     "    enable_ipv6: true",
     "    ipam: {driver: foo, config: [{subnet: 'fd00::/64'}, {subnet: 10.0.0.0/24}]}",
   ].join("\n");
   const spec = loadText(text);
   expect(warningsOf(spec)).toEqual([
-    'compose.yaml:2:7: network driver "macvlan" is not emulated yet',
+    'compose.yaml:2:7: network driver "ipvlan" is not emulated yet',
     "compose.yaml:4:5: IPv6 is not emulated: enable_ipv6 has no effect",
     'compose.yaml:5:12: IPAM driver "foo" is not emulated: addresses are chosen by the default one',
     "compose.yaml:5:35: IPv6 is not emulated: pool fd00::/64 is ignored",

@@ -44,7 +44,7 @@ test("there the network is an ordinary one, and the interface has its ordinary n
 
 test.for(["docker-28", "docker-29"])("%s knows all of it", (profile) => {
   expect(ignored(profile)).toEqual([]);
-  expect(resolved(profile).state.networks.at(-1)?.gatewayMode).toBe("routed");
+  expect(resolved(profile).state.networks.at(-1)).toMatchObject({ gatewayMode: "routed" });
   expect(resolved(profile).state.containers[0]?.endpoints[0]?.ifName).toBe("foo0");
 });
 

@@ -2,8 +2,9 @@ import { describe, expect, test } from "vitest";
 import type { ErrorCode } from "../../../src/errors.ts";
 import { stopContainer } from "../../../src/state/lifecycle.ts";
 import { createNetwork, needsBridgeNetfilter, pruneNetworks, removeNetwork } from "../../../src/state/network.ts";
-import type { State } from "../../../src/state/state.ts";
+import { bridgesOf, type State } from "../../../src/state/state.ts";
 import {
+  bridgeOf,
   containerOf,
   errorOf,
   networkOf,
@@ -17,10 +18,18 @@ import {
 const option = (key: string, value: string) => ({ options: { [key]: value } });
 
 test("a daemon that has just started has docker0 on 172.17.0.0/16 and nothing else", () => {
-  const { networks, containers } = newDaemon();
+  const state = newDaemon();
+  const { networks, containers } = state;
   expect(containers).toEqual([]);
+  expect(networks).toHaveLength(1);
   expect(
-    networks.map(({ name, bridge, subnet, gateway, isDefault }) => ({ name, bridge, subnet, gateway, isDefault })),
+    bridgesOf(state).map(({ name, bridge, subnet, gateway, isDefault }) => ({
+      name,
+      bridge,
+      subnet,
+      gateway,
+      isDefault,
+    })),
   ).toEqual([{ name: "bridge", bridge: "docker0", subnet: "172.17.0.0/16", gateway: "172.17.0.1", isDefault: true }]);
 });
 
@@ -38,8 +47,8 @@ test("docker0 shows the options that `inspect` shows", () => {
 test("--icc and --mtu are docker0's alone", () => {
   const state = withNetwork(newDaemon({ icc: false, mtu: 1450 }), "n");
   expect(networkOf(state, "bridge")).toMatchObject({ icc: false, mtuBytes: 1450 });
-  expect(networkOf(state, "n").icc).toBe(true);
-  expect(networkOf(state, "n").mtuBytes).toBeUndefined();
+  expect(bridgeOf(state, "n").icc).toBe(true);
+  expect(bridgeOf(state, "n").mtuBytes).toBeUndefined();
   expect(networkOf(newDaemon(), "bridge")).toMatchObject({ mtuBytes: 1500 });
 });
 
@@ -79,7 +88,7 @@ test.for([
 });
 
 test("mtu 0 means the kernel's default", () => {
-  expect(networkOf(withNetwork(newDaemon(), "n", option("driver.mtu", "0")), "n").mtuBytes).toBeUndefined();
+  expect(bridgeOf(withNetwork(newDaemon(), "n", option("driver.mtu", "0")), "n").mtuBytes).toBeUndefined();
 });
 
 describe("docker network create refuses, in Docker's words", () => {
@@ -159,7 +168,7 @@ describe("docker network create refuses, in Docker's words", () => {
     ["host", 'only one instance of "host" network is allowed'],
     ["null", 'only one instance of "null" network is allowed'],
     ["nosuch", 'plugin "nosuch" not found'],
-    ["macvlan", 'plugin "macvlan" not found'],
+    ["ipvlan", 'plugin "ipvlan" not found'],
   ] as const)("driver %s", ([driver, message]) => {
     expect(refusalOf(() => createNetwork(state, { name: "n", driver }))).toBe(message);
   });
