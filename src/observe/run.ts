@@ -45,11 +45,13 @@ export async function runProbes(
   const spoken = checks.filter((c) => !silent.includes(c));
   const runs = new Map<Check, Promise<ProbeRun>>();
   const abort: (() => void)[] = [];
-  const startedAt = performance.now();
+  let silenceFrom = performance.now();
+  const underway: Promise<void>[] = [];
   let done = 0;
   const launch = (check: Check, deadlineMs: number): Promise<ProbeRun> => {
     const started = startCheck(instruments, check, deadlineMs);
     abort.push(started.abort);
+    if (check.predicted.transfer) underway.push(started.underway);
     const run = started.run.then((r) => {
       options.onProgress?.(++done, checks.length);
       return r;
@@ -70,7 +72,12 @@ export async function runProbes(
       stopSilent.push(abort.at(-1) as () => void);
     }
     await inPool(spoken, options.concurrency, (check) => launch(check, deadlineOf(check, options)));
-    const rest = options.silenceMs - (performance.now() - startedAt);
+    if (underway.length > 0) {
+      // data connections begin late: what is silent about them is their own silence
+      await Promise.all(underway);
+      silenceFrom = performance.now();
+    }
+    const rest = options.silenceMs - (performance.now() - silenceFrom);
     if (silent.length > 0 && rest > 0)
       await settled(
         [...silent].map((c) => runs.get(c) as Promise<ProbeRun>),
@@ -94,8 +101,8 @@ function startCheck(
   instruments: Instruments,
   check: Check,
   deadlineMs: number,
-): { run: Promise<ProbeRun>; abort: () => void } {
-  const { from, address, port, proto, sourcePort } = check.probe;
+): { run: Promise<ProbeRun>; underway: Promise<void>; abort: () => void } {
+  const { from, address, port, proto, sourcePort, transfer } = check.probe;
   const silent: ProbeReply = { outcome: "silent", afterMs: 0 };
   try {
     const probe = instruments.probe({
@@ -105,15 +112,17 @@ function startCheck(
       deadlineMs,
       ...(port ? { port } : {}),
       ...(sourcePort ? { sourcePort } : {}),
+      ...(transfer ? { transfer } : {}),
     });
     const source = probe.source ? { source: probe.source } : {};
     const run = probe.result.then(
       (reply): ProbeRun => ({ check, ...source, reply }),
       (failure: unknown): ProbeRun => ({ check, ...source, reply: silent, failure }),
     );
-    return { run, abort: () => probe.abort() };
+    return { run, underway: probe.underway ?? Promise.resolve(), abort: () => probe.abort() };
   } catch (failure) {
-    return { run: Promise.resolve({ check, reply: silent, failure }), abort: () => {} };
+    const run = Promise.resolve({ check, reply: silent, failure });
+    return { run, underway: Promise.resolve(), abort: () => {} };
   }
 }
 

@@ -15,7 +15,8 @@ import { type ConntrackIndex, indexConntrack, judge } from "./judge.ts";
 import { linksToCapture, Recorder } from "./recorder.ts";
 import type { CheckResult, Drift, RuleSeen } from "./report.ts";
 import { type ProbeRun, runProbes } from "./run.ts";
-import { followTrail, framesInto } from "./trail.ts";
+import { followTrail, framesInto, type Trail } from "./trail.ts";
+import { decidingFlow, type FlowRun, namedFlow } from "./transfer.ts";
 
 export interface VerifyOptions {
   readonly answerDeadlineMs: number;
@@ -89,7 +90,8 @@ class Session {
       const dropCounted = isAlone ? sameRule(alone.get(check), check) : exact === true ? true : undefined;
       return judge(check, {
         run,
-        trail: followTrail(this.recorder, check, run.source, run.reply.answer?.from.port),
+        trail: this.trailOf(decidingFlow(run)),
+        ...(check.predicted.transfer && run.reply.data ? { control: this.trailOf(namedFlow(run)) } : {}),
         ...(dropCounted === undefined ? {} : { dropCounted }),
         unproven: exact === false && !isAlone,
         ...(dropper ? { dropper } : {}),
@@ -128,6 +130,10 @@ class Session {
     );
   }
 
+  private trailOf({ flow, source, serverSaw }: FlowRun): Trail {
+    return followTrail(this.recorder, flow, source, serverSaw);
+  }
+
   private readConntrack(): ConntrackIndex {
     return new Map(FIREWALLS.map((node) => [node, indexConntrack(this.instruments.readConntrack(node))]));
   }
@@ -139,14 +145,17 @@ class Session {
   ): Map<Check, { exact: boolean; rule?: RuleSeen }> {
     const byRule = new Map<Rule, ProbeRun[]>();
     for (const run of runs) {
-      const { stop, outcome } = run.check.predicted;
+      const { stop, outcome } = decidingFlow(run).flow.predicted;
       if (outcome !== "drop" || !stop?.rule) continue;
       byRule.set(stop.rule, [...(byRule.get(stop.rule) ?? []), run]);
     }
     const result = new Map<Check, { exact: boolean; rule?: RuleSeen }>();
     for (const [rule, its] of byRule) {
       const node = its[0]?.check.predicted.stop?.node ?? HOST;
-      const frames = its.map((run) => (run.source ? framesInto(this.recorder, run.check, run.source) : 0));
+      const frames = its.map((run) => {
+        const { flow, source } = decidingFlow(run);
+        return source ? framesInto(this.recorder, flow, source) : 0;
+      });
       const least = frames.reduce((n, f) => n + f, 0);
       // a packet that a bridge turns around may pass FORWARD twice, routed and bridged (br_nf_pre_routing_finish_bridge_slow)
       const most = its.reduce((n, run, i) => n + (frames[i] ?? 0) * (run.check.predicted.unsure ? 2 : 1), 0);
@@ -238,9 +247,8 @@ function compareNapt(results: readonly CheckResult[]): CheckResult[] {
 /** A failed check names what in the kernel is otherwise on the nodes of its way. */
 function withDrift(result: CheckResult, drift: readonly Drift[]): CheckResult {
   if (result.verdict !== "FAIL") return result;
-  const nodes = [
-    ...new Set([result.from, ...result.evidence.hops.map((h) => h.node), HOST, ROUTER, result.to.split(":")[0] ?? ""]),
-  ];
+  const hops = [...result.evidence.hops, ...(result.data?.evidence.hops ?? [])];
+  const nodes = [...new Set([result.from, ...hops.map((h) => h.node), HOST, ROUTER, result.to.split(":")[0] ?? ""])];
   const related = relatedDrift(drift, nodes).slice(0, 5);
   return {
     ...result,

@@ -4,9 +4,9 @@
  */
 import type { Origin } from "../errors.ts";
 import { type Ipv4, isIpv4, isLoopback, LOCALHOST } from "../net/address.ts";
+import { FTP_PORT, TRANSFERS, type Transfer, transferWords } from "../net/ftp.ts";
 import { HOST, INTERNET, NEIGHBOUR, type NodeName } from "../net/name.ts";
 import { type Port, type ProtoPort, renderProtoPort } from "../net/port.ts";
-
 import {
   type CheckRef,
   type CheckSpec,
@@ -30,6 +30,7 @@ export type CheckGroup =
   | "service"
   | "isolation"
   | "publish"
+  | "transfer"
   | "direct"
   | "outbound"
   | "napt"
@@ -87,6 +88,7 @@ class CheckBuilder {
     for (const from of senders) for (const to of senders) if (from !== to) this.serviceToService(from, to);
     for (const container of senders) for (const binding of container.bindings) this.published(container, binding);
     for (const container of senders) this.atHostAddress(container);
+    for (const check of [...this.checks]) this.transfers(check);
     for (const container of senders) this.direct(container);
     for (const from of senders) this.outbound(from);
     this.napt(senders);
@@ -183,6 +185,31 @@ class CheckBuilder {
     });
   }
 
+  /**
+   * Where an FTP server answers, whether its data connections come to stand as well: within the lab both classic ways, through a published
+   * port also the one that needs no address in its reply.
+   */
+  private transfers({ id, group, probe, to, predicted, at }: Check): void {
+    if (group !== "service" && group !== "publish") return;
+    if (predicted.outcome !== "reach" || servedPort(predicted, probe) !== FTP_PORT) return;
+    for (const transfer of group === "publish" ? TRANSFERS : CLASSIC_TRANSFERS) {
+      const spec = { ...probe, transfer };
+      const fetched = predict(this.state, spec, this.rules);
+      const verb = fetched.outcome === "reach" ? "fetches" : "cannot fetch";
+      const meant = this.behind.get(probe);
+      if (meant) this.behind.set(spec, meant);
+      this.add({
+        id: `transfer/${transfer}/${id}`,
+        group: "transfer",
+        claim: `${probe.from} ${verb} a file from ${to} by ${transferWords(transfer)}`,
+        probe: spec,
+        to,
+        predicted: fetched,
+        ...originOf(at),
+      });
+    }
+  }
+
   /** The neighbour addresses the container itself, routed through the host: the attack that the raw table answers. */
   private direct(container: Container): void {
     if (container.sandbox.kind !== "own") return;
@@ -254,7 +281,8 @@ class CheckBuilder {
     for (const from of this.nodesOf(spec.from)) {
       for (const { address, label } of this.targetsOf(spec, from)) {
         const port = spec.proto === "icmp" || spec.port === undefined ? {} : { port: spec.port };
-        const probe: ProbeSpec = { from, address, proto: spec.proto, ...port };
+        const { transfer } = spec;
+        const probe: ProbeSpec = { from, address, proto: spec.proto, ...port, ...(transfer ? { transfer } : {}) };
         const predicted = predict(this.state, probe, this.rules);
         const to = spec.port === undefined ? label : `${label}:${spec.port}/${spec.proto}`;
         const seen = spec.seenAs ? ` as ${spec.seenAs}` : "";
@@ -264,10 +292,14 @@ class CheckBuilder {
           drop: `${from} gets no answer from ${to}`,
           unreachable: `${from} has no way to ${to}`,
         };
+        const fetch = (wanted: Transfer): string =>
+          spec.expect === "reach"
+            ? `${from} fetches a file from ${to} by ${transferWords(wanted)}${seen}`
+            : `${from} cannot fetch a file from ${to} by ${transferWords(wanted)}: ${NO_FILE[spec.expect]}`;
         this.checks.push({
-          id: `explicit/${this.checks.length + 1}/${from}/${to}`,
+          id: `explicit/${this.checks.length + 1}/${from}/${to}${transfer ? `/${transfer}` : ""}`,
           group: "explicit",
-          claim: spec.name ?? words[spec.expect],
+          claim: spec.name ?? (transfer ? fetch(transfer) : words[spec.expect]),
           probe: { ...probe, ...(spec.sourcePort ? { sourcePort: spec.sourcePort } : {}) },
           to,
           predicted,
@@ -351,8 +383,9 @@ class CheckBuilder {
     const target = check.probe.proto === "icmp" ? this.stackBehind(check) : this.listenerBehind(check);
     if (!target) return undefined;
     const { node, address, port } = target;
+    const { transfer } = check.probe;
     const [control] = [HOST, node].flatMap((from) => {
-      const probe: ProbeSpec = { from, address, ...(port ?? { proto: "icmp" }) };
+      const probe: ProbeSpec = { from, address, ...(port ?? { proto: "icmp" }), ...(transfer ? { transfer } : {}) };
       const predicted = predict(this.state, probe, this.rules);
       return predicted.outcome === "reach" ? [{ from, probe, predicted }] : [];
     });
@@ -360,11 +393,9 @@ class CheckBuilder {
     const { from, probe, predicted } = control;
     const label = port ? `${node}:${renderProtoPort(port)}` : node;
     return {
-      id: `control/${from}/${address}:${port ? renderProtoPort(port) : "icmp"}`,
+      id: `control/${from}/${address}:${port ? renderProtoPort(port) : "icmp"}${transfer ? `/${transfer}` : ""}`,
       group: "control",
-      claim: port
-        ? `${from} reaches ${label} at ${address}: the listener is alive`
-        : `${from} pings ${label} at ${address}: it is alive`,
+      claim: controlClaim(probe, label),
       probe,
       to: label,
       predicted,
@@ -448,5 +479,23 @@ type MeantPort = Pick<PortBinding, "target" | "proto" | "at">;
 function isNegative(check: Check): boolean {
   return check.expected.outcome !== "reach";
 }
+
+function controlClaim({ from, address, port, transfer }: ProbeSpec, label: string): string {
+  if (transfer)
+    return `${from} fetches a file from ${label} at ${address} by ${transferWords(transfer)}: the server is alive`;
+  return port === undefined
+    ? `${from} pings ${label} at ${address}: it is alive`
+    : `${from} reaches ${label} at ${address}: the listener is alive`;
+}
+
+/** Of whoever answers, behind all translations. */
+const servedPort = ({ legs }: Prediction, { port }: ProbeSpec): Port | undefined => legs.at(-1)?.dport ?? port;
+
+const CLASSIC_TRANSFERS: readonly Transfer[] = ["active", "passive"];
+const NO_FILE: Readonly<Record<Exclude<Outcome, "reach">, string>> = {
+  refuse: "refused",
+  drop: "no answer",
+  unreachable: "no way",
+};
 
 const originOf = (at: Origin | undefined): { at?: Origin } => (at ? { at } : {});

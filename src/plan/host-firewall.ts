@@ -66,8 +66,8 @@ export class HostFirewall extends PacketWalk {
   }
 
   protected whyUnpublished(): string {
-    const port = `${this.dport}/${this.proto}`;
-    const nothing = `nothing listens on ${this.dst}:${port} of the host`;
+    if (this.dport === undefined) return `nothing listens on ${this.portWords()} of the host's ${this.dst}`;
+    const nothing = `nothing listens on ${this.dst}:${this.portWords()} of the host`;
     for (const { node, bindings, publish } of this.state.containers) {
       const near = bindings.find((b) => b.hostPort === this.dport && b.proto === this.proto && isIpv4(b.hostIp));
       if (near) return `${nothing}: it is published on ${near.hostIp} only, for ${node}${placeOf(near.at)}`;
@@ -127,7 +127,7 @@ export class HostFirewall extends PacketWalk {
       (b) => b.endpoint === target.endpoint.id && isIpv4(b.hostIp) && b.target === this.dport && b.proto === this.proto,
     );
     if (open || (network.gatewayMode === "routed" && this.proto === "icmp")) return undefined;
-    const why = `${this.proto === "icmp" ? "ping" : `${this.dport}/${this.proto}`} of ${this.dst} is not published`;
+    const why = `${this.proto === "icmp" ? "ping" : this.portWords()} of ${this.dst} is not published`;
     if (!this.traits.dropsByDefault) return this.forwardPolicy(why);
     return this.drop(HOST, "default-drop", (r) => r.match.out === network.bridge, why);
   }

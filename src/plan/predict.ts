@@ -7,7 +7,6 @@
 
 import { contains, type Ipv4, isLoopback, isPrivate, LOCALHOST, prefixLength, type Subnet } from "../net/address.ts";
 import { HOST, type IfName, INTERNET, NEIGHBOUR, type NodeName, ROUTER } from "../net/name.ts";
-import type { Port } from "../net/port.ts";
 import { needsBridgeNetfilter } from "../state/network.ts";
 import {
   bearsAddress,
@@ -22,9 +21,10 @@ import {
 } from "../state/state.ts";
 import { HostFirewall } from "./host-firewall.ts";
 import { isServedOnInternet } from "./internet.ts";
-import type { Prediction, ProbeProto, ProbeSpec, Stop } from "./prediction.ts";
+import type { Prediction, ProbeSpec, Stop } from "./prediction.ts";
 import type { Rule, Ruleset } from "./rule.ts";
 import type { BindingHit } from "./state-index.ts";
+import { predictTransfer } from "./transfer.ts";
 
 const eth0 = "eth0" as IfName;
 const lan0 = "lan0" as IfName;
@@ -36,7 +36,8 @@ export function predict(
   probe: ProbeSpec,
   rules: { readonly host: Ruleset; readonly router: Ruleset },
 ): Prediction {
-  return new Walk(state, probe, rules).start(probe.from);
+  const walk = (spec: ProbeSpec): Prediction => new Walk(state, spec, rules).start(spec.from);
+  return probe.transfer ? predictTransfer(state, { ...probe, transfer: probe.transfer }, walk) : walk(probe);
 }
 
 class Walk extends HostFirewall {
@@ -64,11 +65,7 @@ class Walk extends HostFirewall {
     const own = sender.endpoints.find((e) => e.address === this.dst);
     if (own || isLoopback(this.dst)) {
       this.src = own ? own.address : LOCALHOST;
-      return this.answer(
-        sender.node,
-        listener(this.state, sender, this.proto, this.dport),
-        "it is the container itself",
-      );
+      return this.answer(sender.node, this.listenerIn(sender), "it is the container itself");
     }
     const onLink = longestMatch(sender.endpoints, (e) => this.networkOf(e).subnet, this.dst);
     const way = onLink ?? gatewayEndpoint(this.state, sender.endpoints);
@@ -93,7 +90,7 @@ class Walk extends HostFirewall {
       return hit ? this.hostDnat(hit) : this.hostInput();
     }
     if (network?.gateway) {
-      this.src = network.gateway;
+      this.src = this.sourceOr(network.gateway);
       return this.outOnBridge(network);
     }
     return this.send(HOST, eth0, this.state.world.host, () => this.lanDeliver());
@@ -138,7 +135,7 @@ class Walk extends HostFirewall {
 
   private toItself(node: NodeName): Prediction {
     this.src = isLoopback(this.dst) ? LOCALHOST : this.dst;
-    const served = this.proto === "icmp" || (node === INTERNET && this.isServedOnInternet());
+    const served = this.proto === "icmp" || this.listensOn(node) || (node === INTERNET && this.isServedOnInternet());
     return this.answer(node, served ? node : undefined, "it is the machine itself");
   }
 
@@ -179,7 +176,7 @@ class Walk extends HostFirewall {
     { lostReply, dnat }: { lostReply?: Stop | undefined; dnat?: boolean } = {},
   ): Prediction {
     this.leg(container.node, endpoint.ifName, "in");
-    const server = listener(this.state, container, this.proto, this.dport);
+    const server = this.listenerIn(container);
     const onLink = longestMatch(container.endpoints, (e) => this.networkOf(e).subnet, this.src);
     if (onLink && onLink !== endpoint) {
       if (!dnat || needsBridgeNetfilter(this.state)) return this.answer(container.node, server, because);
@@ -235,6 +232,7 @@ class Walk extends HostFirewall {
   /** Delivered to the host itself: a service in host mode, or the userland proxy, or nobody. */
   private hostInput(): Prediction {
     if (this.proto === "icmp") return this.answer(HOST, HOST, "the host answers ping");
+    if (this.listensOn(HOST)) return this.answer(HOST, HOST, "it is the host's own address");
     const service = this.state.containers.find(
       (c) =>
         sandboxOwner(this.state, c) === "host" && c.serves.some((s) => s.port === this.dport && s.proto === this.proto),
@@ -284,7 +282,7 @@ class Walk extends HostFirewall {
     if (this.dst === world.neighbour) {
       this.leg(NEIGHBOUR, eth0, "in");
       if (lostReply) return this.lost(lostReply);
-      return this.proto === "icmp"
+      return this.proto === "icmp" || this.listensOn(NEIGHBOUR)
         ? this.answer(NEIGHBOUR, NEIGHBOUR, "it is on the LAN")
         : this.end("refuse", { node: NEIGHBOUR }, "nothing listens on the neighbour");
     }
@@ -323,7 +321,7 @@ class Walk extends HostFirewall {
       return this.end("drop", lostReply, `the router has no route back to ${inside}: it is not an address of the LAN`);
     }
     if (lostReply) return this.lost(lostReply, inside);
-    const served = this.proto === "icmp" || this.isServedOnInternet();
+    const served = this.proto === "icmp" || this.listensOn(INTERNET) || this.isServedOnInternet();
     return this.answer(INTERNET, served ? INTERNET : undefined, "both NATs let it out");
   }
 
@@ -348,21 +346,23 @@ class Walk extends HostFirewall {
     return this.lanDeliver();
   }
 
+  /** Who listens in this sandbox: the owner or a sharer. Ping is answered by the stack itself. */
+  private listenerIn(owner: Container): NodeName | undefined {
+    if (this.proto === "icmp" || this.listensOn(owner.node)) return owner.node;
+    const users = [owner, ...this.state.containers.filter((c) => c !== owner && sandboxOwner(this.state, c) === owner)];
+    return users.find((c) => c.serves.some((s) => s.port === this.dport && s.proto === this.proto))?.node;
+  }
+
   private routerInput(): Prediction {
     if (this.proto === "icmp") return this.answer(ROUTER, ROUTER, "the router answers ping");
+    if (this.listensOn(ROUTER)) return this.answer(ROUTER, ROUTER, "it is the router's own address");
+    const forwards = this.dport === undefined ? "does not forward" : "forwards no";
     return this.end(
       "refuse",
       { node: ROUTER },
-      `the router forwards no ${this.dport}/${this.proto}, and nothing listens there`,
+      `the router ${forwards} ${this.portWords()}, and nothing listens there`,
     );
   }
-}
-
-/** The container of this sandbox that serves the port: the owner or a sharer. Ping is answered by the stack itself. */
-function listener(state: State, owner: Container, proto: ProbeProto, port: Port | undefined): NodeName | undefined {
-  if (proto === "icmp") return owner.node;
-  const users = [owner, ...state.containers.filter((c) => c !== owner && sandboxOwner(state, c) === owner)];
-  return users.find((c) => c.serves.some((s) => s.port === port && s.proto === proto))?.node;
 }
 
 const covers = (rule: Rule, address: Ipv4): boolean =>

@@ -32,6 +32,11 @@ const TITLES: Readonly<Record<CheckGroup, Title>> = {
     lesson:
       "A published port is a port of the host that leads to a container. DNAT writes the container's address into the packet as its new destination; the sender does not notice.",
   },
+  transfer: {
+    heading: "A second connection on a random port (FTP)",
+    lesson:
+      "FTP agrees in its first connection on an address and a random port for the second. NAT does not read what connections say, and nobody publishes a port that is drawn at random: what works on one network fails behind port forwarding.",
+  },
   direct: {
     heading: "Direct access to container addresses",
     lesson:

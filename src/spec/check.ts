@@ -57,6 +57,13 @@ function readCheck(
   if (input.network !== undefined && !subjects.networks.has(input.network)) {
     problems.error(at("network"), `check refers to undefined network ${input.network}`);
   }
+  const { transfer } = input;
+  if (transfer !== undefined && target && target.proto !== "tcp") {
+    problems.error(
+      at("transfer"),
+      `check with transfer: ${transfer} is about FTP, which goes over tcp, not ${target.proto}`,
+    );
+  }
   if (!from || !target) return undefined;
   return {
     ...(input.name === undefined ? {} : { name: input.name }),
@@ -66,6 +73,7 @@ function readCheck(
     expect: input.expect ?? "reach",
     ...(seen === undefined ? {} : { seenAs: seen }),
     ...(source === undefined ? {} : { sourcePort: source }),
+    ...(transfer === undefined ? {} : { transfer }),
     at: place,
   };
 }

@@ -4,6 +4,7 @@
  */
 import type { Origin, Problem } from "../errors.ts";
 import type { Ipv4, Ipv6, Subnet } from "../net/address.ts";
+import type { Transfer } from "../net/ftp.ts";
 import type { Mac } from "../net/mac.ts";
 import type { ContainerName, IfName, LabName } from "../net/name.ts";
 import type { Port, PortRange, Proto, ProtoPort } from "../net/port.ts";
@@ -188,5 +189,7 @@ export interface CheckSpec {
   readonly seenAs?: Ipv4;
   /** The client's source port. */
   readonly sourcePort?: Port;
+  /** A file is fetched by FTP, with a data connection made in this way. Only with tcp. */
+  readonly transfer?: Transfer;
   readonly at: Origin;
 }

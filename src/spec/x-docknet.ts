@@ -5,6 +5,7 @@
  */
 import { z } from "zod";
 import type { Origin } from "../errors.ts";
+import { TRANSFERS } from "../net/ftp.ts";
 import type { ProtoPort } from "../net/port.ts";
 import { readExposed } from "./port.ts";
 import type { ProblemList } from "./problem-list.ts";
@@ -113,6 +114,13 @@ const checkSchema = z
     "seen-as": address("The source that the server must see").optional(),
     network: z.string().optional().describe("Key of the network on which the target's address is meant"),
     "source-port": whole.optional().describe("The client's source port"),
+    transfer: z
+      .enum(TRANSFERS)
+      .optional()
+      .describe(
+        "Fetch a file by FTP: expect is then about the data connection, on a random port. active: the server opens it (PORT); " +
+          "passive, extended-passive: the client does (PASV, EPSV). Whoever serves 21/tcp speaks FTP",
+      ),
   })
   .describe("One claim about reachability");
 
