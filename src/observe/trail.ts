@@ -168,13 +168,14 @@ const renderEnd = (address: string, port: number | undefined): string =>
 /**
  * How many frames of this probe the deciding rule of a node must have counted, repetitions included: requests that entered the node,
  * or, where the answer is what is lost, answers that the server sent.
+ * @param until the order of the last sighting that counts
  */
-export function framesInto(recorder: Recorder, flow: Flow, source: ProbeSource): number {
+export function framesInto(recorder: Recorder, flow: Flow, source: ProbeSource, until: number): number {
   const { legs, stop } = flow.predicted;
   const last = legs.at(-1);
   if (!stop || !last) return 0;
   const at = (leg: Leg, sightings: readonly Sighting[]): Sighting[] =>
-    sightings.filter((s) => s.node === leg.node && s.link === leg.link);
+    sightings.filter((s) => s.node === leg.node && s.link === leg.link && s.order <= until);
   if (stop.onReply) {
     return at(last, recorder.answersTo(source.port)).filter((s) => s.direction === "out" && isAnswerOn(s, last, source))
       .length;

@@ -18,8 +18,10 @@ export function decidingFlow(run: ProbeRun): FlowRun {
   if (!planned || !reply.data) return namedFlow(run);
   const { address, port } = reply.data.to;
   const { from: source } = reply.data;
+  // predicted for any port: which one it was is known by now
+  const legs = check.predicted.legs.map((leg) => ({ ...leg, dport: port }));
   return {
-    flow: { probe: { ...planned.data, address, port }, predicted: check.predicted },
+    flow: { probe: { ...planned.data, address, port }, predicted: { ...check.predicted, legs } },
     ...(source ? { source } : {}),
   };
 }

@@ -56,6 +56,13 @@ export async function verifyLayout(
   }
 }
 
+interface Measured {
+  readonly runs: ProbeRun[];
+  readonly moved: Moved[];
+  /** The last frame that the counters have for certain; those that came while they were read they may have or not. */
+  readonly settled: number;
+}
+
 class Session {
   private readonly instruments: Instruments;
   private readonly layout: Layout;
@@ -72,9 +79,10 @@ class Session {
   }
 
   async verify(checks: readonly Check[]): Promise<Verified> {
-    const { runs, moved } = await this.measure(checks);
+    const measured = await this.measure(checks);
+    const { runs } = measured;
     const conntrack = this.readConntrack();
-    const counted = this.countDrops(runs, moved);
+    const counted = this.countDrops(measured);
     const alone = new Map<Check, RuleSeen | undefined>();
     for (const check of chooseAlone(runs, counted)) {
       if (this.options.signal?.aborted) break;
@@ -110,18 +118,22 @@ class Session {
     };
   }
 
-  private async measure(
-    checks: readonly Check[],
-    options: VerifyOptions = this.options,
-  ): Promise<{ runs: ProbeRun[]; moved: Moved[] }> {
+  private async measure(checks: readonly Check[], options: VerifyOptions = this.options): Promise<Measured> {
     const before = await this.readRules();
     const runs = await runProbes(this.instruments, checks, { ...options, concurrency: CONCURRENCY });
-    if (!(await this.recorder.drain(DRAIN_MS))) this.unread = true;
+    await this.drain();
+    const settled = this.recorder.last;
     const after = await this.readRules();
+    await this.drain();
     return {
       runs,
+      settled,
       moved: FIREWALLS.flatMap((node) => movedRules(node, before.get(node) ?? [], after.get(node) ?? [])),
     };
+  }
+
+  private async drain(): Promise<void> {
+    if (!(await this.recorder.drain(DRAIN_MS))) this.unread = true;
   }
 
   private async readRules(): Promise<Map<NodeName, readonly KernelRule[]>> {
@@ -139,10 +151,7 @@ class Session {
   }
 
   /** A rule is proven the dropper when it counted exactly the frames of the probes that it should have dropped. */
-  private countDrops(
-    runs: readonly ProbeRun[],
-    moved: readonly Moved[],
-  ): Map<Check, { exact: boolean; rule?: RuleSeen }> {
+  private countDrops({ runs, moved, settled }: Measured): Map<Check, { exact: boolean; rule?: RuleSeen }> {
     const byRule = new Map<Rule, ProbeRun[]>();
     for (const run of runs) {
       const { stop, outcome } = decidingFlow(run).flow.predicted;
@@ -152,13 +161,20 @@ class Session {
     const result = new Map<Check, { exact: boolean; rule?: RuleSeen }>();
     for (const [rule, its] of byRule) {
       const node = its[0]?.check.predicted.stop?.node ?? HOST;
-      const frames = its.map((run) => {
-        const { flow, source } = decidingFlow(run);
-        return source ? framesInto(this.recorder, flow, source) : 0;
-      });
+      const framesUntil = (until: number): number[] =>
+        its.map((run) => {
+          const { flow, source } = decidingFlow(run);
+          return source ? framesInto(this.recorder, flow, source, until) : 0;
+        });
+      const frames = framesUntil(settled);
       const least = frames.reduce((n, f) => n + f, 0);
+      // a server goes on answering a sender that is gone: such a frame may come while the counters are read
+      const late = framesUntil(this.recorder.last);
       // a packet that a bridge turns around may pass FORWARD twice, routed and bridged (br_nf_pre_routing_finish_bridge_slow)
-      const most = its.reduce((n, run, i) => n + (frames[i] ?? 0) * (run.check.predicted.unsure ? 2 : 1), 0);
+      const most = its.reduce(
+        (n, run, i) => n + (late[i] ?? 0) * (run.check.predicted.unsure ? 2 : 1),
+        this.strayResets(node, rule),
+      );
       const counter = moved.find((m) => m.node === node && isRule(m.rule, rule));
       const exact = counter !== undefined && counter.packets >= least && counter.packets <= most;
       its.forEach((run, i) => {
@@ -168,6 +184,14 @@ class Session {
       });
     }
     return result;
+  }
+
+  /** Who gets an answer from another address than it asked resets it: such frames meet the rules that guard that address as well. */
+  private strayResets(node: NodeName, { match }: Rule): number {
+    const resets = this.recorder.sightings.filter(
+      (s) => s.node === node && s.direction === "in" && s.ip.tcp?.flags.rst,
+    );
+    return resets.filter((s) => s.ip.dst === match.destination).length;
   }
 
   /** Sends one probe alone and names the rule or policy that counted it away. */

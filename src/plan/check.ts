@@ -88,8 +88,8 @@ class CheckBuilder {
     for (const from of senders) for (const to of senders) if (from !== to) this.serviceToService(from, to);
     for (const container of senders) for (const binding of container.bindings) this.published(container, binding);
     for (const container of senders) this.atHostAddress(container);
-    for (const check of [...this.checks]) this.transfers(check);
     for (const container of senders) this.direct(container);
+    for (const check of [...this.checks]) this.transfers(check);
     for (const from of senders) this.outbound(from);
     this.napt(senders);
   }
@@ -190,7 +190,6 @@ class CheckBuilder {
    * port also the one that needs no address in its reply.
    */
   private transfers({ id, group, probe, to, predicted, at }: Check): void {
-    if (group !== "service" && group !== "publish") return;
     if (predicted.outcome !== "reach" || servedPort(predicted, probe) !== FTP_PORT) return;
     for (const transfer of group === "publish" ? TRANSFERS : CLASSIC_TRANSFERS) {
       const spec = { ...probe, transfer };

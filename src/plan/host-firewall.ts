@@ -5,6 +5,7 @@
 import { type Origin, renderOrigin } from "../errors.ts";
 import { contains, isIpv4 } from "../net/address.ts";
 import { HOST, type IfName } from "../net/name.ts";
+import { needsBridgeNetfilter } from "../state/network.ts";
 import { isHostAddress, type Network } from "../state/state.ts";
 import { PacketWalk } from "./packet.ts";
 import type { Prediction, Stop } from "./prediction.ts";
@@ -149,11 +150,27 @@ export class HostFirewall extends PacketWalk {
       const nowhere = !network && source.snatTo && !isHostAddress(this.state, source.snatTo);
       return nowhere ? { node: HOST, onReply: true } : undefined;
     }
-    // it leaves with the container's own address: answers come back to that address, and meet what guards it
+    return this.guardedReply(source);
+  }
+
+  /** A packet leaves its network with the container's own address: answers come back to that address, and meet what guards it. */
+  private guardedReply(source: Network): Stop | undefined {
     const guarded =
       this.traits.guardsAddresses && source.gatewayMode === "nat" && !this.state.engine.allowDirectRouting;
     const rule = guarded ? this.find("direct-access", (r) => r.match.destination === this.src) : undefined;
     return rule ? { node: HOST, rule, onReply: true } : undefined;
+  }
+
+  /**
+   * From one port of a bridge to another, with the address that the sender has on another network: only a socket that is bound to it does
+   * that. With netfilter on bridges it leaves that network as any packet does; else as it is. @returns why answers would be lost
+   */
+  protected leaveBridged(network: Network): Stop | undefined {
+    const source = this.state.networks.find((n) => contains(n.subnet, this.src));
+    if (!source || source === network) return undefined;
+    return needsBridgeNetfilter(this.state)
+      ? this.masqueradeForward(network.bridge, network)
+      : this.guardedReply(source);
   }
 
   protected masquerade(

@@ -152,7 +152,8 @@ class Walk extends HostFirewall {
         (r) => r.match.in === network.bridge,
         `network ${network.name} has inter-container communication off`,
       );
-    return this.arrive(target.container, target.endpoint, `both are on network ${network.name}`);
+    const lostReply = this.leaveBridged(network);
+    return this.arrive(target.container, target.endpoint, `both are on network ${network.name}`, { lostReply });
   }
 
   /** The host puts it on a bridge. */

@@ -62,8 +62,11 @@ export const topology: fc.Arbitrary<RandomTopology> = fc.record({
   forwards: fc.nat(3),
 });
 
-/** Compose text that Docker would take: choices that it refuses are mapped to the nearest that it accepts. */
-export function renderTopology(t: RandomTopology, profile: FirewallProfile = "docker-29"): string {
+/**
+ * Compose text that Docker would take: choices that it refuses are mapped to the nearest that it accepts.
+ * @param ftp containers with a network of their own serve 21/tcp, the first in host mode too
+ */
+export function renderTopology(t: RandomTopology, profile: FirewallProfile = "docker-29", ftp = false): string {
   const networks = t.networks.map((n, i) => {
     const mode = n.mode === "isolated" && !n.internal ? "nat" : n.mode;
     const options = {
@@ -73,7 +76,7 @@ export function renderTopology(t: RandomTopology, profile: FirewallProfile = "do
     };
     return `  n${i}: { internal: ${n.internal}, driver_opts: ${JSON.stringify(options)} }`;
   });
-  const services = t.containers.map((c, i) => renderContainer(t, c, i));
+  const services = t.containers.map((c, i) => renderContainer(t, c, i, ftp));
   const forwards = Array.from({ length: t.forwards }, (_, i) => `"${8000 + i * 10}"`);
   return [
     services.length > 0 ? "services:" : "services: {}",
@@ -87,17 +90,20 @@ export function renderTopology(t: RandomTopology, profile: FirewallProfile = "do
   ].join("\n");
 }
 
-function renderContainer(t: RandomTopology, c: RandomContainer, i: number): string {
+function renderContainer(t: RandomTopology, c: RandomContainer, i: number, ftp: boolean): string {
   const own = t.containers.findIndex((o) => o.mode === "networks" || o.mode === "bridge");
   const joins = c.mode === "service" && own >= 0 && own !== i;
   const mode = c.mode === "service" && !joins ? "none" : c.mode;
   // a port number of its own per container, so that sharers of a sandbox and host services do not collide
-  const port = 7000 + i;
-  const serve = `x-docknet: { serve: [${c.serves.map((p) => `"${port}/${p}"`).join(", ")}] }`;
+  const isFtp =
+    ftp && (mode === "networks" || mode === "bridge" || t.containers.findIndex((o) => o.mode === "host") === i);
+  const port = isFtp ? 21 : 7000 + i;
+  const serves = isFtp ? (["tcp"] as const) : c.serves;
+  const serve = `x-docknet: { serve: [${serves.map((p) => `"${port}/${p}"`).join(", ")}] }`;
   if (mode === "service") return `  c${i}: { image: busybox, network_mode: "service:c${own}", ${serve} }`;
   if (mode === "none" || mode === "host") return `  c${i}: { image: busybox, network_mode: ${mode}, ${serve} }`;
   const address = { any: "", loopback: "127.0.0.1:", lan: "192.168.0.10:" };
-  const ports = c.publish.map((p, k) => `"${address[p]}${8000 + i * 10 + k}:${port}/${c.serves[0]}"`);
+  const ports = c.publish.map((p, k) => `"${address[p]}${8000 + i * 10 + k}:${port}/${serves[0]}"`);
   const joined = [...new Set(c.networks.map((n) => n % t.networks.length))];
   const attach = mode === "bridge" ? "network_mode: bridge" : `networks: [${joined.map((n) => `n${n}`).join(", ")}]`;
   return `  c${i}: { image: busybox, ${attach}, ports: [${ports.join(", ")}], ${serve} }`;
