@@ -32,7 +32,7 @@ import { parseAnswer } from "./probe-speech.ts";
 export interface TransferRequest extends Omit<ProbeRequest, "proto" | "token" | "dns"> {
   readonly port: Port;
   readonly transfer: Transfer;
-  /** Milliseconds for the control connection, and as many again for the data connection from when it is under way. */
+  /** Milliseconds for each answer: the connection, a reply, the data connection, the file. */
   readonly deadlineMs: number;
 }
 
@@ -77,7 +77,7 @@ class Client {
   private readonly closers: (() => void)[] = [];
   private decide: (decision: Decision | Promise<never>) => void = () => {};
   private setUnderway: () => void = () => {};
-  private timer: NodeJS.Timeout;
+  private readonly timer: NodeJS.Timeout;
   private done = false;
   private connected = false;
   /** What is known so far. */
@@ -95,7 +95,7 @@ class Client {
     this.control = dial(ns, { address, port }, { address: sourceAddress, port: sourcePort });
     this.source = this.control.from;
     this.closers.push(this.control.close);
-    this.timer = this.startTimer();
+    this.timer = setTimeout(() => this.finish(this.silence()), request.deadlineMs);
     this.run().then(
       (decision) => this.finish(decision),
       (error: unknown) => this.finish(this.failed(error)),
@@ -110,7 +110,7 @@ class Client {
     const dialled = await this.control.result;
     if ("errno" in dialled) return decideErrno(dialled.errno);
     this.connected = true;
-    const talk = new Talk(dialled.socket);
+    const talk = new Talk(dialled.socket, () => this.timer.refresh());
     this.closers.push(() => dialled.socket.resetAndDestroy());
     const greeting = await talk.reply();
     if (greeting.code !== 220) throw new Refused(`greeted with ${renderReply(greeting)}`);
@@ -198,16 +198,9 @@ class Client {
   }
 
   private setData(data: DataReply): void {
-    if (!this.so.data) {
-      clearTimeout(this.timer);
-      this.timer = this.startTimer();
-    }
+    if (!this.so.data) this.timer.refresh();
     this.so = { ...this.so, data };
     this.setUnderway();
-  }
-
-  private startTimer(): NodeJS.Timeout {
-    return setTimeout(() => this.finish(this.silence()), this.request.deadlineMs);
   }
 
   private silence(): Decision {
@@ -244,12 +237,14 @@ async function logIn(talk: Talk): Promise<void> {
 class Talk {
   readonly local: DataEnd;
   private readonly socket: Socket;
+  private readonly onReply: () => void;
   private said = "";
   private ended: Refused | undefined;
   private wake: () => void = () => {};
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, onReply: () => void) {
     this.socket = socket;
+    this.onReply = onReply;
     this.local = localEnd(socket);
     const end = (error: Refused): void => {
       this.ended ??= error;
@@ -282,6 +277,7 @@ class Talk {
       if (taken === "not FTP" || this.said.length > ANSWER_BYTES) throw new Refused("what answers there speaks no FTP");
       if (taken) {
         this.said = taken.rest;
+        this.onReply();
         return taken.reply;
       }
       if (this.ended) throw this.ended;

@@ -186,12 +186,12 @@ class CheckBuilder {
   }
 
   /**
-   * Where an FTP server answers, whether its data connections come to stand as well: within the lab both classic ways, through a published
-   * port also the one that needs no address in its reply.
+   * Where an FTP server answers, whether its data connections come to stand as well: both classic ways for containers, for who comes from
+   * outside through a published port also the one that needs no address in its reply.
    */
   private transfers({ id, group, probe, to, predicted, at }: Check): void {
     if (predicted.outcome !== "reach" || servedPort(predicted, probe) !== FTP_PORT) return;
-    for (const transfer of group === "publish" ? TRANSFERS : CLASSIC_TRANSFERS) {
+    for (const transfer of group === "publish" && probe.from.startsWith("@") ? TRANSFERS : CLASSIC_TRANSFERS) {
       const spec = { ...probe, transfer };
       const fetched = predict(this.state, spec, this.rules);
       const verb = fetched.outcome === "reach" ? "fetches" : "cannot fetch";

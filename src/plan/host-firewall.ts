@@ -168,9 +168,12 @@ export class HostFirewall extends PacketWalk {
   protected leaveBridged(network: Network): Stop | undefined {
     const source = this.state.networks.find((n) => contains(n.subnet, this.src));
     if (!source || source === network) return undefined;
-    return needsBridgeNetfilter(this.state)
+    const lost = needsBridgeNetfilter(this.state)
       ? this.masqueradeForward(network.bridge, network)
       : this.guardedReply(source);
+    if (lost || !this.traits.isolatesAnswers) return lost;
+    const rule = this.find("isolation-drop", (r) => r.match.out === source.bridge);
+    return { node: HOST, ...(rule ? { rule } : {}), onReply: true };
   }
 
   protected masquerade(

@@ -75,9 +75,9 @@ export class PacketWalk {
   }
 
   protected lost(reply: Stop, address = this.src): Prediction {
-    const reason = reply.rule
-      ? "dropped: it is a container's own address"
-      : "lost: the host does not have that address";
+    const own =
+      reply.rule?.purpose === "isolation-drop" ? "it is on another network" : "it is a container's own address";
+    const reason = reply.rule ? `dropped: ${own}` : "lost: the host does not have that address";
     return this.end("drop", reply, `the answer to ${address} is ${reason}`);
   }
 

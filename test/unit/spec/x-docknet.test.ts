@@ -117,6 +117,17 @@ describe("checks", () => {
         sourcePort: 40000,
       },
     ],
+    [
+      "{from: '@internet', to: 'web:21', transfer: extended-passive, expect: refuse}",
+      {
+        from: { kind: "node", node: "@internet" },
+        to: service("web"),
+        port: 21,
+        proto: "tcp",
+        transfer: "extended-passive",
+        expect: "refuse",
+      },
+    ],
   ] as const)("%s", ([check, expected]) => {
     expect(load(`checks: [${check}]`).checks).toEqual([{ ...expected, at: at(3, 12) }]);
   });
@@ -155,6 +166,18 @@ describe("checks", () => {
       '38: x-docknet.checks.0.expect: expected one of "reach"|"refuse"|"drop"|"unreachable"',
     ],
     ["{to: 'web:80'}", "12: x-docknet.checks.0 missing property 'from'"],
+    [
+      "{from: web, to: 'web:21', transfer: port}",
+      '48: x-docknet.checks.0.transfer: expected one of "active"|"passive"|"extended-passive"',
+    ],
+    [
+      "{from: web, to: 'web:21/udp', transfer: active}",
+      "42: check with transfer: active is about FTP, which goes over tcp, not udp",
+    ],
+    [
+      "{from: web, to: web, proto: icmp, transfer: passive}",
+      "46: check with transfer: passive is about FTP, which goes over tcp, not icmp",
+    ],
     ["{from: web, to: 'web:80', port: 1}", "38: x-docknet.checks.0 additional properties 'port' not allowed"],
   ] as const)("%s is an error", ([check, expected]) => {
     expect(problems(`checks: [${check}]`)).toEqual([`compose.yaml:3:${expected}`]);
