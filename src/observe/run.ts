@@ -33,6 +33,8 @@ export interface RunOptions {
 
 /** Probes sent in one turn of the event loop. */
 const BURST = 16;
+/** A transfer is some ten round trips between two ends that share this thread: many at once would all be late. */
+const TRANSFERS_AT_ONCE = 16;
 /** ARP gives up after three tries a second apart (arp(7), ucast/mcast_solicit); no route at all is told at once. */
 const ARP_FAILURE_MS = 3500;
 
@@ -41,46 +43,52 @@ export async function runProbes(
   checks: readonly Check[],
   options: RunOptions,
 ): Promise<ProbeRun[]> {
-  const silent = checks.filter((c) => c.expected.outcome === "drop" && c.predicted.outcome === "drop");
-  const spoken = checks.filter((c) => !silent.includes(c));
+  const isSilent = (c: Check): boolean => c.expected.outcome === "drop" && c.predicted.outcome === "drop";
+  const plain = checks.filter((c) => !c.predicted.transfer);
+  const transfers = checks.filter((c) => c.predicted.transfer);
   const runs = new Map<Check, Promise<ProbeRun>>();
   const abort: (() => void)[] = [];
+  const stopSilent: (() => void)[] = [];
   let silenceFrom = performance.now();
-  const underway: Promise<void>[] = [];
   let done = 0;
-  const launch = (check: Check, deadlineMs: number): Promise<ProbeRun> => {
+  const launch = (check: Check, deadlineMs: number): StartedCheck => {
     const started = startCheck(instruments, check, deadlineMs);
     abort.push(started.abort);
-    if (check.predicted.transfer) underway.push(started.underway);
     const run = started.run.then((r) => {
       options.onProgress?.(++done, checks.length);
       return r;
     });
     runs.set(check, run);
-    return run;
+    return { ...started, run };
   };
+  const launchSilent = (check: Check): Promise<void> => {
+    const started = launch(check, options.answerDeadlineMs);
+    stopSilent.push(started.abort);
+    return started.underway;
+  };
+  const launchSpoken = (check: Check): Promise<unknown> => launch(check, deadlineOf(check, options)).run;
   const onAbort = (): void => {
     for (const stop of abort) stop();
   };
   options.signal?.addEventListener("abort", onAbort, { once: true });
   try {
-    const stopSilent: (() => void)[] = [];
-    for (const [i, check] of silent.entries()) {
+    for (const [i, check] of plain.filter(isSilent).entries()) {
       // the captures must be read in between, or their rings overflow
       if (i % BURST === BURST - 1) await new Promise((resolve) => setImmediate(resolve));
-      launch(check, options.answerDeadlineMs);
-      stopSilent.push(abort.at(-1) as () => void);
+      void launchSilent(check);
     }
-    await inPool(spoken, options.concurrency, (check) => launch(check, deadlineOf(check, options)));
-    if (underway.length > 0) {
-      // data connections begin late: what is silent about them is their own silence
-      await Promise.all(underway);
-      silenceFrom = performance.now();
-    }
+    await inPool(
+      plain.filter((c) => !isSilent(c)),
+      options.concurrency,
+      launchSpoken,
+    );
+    await inPool(transfers, TRANSFERS_AT_ONCE, (c) => (isSilent(c) ? launchSilent(c) : launchSpoken(c)));
+    // data connections begin late: what is silent about them is their own silence
+    if (transfers.some(isSilent)) silenceFrom = performance.now();
     const rest = options.silenceMs - (performance.now() - silenceFrom);
-    if (silent.length > 0 && rest > 0)
+    if (stopSilent.length > 0 && rest > 0)
       await settled(
-        [...silent].map((c) => runs.get(c) as Promise<ProbeRun>),
+        checks.filter(isSilent).map((c) => runs.get(c) as Promise<ProbeRun>),
         rest,
       );
     for (const stop of stopSilent) stop();
@@ -97,11 +105,14 @@ function deadlineOf(check: Check, options: RunOptions): number {
     : options.answerDeadlineMs;
 }
 
-function startCheck(
-  instruments: Instruments,
-  check: Check,
-  deadlineMs: number,
-): { run: Promise<ProbeRun>; underway: Promise<void>; abort: () => void } {
+interface StartedCheck {
+  readonly run: Promise<ProbeRun>;
+  /** The packet that decides is sent. */
+  readonly underway: Promise<void>;
+  readonly abort: () => void;
+}
+
+function startCheck(instruments: Instruments, check: Check, deadlineMs: number): StartedCheck {
   const { from, address, port, proto, sourcePort, transfer } = check.probe;
   const silent: ProbeReply = { outcome: "silent", afterMs: 0 };
   try {

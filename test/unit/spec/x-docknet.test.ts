@@ -168,7 +168,7 @@ describe("checks", () => {
     ["{to: 'web:80'}", "12: x-docknet.checks.0 missing property 'from'"],
     [
       "{from: web, to: 'web:21', transfer: port}",
-      '48: x-docknet.checks.0.transfer: expected one of "active"|"passive"|"extended-passive"',
+      '38: x-docknet.checks.0.transfer: expected one of "active"|"passive"|"extended-passive"',
     ],
     [
       "{from: web, to: 'web:21/udp', transfer: active}",
