@@ -4,7 +4,7 @@
  */
 import { createServer, type Socket } from "node:net";
 import { ANY_IPV4, type Ipv4 } from "../net/address.ts";
-import type { DataEnd } from "../net/ftp.ts";
+import { type DataEnd, FTP_DATA_PORT } from "../net/ftp.ts";
 import type { Port } from "../net/port.ts";
 import { closeFd, SystemError } from "./libc.ts";
 import type { Netns } from "./netns.ts";
@@ -19,6 +19,9 @@ import {
   type SourceAddress,
   takeSocketError,
 } from "./socket.ts";
+
+/** What the other side may take to fetch what is there. */
+const IDLE_MS = 10_000;
 
 /** The connection stands, and its socket is the caller's; or the network's answer to it. */
 export type Dialled = { readonly socket: Socket } | { readonly errno: string };
@@ -66,6 +69,15 @@ export function dial(ns: Netns, to: DataEnd, source: SourceAddress = {}): Dial {
   return { from: localAddressOf(fd) as DataEnd, result, close: giveUp };
 }
 
+/** Port 20 is another program's, or the same two ends were connected just now. */
+const TAKEN: readonly (string | undefined)[] = ["EADDRINUSE", "EADDRNOTAVAIL", "EACCES"];
+
+/** As a server does: from port 20 of its address where it may, else from any. @throws as dial */
+export function dialFromDataPort(ns: Netns, address: Ipv4, to: DataEnd): Dial {
+  const call = dial(ns, to, { address, port: FTP_DATA_PORT });
+  return TAKEN.includes(call.failed) ? dial(ns, to, { address }) : call;
+}
+
 export interface Waiting {
   /** Where it listens. */
   readonly at: DataEnd;
@@ -91,6 +103,33 @@ export function waitForOne(ns: Netns, address: Ipv4): Waiting {
   });
   adoptListener(server, fd);
   return { at, result, close: () => void server.close() };
+}
+
+/** The data connection did not come to stand, or not to its end. */
+export class NoData extends Error {
+  readonly errno: string;
+
+  constructor(errno: string) {
+    super(errno);
+    this.errno = errno;
+  }
+}
+
+/** Resolves when the other side has it all: its end of the connection says so. @param session ends it as well. @throws NoData */
+export function deliver(data: Socket, content: string, session: Socket): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const endWithSession = (): void => void data.destroy();
+    session.once("close", endWithSession);
+    data.on("error", () => data.destroy());
+    data.on("close", () => {
+      session.off("close", endWithSession);
+      if (data.writableFinished) resolve();
+      else reject(new NoData("ECONNRESET"));
+    });
+    data.setTimeout(IDLE_MS, () => data.destroy());
+    data.resume();
+    data.end(content);
+  });
 }
 
 /** Of a Node socket, which has neither once it is closed. */

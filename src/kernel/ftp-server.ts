@@ -27,7 +27,16 @@ import {
   renderHostPort,
 } from "../net/ftp.ts";
 import type { Port } from "../net/port.ts";
-import { type DataEnds, type Dial, dial, localEnd, remoteEnd, renderDataEnds, waitForOne } from "./ftp-data.ts";
+import {
+  type DataEnds,
+  deliver,
+  dialFromDataPort,
+  localEnd,
+  NoData,
+  remoteEnd,
+  renderDataEnds,
+  waitForOne,
+} from "./ftp-data.ts";
 import { SystemError } from "./libc.ts";
 import type { Netns } from "./netns.ts";
 
@@ -71,16 +80,6 @@ interface DataPlan {
 /** With both ends as this side saw them. */
 interface OpenData extends DataEnds {
   readonly socket: Socket;
-}
-
-/** The data connection did not come to stand. */
-class NoData extends Error {
-  readonly errno: string;
-
-  constructor(errno: string) {
-    super(errno);
-    this.errno = errno;
-  }
 }
 
 class Session {
@@ -273,7 +272,7 @@ class Session {
     if (!plan) return this.reply(425, "Use PORT or PASV first.");
     try {
       const data = await this.within(plan.open());
-      await this.within(this.deliver(data.socket, content(data)));
+      await this.within(deliver(data.socket, content(data), this.socket));
       this.reply(226, "Transfer complete.");
     } catch (error) {
       this.reply(425, `Cannot open the data connection: ${codeOf(error)}`);
@@ -299,23 +298,6 @@ class Session {
     } finally {
       stop();
     }
-  }
-
-  /** Until the client has it all: its end of the connection says so. */
-  private deliver(data: Socket, content: string): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const endWithSession = (): void => void data.destroy();
-      this.socket.once("close", endWithSession);
-      data.on("error", () => data.destroy());
-      data.on("close", () => {
-        this.socket.off("close", endWithSession);
-        if (data.writableFinished) resolve();
-        else reject(new NoData("ECONNRESET"));
-      });
-      data.setTimeout(DATA_MS, () => data.destroy());
-      data.resume();
-      data.end(content);
-    });
   }
 
   private fileLine(ends: DataEnds): string {
@@ -345,15 +327,6 @@ class Session {
     this.waiting.length = 0;
     this.socket.end();
   }
-}
-
-/** Port 20 is another program's, or the same two ends were connected just now. */
-const TAKEN: readonly (string | undefined)[] = ["EADDRINUSE", "EADDRNOTAVAIL", "EACCES"];
-
-/** From port 20 where it may, else from any. */
-function dialFromDataPort(ns: Netns, address: Ipv4, to: DataEnd): Dial {
-  const call = dial(ns, to, { address, port: FTP_DATA_PORT });
-  return TAKEN.includes(call.failed) ? dial(ns, to, { address }) : call;
 }
 
 const isFile = (path: string): boolean => path === FTP_FILE || path === `/${FTP_FILE}`;

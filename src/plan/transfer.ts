@@ -42,8 +42,7 @@ export function predictTransfer(
   const { outcome, legs, translations, stop, unsure, because, seenAs } = way;
   return {
     outcome,
-    ...(outcome === "reach" && control.seenAs ? { seenAs: control.seenAs } : {}),
-    server: control.server,
+    ...(outcome === "reach" ? { seenAs: control.seenAs, server: control.server } : {}),
     legs,
     translations,
     ...(stop ? { stop } : {}),

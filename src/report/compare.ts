@@ -1,5 +1,6 @@
 /** A comparison of two profiles for people: what changes and why, then the rules behind it. Text, Markdown and JSON say the same. */
 import { renderOrigin } from "../errors.ts";
+import { transferWords } from "../net/ftp.ts";
 import type { Cell, CellSide, Comparison, RuleChange } from "../plan/compare.ts";
 import type { Outcome } from "../plan/prediction.ts";
 import { cleanStrings } from "./clean.ts";
@@ -113,8 +114,9 @@ function disagreements({ cells, profiles }: Comparison): string[] {
   );
 }
 
-function targetOf({ to, address, proto }: Cell): string {
+function targetOf({ to, address, proto, transfer }: Cell): string {
   const named = to.includes(address) ? to : `${to} (${address})`;
+  if (transfer) return `${named} by ${transferWords(transfer)}`;
   return proto === "icmp" ? `ping ${named}` : named;
 }
 const predicted = ({ outcome, seenAs }: CellSide): string =>
