@@ -33,15 +33,27 @@ export {
   type ExecResult,
   Lab,
   type LabOptions,
+  type MatrixLabOptions,
   VERSION,
   type VerifyLabOptions,
 } from "./lab.ts";
 export { type LabInfo, labFile, listLabs } from "./labs.ts";
+export { predictLab } from "./matrix.ts";
 export { parseLabName } from "./net/name.ts";
 export { renderDrift } from "./observe/drift.ts";
+export type {
+  Matrix,
+  MatrixCell,
+  MatrixCounts,
+  MatrixSender,
+  MatrixTarget,
+  MatrixWalk,
+  PredictedCell,
+} from "./observe/matrix.ts";
 export type { CheckResult, Drift, Evidence, Hop, Report, Verdict } from "./observe/report.ts";
 export type { MetRule, OnLink, Walk, WalkHop, WalkStep, WalkVerdict, Way } from "./observe/walk.ts";
 export type { Comparison } from "./plan/compare.ts";
+export type { MatrixChoice } from "./plan/matrix.ts";
 export type { Op } from "./plan/op.ts";
 export type { Outcome, Prediction } from "./plan/prediction.ts";
 export type { FirewallProfile } from "./plan/profile.ts";
@@ -58,6 +70,9 @@ export { renderAnnotations, renderProblemAnnotation } from "./report/github.ts";
 export { renderJson } from "./report/json.ts";
 export { renderJunit } from "./report/junit.ts";
 export { renderMarkdown } from "./report/markdown.ts";
+export { renderMatrixJson, renderMatrixText } from "./report/matrix.ts";
+export { renderMatrixHtml } from "./report/matrix-html.ts";
+export { renderMatrixMarkdown } from "./report/matrix-markdown.ts";
 export { type PacketLine, renderPacketLine } from "./report/packet-line.ts";
 export { renderTap } from "./report/tap.ts";
 export { renderText } from "./report/text.ts";

@@ -10,7 +10,9 @@
 import { execa } from "execa";
 import { DisposerStack } from "./dispose.ts";
 import { DocknetError } from "./errors.ts";
+import { type MatrixOptions, matrixSite } from "./matrix.ts";
 import type { NodeName } from "./net/name.ts";
+import type { Matrix } from "./observe/matrix.ts";
 import type { Report } from "./observe/report.ts";
 import type { Walk } from "./observe/walk.ts";
 import type { Check } from "./plan/check.ts";
@@ -33,6 +35,8 @@ export interface LabOptions {
 }
 
 export type VerifyLabOptions = Pick<VerifySiteOptions, "answerDeadlineMs" | "silenceMs" | "onProgress">;
+
+export type MatrixLabOptions = Omit<MatrixOptions, "signal">;
 
 export interface CaptureLabOptions extends RecordingLimits {
   readonly nodes?: readonly string[];
@@ -116,6 +120,16 @@ export class Lab implements AsyncDisposable {
   /** Sends one packet and follows it from socket to socket. @throws DocknetError USAGE, NOT_FOUND, CONFLICT */
   walk(from: string, to: string, options: WalkOptions = {}): Promise<Walk> {
     return walkSite(this.parts.site, from, to, options);
+  }
+
+  /**
+   * Who reaches what: a packet from every service, the host, the neighbour and the internet to every port that is served or published,
+   * and a walk for what is otherwise than predicted. @throws DocknetError NOT_FOUND for `from` and `to`, ABORTED
+   */
+  matrix(options: MatrixLabOptions = {}): Promise<Matrix> {
+    const { site, resolved, signal } = this.parts;
+    const origin = { files: this.spec.files, warnings: resolved.warnings, buildMs: this.buildMs };
+    return matrixSite(site, origin, { ...options, ...(signal ? { signal } : {}) });
   }
 
   /** Runs a program of this machine inside a node's network. No shell. A non-zero exit is a result, not an error. */

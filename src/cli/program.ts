@@ -11,6 +11,7 @@ import { EXIT, EXIT_HELP } from "./exit.ts";
 import { addLabOptions } from "./lab-options.ts";
 import { labs } from "./labs.ts";
 import { ls } from "./ls.ts";
+import { MATRIX_HELP, matrix } from "./matrix.ts";
 import { plan } from "./plan.ts";
 import { reconcile } from "./reconcile.ts";
 import { print } from "./terminal.ts";
@@ -25,6 +26,7 @@ Examples:
   docknet verify --lab seed               the first lesson: docker0, NAT, isolation, a published port
   docknet verify -f compose.yaml --junit report.xml
   docknet walk web @internet:80           one packet, hop by hop, rule by rule
+  docknet matrix --format html -o m.html  who reaches what, as one page
   docknet plan | less                     every command that builds the lab
   docknet plan > lab.sh; sudo sh lab.sh   build it by hand
   docknet doctor                          can this machine do it?
@@ -110,6 +112,19 @@ ${EXIT_HELP}`,
     .option("--silence <ms>", "how long silence must last (250)", milliseconds)
     .addOption(new Option("--format <format>", "output").choices(["text", "json"]).default("text"))
     .action((from, to, flags) => run((signal) => walk(from, to, flags, signal)));
+
+  addLabOptions(
+    command("matrix", "who reaches what: every sender against every served and published port, predicted and measured"),
+  )
+    .option("--from <name...>", "only these rows: services, containers, @host, @neighbour, @internet")
+    .option("--to <name...>", "only these columns: services, containers, db:5432, @host:8080, @host")
+    .option("--predicted", "send nothing, need no privilege: what the model says")
+    .addOption(new Option("--format <format>", "output").choices(["text", "json", "markdown", "html"]).default("text"))
+    .option("-o, --output <file>", "write it to a file instead of standard output")
+    .option("--silence <ms>", "how long silence must last to count as dropped (250)", milliseconds)
+    .option("--deadline <ms>", "how long an expected answer may take (3000)", milliseconds)
+    .addHelpText("after", `${MATRIX_HELP}${EXIT_HELP}`)
+    .action((flags) => run((signal) => matrix(flags, signal)));
 
   addLabOptions(command("down", "remove a lab that lives, and prove that nothing of it stayed"))
     .addOption(new Option("--format <format>", "output").choices(["text", "json"]).default("text"))

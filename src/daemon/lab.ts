@@ -1,8 +1,10 @@
 /** The lab's own verbs over an engine: what Docker has no call for. up, down, verify, drift, reconcile. */
 import { DocknetError, type Problem } from "../errors.ts";
 import { rfc3339Nano } from "../kernel/clock.ts";
+import { type MatrixOptions, matrixSite } from "../matrix.ts";
 import { netnsName } from "../net/name.ts";
 import { findDrift } from "../observe/drift.ts";
+import type { Matrix } from "../observe/matrix.ts";
 import type { Drift, Report } from "../observe/report.ts";
 import type { Walk } from "../observe/walk.ts";
 import { renderRepairOp } from "../plan/shell.ts";
@@ -140,6 +142,13 @@ export function verify(engine: Engine, request: VerifyRequest): Promise<Report> 
 /** Sends one packet and follows it; nothing else changes the lab meanwhile. @throws DocknetError */
 export function walk(engine: Engine, from: string, to: string, options: WalkOptions): Promise<Walk> {
   return engine.exclusive(() => walkSite(engine.site, from, to, options));
+}
+
+/** Who reaches what, as the lab is now; nothing else changes it meanwhile. @throws DocknetError */
+export function matrix(engine: Engine, options: MatrixOptions): Promise<Matrix> {
+  return engine.exclusive(() =>
+    matrixSite(engine.site, { files: engine.spec?.files ?? [], warnings: [], buildMs: 0 }, options),
+  );
 }
 
 /** What the kernel has otherwise than the lab wants. */

@@ -13,8 +13,11 @@ export interface ProbeSource {
   readonly port: number;
 }
 
-export interface ProbeRun {
-  readonly check: Check;
+/** What running needs of a check. */
+export type Probing = Pick<Check, "probe" | "predicted" | "expected">;
+
+export interface ProbeRun<C extends Probing = Check> {
+  readonly check: C;
   readonly source?: ProbeSource;
   readonly reply: ProbeReply;
   /** The probe could not be made: the kernel lacks the protocol, no descriptors were left. */
@@ -27,6 +30,8 @@ export interface RunOptions {
   /** Silence counts as silence after this time at least, and after every answer that was expected has come. */
   readonly silenceMs: number;
   readonly concurrency: number;
+  /** Which of those that expect no answer need not be waited for beyond `silenceMs`; unless said, those that expect and predict a drop. */
+  readonly isSilent?: (check: Probing) => boolean;
   readonly signal?: AbortSignal;
   readonly onProgress?: (done: number, total: number) => void;
 }
@@ -35,19 +40,22 @@ export interface RunOptions {
 const BURST = 16;
 /** ARP gives up after three tries a second apart (arp(7), ucast/mcast_solicit); no route at all is told at once. */
 const ARP_FAILURE_MS = 3500;
+/** What answers in a lab answers in a few milliseconds; after so many a probe's place in the pool is free. */
+const YOUNG_MS = 100;
 
-export async function runProbes(
-  instruments: Instruments,
-  checks: readonly Check[],
+export async function runProbes<C extends Probing>(
+  instruments: Pick<Instruments, "probe">,
+  checks: readonly C[],
   options: RunOptions,
-): Promise<ProbeRun[]> {
-  const silent = checks.filter((c) => c.expected.outcome === "drop" && c.predicted.outcome === "drop");
-  const spoken = checks.filter((c) => !silent.includes(c));
-  const runs = new Map<Check, Promise<ProbeRun>>();
+): Promise<ProbeRun<C>[]> {
+  const { isSilent = expectsSilence } = options;
+  const silent = checks.filter(isSilent);
+  const spoken = checks.filter((c) => !isSilent(c));
+  const runs = new Map<C, Promise<ProbeRun<C>>>();
   const abort: (() => void)[] = [];
   const startedAt = performance.now();
   let done = 0;
-  const launch = (check: Check, deadlineMs: number): Promise<ProbeRun> => {
+  const launch = (check: C, deadlineMs: number): Promise<ProbeRun<C>> => {
     const started = startCheck(instruments, check, deadlineMs);
     abort.push(started.abort);
     const run = started.run.then((r) => {
@@ -73,29 +81,32 @@ export async function runProbes(
     const rest = options.silenceMs - (performance.now() - startedAt);
     if (silent.length > 0 && rest > 0)
       await settled(
-        [...silent].map((c) => runs.get(c) as Promise<ProbeRun>),
+        silent.map((c) => runs.get(c) as Promise<ProbeRun<C>>),
         rest,
       );
     for (const stop of stopSilent) stop();
-    return await Promise.all(checks.map((c) => runs.get(c) as Promise<ProbeRun>));
+    return await Promise.all(checks.map((c) => runs.get(c) as Promise<ProbeRun<C>>));
   } finally {
     options.signal?.removeEventListener("abort", onAbort);
   }
 }
 
-function deadlineOf(check: Check, options: RunOptions): number {
+const expectsSilence = ({ expected, predicted }: Probing): boolean =>
+  expected.outcome === "drop" && predicted.outcome === "drop";
+
+function deadlineOf(check: Probing, options: RunOptions): number {
   const arp = check.predicted.outcome === "unreachable" && check.predicted.legs.length > 0;
   return arp || check.expected.outcome === "unreachable"
     ? Math.max(options.answerDeadlineMs, ARP_FAILURE_MS)
     : options.answerDeadlineMs;
 }
 
-function startCheck(
-  instruments: Instruments,
-  check: Check,
+function startCheck<C extends Probing>(
+  instruments: Pick<Instruments, "probe">,
+  check: C,
   deadlineMs: number,
-): { run: Promise<ProbeRun>; abort: () => void } {
-  const { from, address, port, proto, sourcePort } = check.probe;
+): { run: Promise<ProbeRun<C>>; abort: () => void } {
+  const { from, address, port, proto, sourcePort }: Check["probe"] = check.probe;
   const silent: ProbeReply = { outcome: "silent", afterMs: 0 };
   try {
     const probe = instruments.probe({
@@ -108,8 +119,8 @@ function startCheck(
     });
     const source = probe.source ? { source: probe.source } : {};
     const run = probe.result.then(
-      (reply): ProbeRun => ({ check, ...source, reply }),
-      (failure: unknown): ProbeRun => ({ check, ...source, reply: silent, failure }),
+      (reply): ProbeRun<C> => ({ check, ...source, reply }),
+      (failure: unknown): ProbeRun<C> => ({ check, ...source, reply: silent, failure }),
     );
     return { run, abort: () => probe.abort() };
   } catch (failure) {
@@ -117,13 +128,19 @@ function startCheck(
   }
 }
 
-/** At most `size` at a time, in order. */
+/** At most `size` that are young at a time, in order: one that is silent longer holds up no other. Ends when all have ended. */
 async function inPool<T>(items: readonly T[], size: number, work: (item: T) => Promise<unknown>): Promise<void> {
   let next = 0;
+  const running: Promise<unknown>[] = [];
   const worker = async (): Promise<void> => {
-    for (let i = next++; i < items.length; i = next++) await work(items[i] as T);
+    for (let i = next++; i < items.length; i = next++) {
+      const run = work(items[i] as T);
+      running.push(run);
+      await settled([run], YOUNG_MS);
+    }
   };
   await Promise.all(Array.from({ length: Math.min(size, items.length) }, worker));
+  await Promise.all(running);
 }
 
 /** All of them, or the time, whichever comes first. */

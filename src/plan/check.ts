@@ -19,6 +19,7 @@ import {
   type State,
   sandboxOwner,
 } from "../state/state.ts";
+import { isServed, knownAddress, ownAddress, publicPort, sharesSandbox } from "./address-book.ts";
 import { isServedOnInternet } from "./internet.ts";
 import { predict } from "./predict.ts";
 import type { Outcome, Prediction, ProbeSpec } from "./prediction.ts";
@@ -108,7 +109,7 @@ class CheckBuilder {
   }
 
   private serviceToService(from: Container, to: Container): void {
-    const target = this.addressFor(from, to);
+    const target = knownAddress(this.state, from, to);
     if (!target) return;
     for (const port of to.serves) {
       const probe = { from: from.node, address: target, port: port.port, proto: port.proto };
@@ -146,11 +147,7 @@ class CheckBuilder {
     for (const from of this.state.containers)
       if (from.sandbox.kind === "own" && from.status === "running")
         this.publishedAt(container, binding, from.node, world.host, port);
-    const forward = world.router.forwards.find(
-      (f) => f.to === world.host && f.toPort === port && f.proto === binding.proto,
-    );
-    if (forward) this.publishedAt(container, binding, INTERNET, world.router.public, forward.publicPort);
-    else this.publishedAt(container, binding, INTERNET, world.router.public, port);
+    this.publishedAt(container, binding, INTERNET, world.router.public, publicPort(world, port, binding.proto));
   }
 
   /** Seen from the LAN, at the host's address: what is not published is not there; a service on the host's network is. */
@@ -168,7 +165,7 @@ class CheckBuilder {
     const predicted = predict(this.state, probe, this.rules);
     const shown = `${address}:${port}/${binding.proto}`;
     const reach = predicted.outcome === "reach";
-    if (reach && !this.sharesSandbox(predicted.server, container)) return; // there the port is another container's
+    if (reach && !sharesSandbox(this.state, predicted.server, container)) return; // there the port is another container's
     this.behind.set(probe, { container, port: { port: binding.target, proto: binding.proto } });
     this.add({
       id: `publish/${container.node}:${binding.target}/${from}/${shown}`,
@@ -303,7 +300,11 @@ class CheckBuilder {
       .filter((c) => c.service === to.service)
       .flatMap((c) => {
         const named = spec.network && c.endpoints.find((e) => this.isOn(e, spec.network as string));
-        const address = named ? named.address : sender ? this.addressFor(sender, c) : this.ownAddress(c);
+        const address = named
+          ? named.address
+          : sender
+            ? knownAddress(this.state, sender, c)
+            : ownAddress(this.state, c);
         return address ? [{ address, label: c.node }] : [];
       });
   }
@@ -312,28 +313,6 @@ class CheckBuilder {
   private isOn(endpoint: Endpoint, network: string): boolean {
     const { name } = networkById(this.state, endpoint.network);
     return name === network || name === `${this.state.lab}_${network}`;
-  }
-
-  /** The address by which `from` would know `to`: on a network that both share, else its own first one; the host's for host mode. */
-  private addressFor(from: Container, to: Container): Ipv4 | undefined {
-    const [sender, target] = [sandboxOwner(this.state, from), sandboxOwner(this.state, to)];
-    if (sender === target && sender !== "gone") return LOCALHOST;
-    if (sender === "host" || sender === "gone" || target === "host" || target === "gone") return this.ownAddress(to);
-    const shared = target.endpoints.find((e) => sender.endpoints.some((s) => s.network === e.network));
-    return shared?.address ?? this.ownAddress(to);
-  }
-
-  private ownAddress(container: Container): Ipv4 | undefined {
-    const owner = sandboxOwner(this.state, container);
-    if (owner === "host") return this.state.world.host;
-    if (owner === "gone") return undefined;
-    return (gatewayEndpoint(this.state, owner.endpoints) ?? owner.endpoints[0])?.address;
-  }
-
-  private sharesSandbox(node: NodeName | undefined, container: Container): boolean {
-    const server = this.state.containers.find((c) => c.node === node);
-    const owner = sandboxOwner(this.state, container);
-    return server !== undefined && owner !== "gone" && sandboxOwner(this.state, server) === owner;
   }
 
   /** Two bindings of one port may ask the same of the same address: once is enough. */
@@ -392,7 +371,7 @@ class CheckBuilder {
     if (meant) return this.listenerOf(meant.container, meant.port);
     for (const container of this.state.containers) {
       const endpoint = container.endpoints.find((e) => e.address === address);
-      if (endpoint && this.isServed(container, { port, proto }))
+      if (endpoint && isServed(this.state, container, { port, proto }))
         return { node: container.node, address, port: { port, proto }, ...originOf(container.at) };
     }
     const published = this.state.containers.flatMap((container) =>
@@ -402,7 +381,7 @@ class CheckBuilder {
         )
         .flatMap((b) => container.endpoints.filter((e) => e.id === b.endpoint).map((e) => ({ container, b, e }))),
     )[0];
-    if (published && this.isServed(published.container, { port: published.b.target, proto })) {
+    if (published && isServed(this.state, published.container, { port: published.b.target, proto })) {
       const { container, b, e } = published;
       return { node: container.node, address: e.address, port: { port: b.target, proto }, ...originOf(container.at) };
     }
@@ -420,15 +399,8 @@ class CheckBuilder {
     if (owner === "host")
       return { node: container.node, address: this.state.world.host, port, ...originOf(container.at) };
     const endpoint = gatewayEndpoint(this.state, owner.endpoints) ?? owner.endpoints[0];
-    if (!endpoint || !this.isServed(owner, port)) return undefined;
+    if (!endpoint || !isServed(this.state, owner, port)) return undefined;
     return { node: owner.node, address: endpoint.address, port, ...originOf(container.at) };
-  }
-
-  /** By the container or one that shares its sandbox. */
-  private isServed(owner: Container, { port, proto }: ProtoPort): boolean {
-    return this.state.containers.some(
-      (c) => sandboxOwner(this.state, c) === owner && c.serves.some((s) => s.port === port && s.proto === proto),
-    );
   }
 }
 
