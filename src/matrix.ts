@@ -4,6 +4,7 @@ import { kernelRelease, readMachine } from "./kernel/machine.ts";
 import { askRoute, readNeighbours } from "./kernel/route-query.ts";
 import type { Ipv4 } from "./net/address.ts";
 import { HOST, type NodeName, ROUTER } from "./net/name.ts";
+import { findDrift } from "./observe/drift.ts";
 import type { Matrix, MatrixCell, MatrixWalk } from "./observe/matrix.ts";
 import { causesOf, countWalks } from "./observe/matrix-cause.ts";
 import { type MatrixInstruments, type MatrixTable, measureMatrix, predictMatrix } from "./observe/matrix-run.ts";
@@ -62,10 +63,12 @@ export async function matrixSite(site: Site, origin: MatrixOrigin, options: Matr
   });
   const measuredAt = performance.now();
   const walks = await walkCauses(site, table, options);
+  const drift = table.counts.fail > 0 ? await findDrift(site.instruments(), layout) : [];
   if (options.signal?.aborted) throw new DocknetError("ABORTED", "Interrupted while measuring the matrix");
   return matrix(state, table, origin, {
     verdict: verdictOf(table),
     walks: countWalks(walks),
+    drift,
     probeMs: measuredAt - startedAt,
     walkMs: performance.now() - measuredAt,
   });
@@ -111,9 +114,9 @@ function matrix(
   { lab, engine }: State,
   table: MatrixTable,
   { files, warnings, buildMs }: MatrixOrigin,
-  found: { verdict?: Verdict; walks?: readonly MatrixWalk[]; probeMs?: number; walkMs?: number },
+  found: Partial<Pick<Matrix, "verdict" | "walks" | "drift">> & { probeMs?: number; walkMs?: number },
 ): Matrix {
-  const { verdict, walks = [], probeMs = 0, walkMs = 0 } = found;
+  const { verdict, walks = [], drift = [], probeMs = 0, walkMs = 0 } = found;
   return {
     schema: 1,
     docknet: VERSION,
@@ -128,6 +131,7 @@ function matrix(
     cells: table.cells,
     walks,
     notWalked: table.counts.fail - walks.reduce((n, w) => n + w.cells, 0),
+    drift,
     warnings: table.columns.length > 0 ? warnings : [...warnings, NOTHING],
     durations: { buildMs, probeMs, walkMs },
   };

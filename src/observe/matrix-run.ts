@@ -65,9 +65,8 @@ interface Finding {
 const keyOf = ({ sandbox, probe: { address, port, proto } }: PlannedProbe): string =>
   `${sandbox} ${address} ${port} ${proto}`;
 
-/** The kernel gives up asking by ARP after three seconds; its table tells sooner that nobody answers. */
-const isSilent = ({ predicted: { outcome, legs } }: Probing): boolean =>
-  outcome === "drop" || (outcome === "unreachable" && legs.length > 0);
+/** "No way" is told at once, or else it is ARP that nobody answers: the kernel gives that up after three seconds, its table tells it sooner. */
+const isSilent = ({ predicted: { outcome } }: Probing): boolean => outcome === "drop" || outcome === "unreachable";
 
 function findingOf(instruments: MatrixInstruments, run: ProbeRun<Stimulus>): Finding {
   const { check, reply, failure } = run;
@@ -79,7 +78,7 @@ function findingOf(instruments: MatrixInstruments, run: ProbeRun<Stimulus>): Fin
   if (observed.outcome !== outcome) {
     const errno = observed.errno ? ` (${observed.errno})` : "";
     const arp = unresolved ? " (nobody answers ARP)" : "";
-    return { observed, wrong: [`predicted ${WORDS[outcome]}, but it was ${WORDS[observed.outcome]}${errno}${arp}`] };
+    return { observed, wrong: [`${WORDS[observed.outcome]}${errno}${arp}, not ${WORDS[outcome]}`] };
   }
   return { observed, wrong: outcome === "reach" ? wrongResponder(check, reply) : [] };
 }

@@ -1,7 +1,7 @@
 /** Who reaches what, predicted and measured, as plain data: what `docknet matrix` shows and `--format json` gives. */
 import type { Origin, Problem } from "../errors.ts";
 import type { Outcome, ProbeProto } from "../plan/prediction.ts";
-import type { Observed, RuleSeen, Verdict } from "./report.ts";
+import type { Drift, Observed, RuleSeen, Verdict } from "./report.ts";
 import type { Walk } from "./walk.ts";
 
 export interface Matrix {
@@ -22,6 +22,8 @@ export interface Matrix {
   readonly walks: readonly MatrixWalk[];
   /** Cells that differ and that no walk stands for. */
   readonly notWalked: number;
+  /** What the kernel has otherwise than the lab wants; looked for when a cell differs. */
+  readonly drift: readonly Drift[];
   readonly warnings: readonly Problem[];
   readonly durations: { readonly buildMs: number; readonly probeMs: number; readonly walkMs: number };
 }

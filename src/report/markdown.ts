@@ -20,8 +20,8 @@ export function renderMarkdown(dirty: Report): string {
     `## ${VERDICT_MARKS[verdict]} ${verdict}: lab ${escapeMarkdown(lab)}`,
     `${escapeMarkdown(summaryParts(report).join("; "))}.`,
     ...failures(report),
-    ...drift(report),
-    ...warnings(report),
+    ...driftBlocks(report),
+    ...warningBlocks(report),
     ...sectionsOf(report).flatMap(sectionBlocks),
     `<sub>docknet ${escapeMarkdown(docknet)}, firewall profile ${escapeMarkdown(profile)}, Linux ${escapeMarkdown(kernel)}</sub>`,
   ];
@@ -44,11 +44,13 @@ function failures(report: Report): string[] {
   ];
 }
 
-function drift({ drift: all }: Report): string[] {
+/** Under a heading of their own; nothing where there are none. */
+export function driftBlocks({ drift: all }: Pick<Report, "drift">): string[] {
   return all.length === 0 ? [] : ["### The kernel differs from the lab", fence(all.map(driftWords))];
 }
 
-function warnings({ warnings: all }: Report): string[] {
+/** As `driftBlocks`. */
+export function warningBlocks({ warnings: all }: Pick<Report, "warnings">): string[] {
   if (all.length === 0) return [];
   const items = all.map(({ at, message, remedy }) => {
     const text = `${at ? `${renderOrigin(at)}: ` : ""}${message}${remedy ? `. ${remedy}` : ""}`;

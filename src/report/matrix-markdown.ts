@@ -1,8 +1,7 @@
 /** A matrix for a step summary or a pull request: GitHub flavoured Markdown, no raw HTML but <details>. */
-import { renderOrigin } from "../errors.ts";
 import type { Matrix, MatrixCell, MatrixWalk } from "../observe/matrix.ts";
 import { cleanStrings } from "./clean.ts";
-import { escapeMarkdown, fence, VERDICT_MARKS } from "./markdown.ts";
+import { driftBlocks, escapeMarkdown, fence, VERDICT_MARKS, warningBlocks } from "./markdown.ts";
 import {
   type CellGlyph,
   deadColumns,
@@ -43,6 +42,7 @@ export function renderMatrixMarkdown(dirty: Matrix): string {
     `${escapeMarkdown(matrixSummary(matrix).join("; "))}.`,
     ...troubleBlocks(matrix),
     ...matrix.walks.map(walkBlock),
+    ...driftBlocks(matrix),
     ...warningBlocks(matrix),
     ...(matrix.columns.length > 0 ? [table(matrix), legend(matrix)] : []),
     `<sub>docknet ${escapeMarkdown(docknet)}, firewall profile ${escapeMarkdown(profile)}, Linux ${escapeMarkdown(kernel)}</sub>`,
@@ -99,16 +99,5 @@ function troubleBlocks(matrix: Matrix): string[] {
 function walkBlock(walked: MatrixWalk): string {
   const text = renderWalk(walked.walk, { colour: false, width: WALK_WIDTH, brief: true });
   const lines = [...(walked.repeated ? [] : [FICKLE]), ...text.trimEnd().split("\n")];
-  return [`<details open><summary>${escapeMarkdown(walkTitle(walked))}</summary>`, fence(lines), "</details>"].join(
-    "\n\n",
-  );
-}
-
-function warningBlocks({ warnings }: Matrix): string[] {
-  if (warnings.length === 0) return [];
-  const items = warnings.map(({ at, message, remedy }) => {
-    const text = `${at ? `${renderOrigin(at)}: ` : ""}${message}${remedy ? `. ${remedy}` : ""}`;
-    return `- ${escapeMarkdown(text)}`;
-  });
-  return ["### Warnings", items.join("\n")];
+  return [`**${escapeMarkdown(walkTitle(walked))}**`, fence(lines)].join("\n\n");
 }

@@ -50,26 +50,24 @@ export function packetOf({ from, to, address, port }: Pick<MatrixCell, "from" | 
   return address === undefined ? `${from} to ${to}` : `${from} to ${to} at ${address}:${port}`;
 }
 
-/** All that there is to say of a cell, in one line. */
+/** All that there is to say of a cell, in one line: what is wrong with it, or else what was seen; and what the model says. */
 export function storyOf(cell: MatrixCell): string {
   const { predicted, observed, reasons } = cell;
+  // of who answered and whom he saw the reason says both sides
+  const isTold = reasons.length > 0 && observed?.outcome === predicted?.outcome;
   const parts = [
-    ...(observed ? [`observed ${observedWords(observed)}`] : []),
-    ...(predicted ? [`predicted ${predictedWords(predicted)}: ${predicted.because}`] : []),
-    ...(predicted?.rule ? [`by -t ${predicted.rule.table} ${predicted.rule.rule} on ${predicted.rule.node}`] : []),
     ...reasons,
+    ...(observed && reasons.length === 0 ? [`observed ${answered(observed)}`] : []),
+    ...(predicted && !isTold ? [`predicted ${answered(predicted)}: ${predicted.because}`] : []),
+    ...(predicted?.rule && !isTold
+      ? [`by -t ${predicted.rule.table} ${predicted.rule.rule} on ${predicted.rule.node}`]
+      : []),
   ];
   return `${packetOf(cell)}: ${parts.join("; ")}`;
 }
 
-const predictedWords = ({ outcome, seenAs, server }: PredictedCell): string =>
-  answered(OUTCOME_WORDS[outcome], seenAs, server);
-
-const observedWords = ({ outcome, seenAs, server }: Observed): string =>
-  answered(OUTCOME_WORDS[outcome], seenAs, server);
-
-const answered = (word: string, seenAs: string | undefined, server: string | undefined): string =>
-  `${word}${seenAs ? ` as ${seenAs}` : ""}${server ? ` by ${server}` : ""}`;
+const answered = ({ outcome, seenAs, server }: PredictedCell | Observed): string =>
+  `${OUTCOME_WORDS[outcome]}${seenAs ? ` as ${seenAs}` : ""}${server ? ` by ${server}` : ""}`;
 
 /** Those that differ, then those that could not be told. */
 export function troublesOf({ cells }: Matrix): MatrixCell[] {
@@ -97,7 +95,7 @@ export function matrixSummary(matrix: Matrix): string[] {
   const unsent = counts.notSent > 0 ? `, ${counts.notSent} not sent` : "";
   const built = durations.buildMs > 0 ? [`built in ${Math.round(durations.buildMs)} ms`] : [];
   return [
-    `${plural(counts.cells, "cell")}, ${counts.fail} differ, ${counts.inconclusive} inconclusive${unsent}`,
+    `${plural(counts.cells, "cell")}, ${counts.fail} ${counts.fail === 1 ? "differs" : "differ"}, ${counts.inconclusive} inconclusive${unsent}`,
     shown,
     [...built, `measured in ${Math.round(durations.probeMs)} ms`].join(", "),
   ];

@@ -18,11 +18,13 @@ import {
   walkTitle,
 } from "./matrix-words.ts";
 import { Pen, type PenOptions, type Style, VERDICT_STYLE } from "./pen.ts";
+import { driftWords } from "./story.ts";
 import { plural } from "./summary.ts";
 import { renderWalk } from "./walk.ts";
 
 /** A longer list is not read; the JSON has them all. */
-const TROUBLES_LISTED = 20;
+const TROUBLES_LISTED = 10;
+const DRIFT_LISTED = 20;
 const LONGEST_ROW_NAME = 24;
 
 const STYLES: Readonly<Record<CellGlyph, Style>> = {
@@ -48,6 +50,7 @@ export function renderMatrixText(dirty: Matrix, options: PenOptions): string {
     legendLines(pen, matrix),
     troubleLines(pen, matrix),
     ...matrix.walks.map((w) => walkLines(pen, w, options)),
+    driftLines(pen, matrix),
     warningLines(pen, matrix),
     summaryLines(pen, matrix),
   ].filter((lines) => lines.length > 0);
@@ -81,7 +84,7 @@ function tableBlocks(pen: Pen, matrix: Matrix): string[][] {
   const room = pen.width - rowNameWidth(matrix);
   if (widthOf(named) <= room) return [tableLines(pen, matrix, named)];
   const numbered = named.map((c): Column => ({ ...c, head: `${c.index + 1}` }));
-  const perBlock = Math.max(1, Math.floor(room / (`${columns.length}`.length + 2)));
+  const perBlock = Math.max(1, Math.floor(room / Math.max(...numbered.map(columnWidth))));
   const blocks: string[][] = [];
   for (let i = 0; i < numbered.length; i += perBlock) {
     const block = numbered.slice(i, i + perBlock);
@@ -188,6 +191,16 @@ function walkLines(pen: Pen, walked: MatrixWalk, options: PenOptions): string[] 
   ];
 }
 
+function driftLines(pen: Pen, { drift }: Matrix): string[] {
+  if (drift.length === 0) return [];
+  const left = drift.length - DRIFT_LISTED;
+  return [
+    pen.paint("bold", "The kernel differs from the lab"),
+    ...drift.slice(0, DRIFT_LISTED).flatMap((d) => hanging(pen, driftWords(d), 2)),
+    ...(left > 0 ? [`  and ${left} more`] : []),
+  ];
+}
+
 function warningLines(pen: Pen, { warnings }: Matrix): string[] {
   return warnings.flatMap(({ at, message, remedy }) =>
     hanging(pen, `warning: ${at ? `${renderOrigin(at)}: ` : ""}${message}${remedy ? `. ${remedy}` : ""}`).map((line) =>
@@ -204,6 +217,7 @@ function summaryLines(pen: Pen, matrix: Matrix): string[] {
   return [`${painted}  ${first}`, ...rest.map((line) => `${" ".repeat(word.length + 2)}${line}`)];
 }
 
-function hanging(pen: Pen, text: string): string[] {
-  return pen.wrap(text, 4).map((line, i) => (i === 0 ? line : `    ${line}`));
+/** First line at `indent`, the others two further. */
+function hanging(pen: Pen, text: string, indent = 0): string[] {
+  return pen.wrap(text, indent + 2).map((line, i) => `${" ".repeat(i === 0 ? indent : indent + 2)}${line}`);
 }
