@@ -14,7 +14,19 @@ const stages = {
   report: { src: ["net", "plan", "observe"], packages: [] },
   // joins the stages for a lab that outlives a command, as lab.ts does for one that does not
   daemon: {
-    src: ["net", "spec", "state", "plan", "kernel", "observe", "site", "verification", "walking", "matrix", "recording"],
+    src: [
+      "net",
+      "spec",
+      "state",
+      "plan",
+      "kernel",
+      "observe",
+      "site",
+      "verification",
+      "walking",
+      "matrix",
+      "recording",
+    ],
     packages: ["fastify"],
     node: [".*"],
   },

@@ -45,6 +45,13 @@ row("  of which building", JSON.parse(seed.stdout).durations.buildMs, 150);
 const thirty = measure(["verify", "-f", THIRTY, "--format", "json"]);
 row("verify of 30 services on 4 networks, whole process", thirty.ms, 5000);
 row("  checks in it", JSON.parse(thirty.stdout).checks.length, undefined, "checks");
+const matrix = measure(["matrix", "-f", THIRTY, "--format", "json"]);
+row("matrix of 30 services, whole process", matrix.ms, 3000);
+row("  of which sending and waiting", JSON.parse(matrix.stdout).durations.probeMs, undefined);
+row("  cells in it", JSON.parse(matrix.stdout).cells.length, undefined, "cells");
+
+const { measureLivingMatrix } = await import(new URL("./bench-matrix.mjs", import.meta.url));
+row("matrix of 30 services that live, whole process", measureLivingMatrix({ runs, file: THIRTY }), 3000);
 
 const { buildScale } = await import(new URL("./bench-scale.mjs", import.meta.url));
 for (const { containers, upMs, downMs, perContainerMs } of await buildScale(

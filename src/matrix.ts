@@ -97,15 +97,19 @@ function isRepeated({ observed }: MatrixCell, { verdict }: Walk): boolean {
   return observed?.outcome === (verdict === "silent" ? "drop" : verdict);
 }
 
+/** Of one measurement: a node's ARP table is read once, when all has been sent. */
 function instrumentsOf(site: Site): MatrixInstruments {
   const { probe } = site.instruments();
+  const unanswered = new Map<NodeName, ReadonlySet<string>>();
   return {
     probe,
     isUnresolved(node, address) {
       const container = site.state.containers.find((c) => c.node === node);
       const { route } = site.executor.node((container && site.sandboxOf(container)) ?? node);
-      const nextHop = askRoute(route, { destination: address as Ipv4 }).via ?? address;
-      return readNeighbours(route).some((n) => n.address === nextHop && n.state !== "known");
+      const known = unanswered.get(node);
+      const hops = known ?? new Set(readNeighbours(route).flatMap((n) => (n.state === "known" ? [] : [n.address])));
+      if (!known) unanswered.set(node, hops);
+      return hops.size > 0 && hops.has(askRoute(route, { destination: address as Ipv4 }).via ?? address);
     },
   };
 }

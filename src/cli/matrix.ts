@@ -58,7 +58,7 @@ async function matrixFile(flags: MatrixFlags, signal: AbortSignal): Promise<Matr
   if (flags.predicted) return predictLab(loadSpec(await loadOptionsOf(flags)), optionsOf(flags));
   const spec = await specToBuild(flags);
   // a name that is not there is told before anything is built
-  predictLab(spec, optionsOf(flags));
+  if (flags.from || flags.to) predictLab(spec, optionsOf(flags));
   const progress = new Progress();
   progress.show(`building ${spec.name} ...`);
   try {
