@@ -26,6 +26,8 @@ export interface MeasureMatrixOptions {
 
 export type MatrixTable = Pick<Matrix, "rows" | "columns" | "cells" | "counts">;
 
+/** What is silent against the prediction is asked once more, for at most so long: what answers in a lab answers in a few milliseconds. */
+const AGAIN_MS = 1000;
 /** More at once and the queues of listeners fill. */
 const CONCURRENCY = 64;
 
@@ -47,18 +49,44 @@ export async function measureMatrix(
     const expected = { outcome, ...(outcome === "reach" && seenAs ? { seenAs } : {}) };
     if (!stimuli.has(keyOf(planned))) stimuli.set(keyOf(planned), { ...planned, expected });
   }
-  const runs = await runProbes(instruments, [...stimuli.values()], { ...options, concurrency: CONCURRENCY, isSilent });
-  const findings = runs.map((run): [string, Finding] => [keyOf(run.check), findingOf(instruments, run)]);
-  return tableOf(plan, new Map(findings));
+  const ask = async (asked: readonly Stimulus[], how: MeasureMatrixOptions): Promise<Map<string, Finding>> => {
+    const runs = await runProbes(instruments, asked, { ...how, concurrency: CONCURRENCY, isSilent });
+    return new Map(runs.map((run) => [keyOf(run.check), findingOf(instruments, run)]));
+  };
+  const findings = await ask([...stimuli.values()], options);
+  const { onProgress: _, ...quiet } = options;
+  const again = await ask(
+    [...stimuli.values()].filter((s) => isDoubtful(findings.get(keyOf(s)))),
+    { ...quiet, answerDeadlineMs: Math.min(options.answerDeadlineMs, AGAIN_MS) },
+  );
+  for (const [key, second] of again) {
+    const first = findings.get(key);
+    if (first && second.wrong.length === 0 && !second.unsure) findings.set(key, unsteady(first, second));
+  }
+  return tableOf(plan, findings);
 }
+
+/** An answer or a refusal where none should be is its own proof; a silence may be a packet that got lost. */
+const isDoubtful = (finding: Finding | undefined): boolean =>
+  finding !== undefined && finding.silent && finding.wrong.length > 0;
+
+/** One lost packet, or a machine that is too busy, is no fault of the lab; that it happened is told all the same. */
+const unsteady = (first: Finding, { observed }: Finding): Finding => ({
+  observed,
+  wrong: [],
+  silent: true,
+  unsure: `${first.wrong.join("; ")}; but as predicted when asked again: packets get lost, or this machine is too busy`,
+});
 
 type Stimulus = PlannedProbe & Pick<Probing, "expected">;
 
-/** What one probe has shown. `wrong`: why it is otherwise than predicted. */
+/** What a probe has shown. `wrong`: why it is otherwise than predicted. */
 interface Finding {
   readonly observed: Observed;
   readonly wrong: readonly string[];
-  readonly failure?: string;
+  readonly silent: boolean;
+  /** Why it cannot be told. */
+  readonly unsure?: string;
 }
 
 /** Cells of one key send the very same packet. */
@@ -71,16 +99,19 @@ const isSilent = ({ predicted: { outcome } }: Probing): boolean => outcome === "
 function findingOf(instruments: MatrixInstruments, run: ProbeRun<Stimulus>): Finding {
   const { check, reply, failure } = run;
   const seen = observedOf(run);
-  if (failure !== undefined) return { observed: seen, wrong: [], failure: messageOf(failure) };
-  const unresolved = reply.outcome === "silent" && instruments.isUnresolved(check.probe.from, check.probe.address);
+  if (failure !== undefined) {
+    return { observed: seen, wrong: [], silent: true, unsure: `the probe could not be made: ${messageOf(failure)}` };
+  }
+  const silent = reply.outcome === "silent";
+  const unresolved = silent && instruments.isUnresolved(check.probe.from, check.probe.address);
   const observed: Observed = unresolved ? { ...seen, outcome: "unreachable" } : seen;
   const { outcome } = check.predicted;
   if (observed.outcome !== outcome) {
     const errno = observed.errno ? ` (${observed.errno})` : "";
     const arp = unresolved ? " (nobody answers ARP)" : "";
-    return { observed, wrong: [`${WORDS[observed.outcome]}${errno}${arp}, not ${WORDS[outcome]}`] };
+    return { observed, silent, wrong: [`${WORDS[observed.outcome]}${errno}${arp}, not ${WORDS[outcome]}`] };
   }
-  return { observed, wrong: outcome === "reach" ? wrongResponder(check, reply) : [] };
+  return { observed, silent, wrong: outcome === "reach" ? wrongResponder(check, reply) : [] };
 }
 
 const WORDS: Readonly<Record<Outcome, string>> = {
@@ -137,9 +168,8 @@ function cellOf(
   if (proto === "sctp") return { ...cell, reasons: ["docknet sends no sctp"] };
   const finding = findings?.get(keyOf(planned));
   if (!finding) return { ...cell, reasons: [] };
-  const { observed, wrong, failure } = finding;
-  if (failure !== undefined)
-    return { ...cell, verdict: "INCONCLUSIVE", reasons: [`the probe could not be made: ${failure}`] };
+  const { observed, wrong, unsure } = finding;
+  if (unsure !== undefined) return { ...cell, verdict: "INCONCLUSIVE", reasons: [unsure] };
   // a refusal and "no way" are somebody's word; silence is nobody's, unless the listener is known to answer
   const unproven = wrong.length === 0 && observed.outcome === "drop" && column.control !== "PASS";
   if (unproven) {
@@ -149,8 +179,8 @@ function cellOf(
   return { ...cell, observed, verdict: verdictOf(finding), reasons: wrong };
 }
 
-const verdictOf = ({ wrong, failure }: Finding): Verdict =>
-  failure !== undefined ? "INCONCLUSIVE" : wrong.length > 0 ? "FAIL" : "PASS";
+const verdictOf = ({ wrong, unsure }: Finding): Verdict =>
+  unsure !== undefined ? "INCONCLUSIVE" : wrong.length > 0 ? "FAIL" : "PASS";
 
 function predictedOf({ outcome, seenAs, server, because, stop }: Prediction): PredictedCell {
   const reach = outcome === "reach";

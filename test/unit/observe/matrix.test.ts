@@ -137,6 +137,30 @@ describe("a cell is otherwise than predicted", () => {
     expect(table.counts).toMatchObject(verdict === "FAIL" ? { fail: 1 } : { inconclusive: 1 });
   });
 
+  test("but not when asked again: then it is not known", async () => {
+    let asked = 0;
+    const { table } = await measure(planOf(), (a) =>
+      a.node === "@neighbour" && a.port === 8080 && asked++ === 0 ? SILENT : undefined,
+    );
+    expect(asked).toBe(2);
+    expect(cellAt(table, "@neighbour", PUBLISHED)).toMatchObject({
+      verdict: "INCONCLUSIVE",
+      reasons: [expect.stringMatching(/^met with silence, not answered; but as predicted when asked again:/)],
+    });
+  });
+
+  test("an answer where there should be silence is a fault if it comes only once", async () => {
+    let asked = 0;
+    const { table } = await measure(planOf(), (a) =>
+      a.node === "@neighbour" && a.port === 5432 && asked++ === 0 ? answer("db", "192.168.0.20" as Ipv4, a) : undefined,
+    );
+    expect(asked).toBe(1);
+    expect(cellAt(table, "@neighbour", "db:5432/tcp")).toMatchObject({
+      verdict: "FAIL",
+      reasons: ["answered, not met with silence"],
+    });
+  });
+
   test("ARP that nobody answers is no way, not silence", async () => {
     const { table } = await measure(planOf(), only("@neighbour", 8080, SILENT), true);
     expect(cellAt(table, "@neighbour", PUBLISHED)).toMatchObject({
