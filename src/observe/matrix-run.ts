@@ -42,21 +42,15 @@ export async function measureMatrix(
   plan: MatrixPlan,
   options: MeasureMatrixOptions,
 ): Promise<MatrixTable> {
-  const stimuli = new Map<string, Stimulus>();
-  for (const planned of [...plan.columns.map((c) => c.control), ...plan.cells]) {
-    if (!planned || "none" in planned || planned.probe.proto === "sctp") continue;
-    const { outcome, seenAs } = planned.predicted;
-    const expected = { outcome, ...(outcome === "reach" && seenAs ? { seenAs } : {}) };
-    if (!stimuli.has(keyOf(planned))) stimuli.set(keyOf(planned), { ...planned, expected });
-  }
+  const stimuli = stimuliOf(plan);
   const ask = async (asked: readonly Stimulus[], how: MeasureMatrixOptions): Promise<Map<string, Finding>> => {
     const runs = await runProbes(instruments, asked, { ...how, concurrency: CONCURRENCY, isSilent });
     return new Map(runs.map((run) => [keyOf(run.check), findingOf(instruments, run)]));
   };
-  const findings = await ask([...stimuli.values()], options);
+  const findings = await ask(stimuli, options);
   const { onProgress: _, ...quiet } = options;
   const again = await ask(
-    [...stimuli.values()].filter((s) => isDoubtful(findings.get(keyOf(s)))),
+    stimuli.filter((s) => isDoubtful(findings.get(keyOf(s)))),
     { ...quiet, answerDeadlineMs: Math.min(options.answerDeadlineMs, AGAIN_MS) },
   );
   for (const [key, second] of again) {
@@ -67,8 +61,7 @@ export async function measureMatrix(
 }
 
 /** An answer or a refusal where none should be is its own proof; a silence may be a packet that got lost. */
-const isDoubtful = (finding: Finding | undefined): boolean =>
-  finding !== undefined && finding.silent && finding.wrong.length > 0;
+const isDoubtful = (finding: Finding | undefined): boolean => finding?.silent === true && finding.wrong.length > 0;
 
 /** One lost packet, or a machine that is too busy, is no fault of the lab; that it happened is told all the same. */
 const unsteady = (first: Finding, { observed }: Finding): Finding => ({
@@ -79,6 +72,18 @@ const unsteady = (first: Finding, { observed }: Finding): Finding => ({
 });
 
 type Stimulus = PlannedProbe & Pick<Probing, "expected">;
+
+/** Each distinct packet once, those that show a listener alive first. */
+function stimuliOf({ columns, cells }: MatrixPlan): Stimulus[] {
+  const stimuli = new Map<string, Stimulus>();
+  for (const planned of [...columns.map((c) => c.control), ...cells]) {
+    if (!planned || "none" in planned || planned.probe.proto === "sctp") continue;
+    const { outcome, seenAs } = planned.predicted;
+    const expected = { outcome, ...(outcome === "reach" && seenAs ? { seenAs } : {}) };
+    if (!stimuli.has(keyOf(planned))) stimuli.set(keyOf(planned), { ...planned, expected });
+  }
+  return [...stimuli.values()];
+}
 
 /** What a probe has shown. `wrong`: why it is otherwise than predicted. */
 interface Finding {

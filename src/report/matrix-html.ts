@@ -6,12 +6,12 @@ import { renderOrigin } from "../errors.ts";
 import type { Matrix, MatrixCell, MatrixTarget, MatrixWalk } from "../observe/matrix.ts";
 import { cleanStrings } from "./clean.ts";
 import {
-  type CellGlyph,
-  deadColumns,
+  deadWords,
   FICKLE,
   GLYPH_WORDS,
   GLYPHS,
   glyphOf,
+  legendOf,
   MARK_WORDS,
   markOf,
   matrixSummary,
@@ -124,20 +124,17 @@ function cellHtml(cell: MatrixCell, matrix: Matrix): string {
   return `<td class="${classes}" title="${story}" aria-label="${GLYPH_WORDS[glyph]}${mark ? `, ${MARK_WORDS[mark]}` : ""}">${GLYPHS[glyph][0]}${mark}</td>`;
 }
 
-function legend({ cells, ...matrix }: Matrix): string {
-  const glyphs = new Set(cells.map(glyphOf));
-  const marks = new Set(cells.map((c) => markOf(c, { cells, ...matrix })));
-  const known = (Object.keys(GLYPH_WORDS) as CellGlyph[]).filter((g) => glyphs.has(g));
+function legend(matrix: Matrix): string {
+  const { glyphs, marks } = legendOf(matrix);
   const entries = [
-    ...known.map((g) => `<span class="${g}">${GLYPHS[g][0]}</span> ${GLYPH_WORDS[g]}`),
-    ...(["!", "?", "~"] as const).filter((m) => marks.has(m)).map((m) => `${m} ${MARK_WORDS[m]}`),
+    ...glyphs.map((g) => `<span class="${g}">${GLYPHS[g][0]}</span> ${GLYPH_WORDS[g]}`),
+    ...marks.map((m) => `${m} ${MARK_WORDS[m]}`),
   ];
   return `<p class="legend">${entries.join(", ")}</p>`;
 }
 
 function troubles(matrix: Matrix): string[] {
-  const dead = deadColumns(matrix).map(({ label }) => `${label} does not answer in its own namespace`);
-  const items = [...dead, ...troublesOf(matrix).map(storyOf), ...[notWalkedWords(matrix) ?? []].flat()];
+  const items = [...deadWords(matrix), ...troublesOf(matrix).map(storyOf), ...[notWalkedWords(matrix) ?? []].flat()];
   if (items.length === 0) return [];
   return ["<h2>What needs attention</h2>", list(items)];
 }

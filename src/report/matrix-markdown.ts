@@ -4,10 +4,11 @@ import { cleanStrings } from "./clean.ts";
 import { driftBlocks, escapeMarkdown, fence, VERDICT_MARKS, warningBlocks } from "./markdown.ts";
 import {
   type CellGlyph,
-  deadColumns,
+  deadWords,
   FICKLE,
   GLYPH_WORDS,
   glyphOf,
+  legendOf,
   MARK_WORDS,
   markOf,
   matrixSummary,
@@ -70,23 +71,19 @@ function cellText(cell: MatrixCell, matrix: Matrix): string {
   return cell.verdict === "FAIL" ? `**${text}**` : text.replace("~", "\\~");
 }
 
-function legend({ cells, ...matrix }: Matrix): string {
-  const glyphs = new Set(cells.map(glyphOf));
-  const marks = new Set(cells.map((c) => markOf(c, { cells, ...matrix })));
-  const known = (Object.keys(GLYPH_WORDS) as CellGlyph[]).filter((g) => glyphs.has(g));
-  const marked = (["!", "?", "~"] as const).filter((m) => marks.has(m));
+function legend(matrix: Matrix): string {
+  const { glyphs, marks } = legendOf(matrix);
   return [
-    ...known.map((g) => `${EMOJI[g]} ${GLYPH_WORDS[g]}`),
-    ...marked.map((m) => `${escapeMarkdown(m)} ${MARK_WORDS[m]}`),
+    ...glyphs.map((g) => `${EMOJI[g]} ${GLYPH_WORDS[g]}`),
+    ...marks.map((m) => `${escapeMarkdown(m)} ${MARK_WORDS[m]}`),
   ].join(", ");
 }
 
 function troubleBlocks(matrix: Matrix): string[] {
-  const dead = deadColumns(matrix).map(({ label }) => `${label} does not answer in its own namespace`);
   const all = troublesOf(matrix);
   const left = all.length - TROUBLES_LISTED;
   const items = [
-    ...dead.map((text) => `- ${VERDICT_MARKS.INCONCLUSIVE} ${escapeMarkdown(text)}`),
+    ...deadWords(matrix).map((text) => `- ${VERDICT_MARKS.INCONCLUSIVE} ${escapeMarkdown(text)}`),
     ...all
       .slice(0, TROUBLES_LISTED)
       .map((cell) => `- ${VERDICT_MARKS[cell.verdict ?? "INCONCLUSIVE"]} ${escapeMarkdown(storyOf(cell))}`),

@@ -1,4 +1,5 @@
 /** What text, Markdown and HTML say of a matrix: the mark of a cell, its story in one line, the totals. */
+import { renderOrigin } from "../errors.ts";
 import type { Matrix, MatrixCell, MatrixWalk, PredictedCell } from "../observe/matrix.ts";
 import type { Observed, Verdict } from "../observe/report.ts";
 import type { Outcome } from "../plan/prediction.ts";
@@ -75,9 +76,20 @@ export function troublesOf({ cells }: Matrix): MatrixCell[] {
   return order.flatMap((verdict) => cells.filter((c) => c.verdict === verdict));
 }
 
-/** Columns whose listener did not answer even in its own namespace. */
-export const deadColumns = ({ columns }: Matrix): Matrix["columns"] =>
-  columns.filter((c) => c.control !== undefined && c.control !== "PASS");
+/** Columns whose listener did not answer even in its own namespace, a sentence each. */
+export const deadWords = ({ columns }: Matrix): string[] =>
+  columns
+    .filter((c) => c.control !== undefined && c.control !== "PASS")
+    .map(({ label, at }) => `${label} does not answer in its own namespace${at ? ` (${renderOrigin(at)})` : ""}`);
+
+/** What of glyphs and marks is in the table. */
+export function legendOf(matrix: Matrix): { glyphs: readonly CellGlyph[]; marks: readonly Exclude<CellMark, "">[] } {
+  const [glyphs, marks] = [matrix.cells.map(glyphOf), matrix.cells.map((c) => markOf(c, matrix))];
+  return {
+    glyphs: (Object.keys(GLYPH_WORDS) as CellGlyph[]).filter((g) => glyphs.includes(g)),
+    marks: (["!", "?", "~"] as const).filter((m) => marks.includes(m)),
+  };
+}
 
 /** "Walk from a to 192.168.0.10:8080/tcp, for 7 cells that differ alike" */
 export function walkTitle({ from, cells, walk }: MatrixWalk): string {

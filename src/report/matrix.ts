@@ -4,11 +4,12 @@ import type { Matrix, MatrixCell, MatrixTarget, MatrixWalk } from "../observe/ma
 import { cleanStrings, escapeJson } from "./clean.ts";
 import {
   type CellGlyph,
-  deadColumns,
+  deadWords,
   FICKLE,
   GLYPH_WORDS,
   GLYPHS,
   glyphOf,
+  legendOf,
   MARK_WORDS,
   markOf,
   matrixSummary,
@@ -140,33 +141,19 @@ function headLegend(pen: Pen, columns: readonly Column[]): string[] {
 }
 
 function legendLines(pen: Pen, matrix: Matrix): string[] {
-  const glyphs = new Set(matrix.cells.map(glyphOf));
-  const marks = new Set(matrix.cells.map((c) => markOf(c, matrix)));
+  const { glyphs, marks } = legendOf(matrix);
   const entries = [
-    ...(Object.keys(GLYPH_WORDS) as CellGlyph[])
-      .filter((g) => glyphs.has(g))
-      .map((g) => `${pen.pick(GLYPHS[g])} ${GLYPH_WORDS[g]}`),
-    ...(["!", "?", "~"] as const).filter((m) => marks.has(m)).map((m) => `${m} ${MARK_WORDS[m]}`),
+    ...glyphs.map((g) => `${pen.pick(GLYPHS[g])} ${GLYPH_WORDS[g]} `),
+    ...marks.map((m) => `${m} ${MARK_WORDS[m]} `),
   ];
-  return entries.length > 0
-    ? pen
-        .wrap(
-          "",
-          0,
-          entries.map((e) => `${e} `),
-        )
-        .map((l) => pen.paint("dim", l))
-    : [];
+  return entries.length > 0 ? pen.wrap("", 0, entries).map((l) => pen.paint("dim", l)) : [];
 }
 
 // --- what differs --------------------------------------------------------------------------------------------------------
 
 function troubleLines(pen: Pen, matrix: Matrix): string[] {
   const all = troublesOf(matrix);
-  const dead = deadColumns(matrix).map(({ label, at }) => ({
-    style: "yellow" as const,
-    text: `${label} does not answer in its own namespace${at ? ` (${renderOrigin(at)})` : ""}`,
-  }));
+  const dead = deadWords(matrix).map((text) => ({ style: "yellow" as const, text }));
   const cells = all.slice(0, TROUBLES_LISTED).map((cell) => ({
     style: VERDICT_STYLE[cell.verdict ?? "INCONCLUSIVE"],
     text: storyOf(cell),
