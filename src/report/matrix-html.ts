@@ -34,7 +34,7 @@ const STYLE = `
   :root { --back: #0d1117; --reach: #3fb950; --refuse: #d29922; --quiet: #8b949e; --bad: #f85149; }
 }
 body { font: 14px/1.5 system-ui, sans-serif; margin: 2rem; background: var(--back); color: CanvasText; }
-.table { overflow: auto; max-height: 90vh; border: 1px solid var(--line); }
+.table { overflow: auto; max-height: 90vh; width: fit-content; max-width: 100%; border: 1px solid var(--line); }
 table { border-collapse: separate; border-spacing: 0; font-variant-numeric: tabular-nums; }
 th, td { border: solid var(--line); border-width: 0 1px 1px 0; padding: .15rem .4rem; text-align: center; }
 th { background: var(--back); font-weight: 600; }
@@ -43,7 +43,7 @@ thead { position: sticky; top: 0; z-index: 2; background: var(--back); }
 thead .port span { writing-mode: vertical-rl; transform: rotate(180deg); white-space: nowrap; font-weight: 500; }
 thead .port { vertical-align: bottom; }
 tbody tr:hover td { background: var(--dim); }
-.reach { color: var(--reach); } .refuse, .unknown { color: var(--refuse); } .drop, .unreachable, .none { color: var(--quiet); }
+.reach { color: var(--reach); } .refuse, .unknown { color: var(--refuse); } .drop, .unreachable, .none { color: var(--quiet); } .drop { font-weight: 900; }
 .FAIL { background: var(--bad); color: #fff; font-weight: 700; } .INCONCLUSIVE { outline: 2px dashed var(--refuse); outline-offset: -3px; }
 .verdict { font-size: 1.2rem; font-weight: 700; } .verdict.PASS { color: var(--reach); background: none; }
 .verdict.FAIL { color: var(--bad); background: none; } .verdict.INCONCLUSIVE { color: var(--refuse); outline: none; }
@@ -88,9 +88,9 @@ function table(matrix: Matrix): string {
     return `<tr><th scope="row">${escapeHtml(name)}</th>${own.map((c) => cellHtml(c, matrix)).join("")}</tr>`;
   });
   return [
+    '<p id="about">Rows send, columns are ports; each cell tells its story when pointed at.</p>',
     '<div class="table" tabindex="0" role="region" aria-label="The matrix">',
-    "<table>",
-    "<caption>Rows send, columns are ports; each cell tells its story when pointed at.</caption>",
+    '<table aria-describedby="about">',
     "<thead>",
     `<tr><th rowspan="2" scope="col">from</th>${kinds(columns)}</tr>`,
     `<tr>${columns.map(columnHead).join("")}</tr>`,

@@ -55,7 +55,7 @@ describe("text", () => {
     const none = { ...wideMatrix(0), warnings: [{ message: "there is nothing to reach" }] };
     expect(renderMatrixText(none, OPTIONS)).toContain("warning: there is nothing to reach");
     expect(renderMatrixMarkdown(none)).toContain("- there is nothing to reach");
-    expect(renderMatrixHtml(none)).not.toContain("<table>");
+    expect(renderMatrixHtml(none)).not.toContain("<table");
   });
 });
 
