@@ -28,8 +28,8 @@ export type MatrixTable = Pick<Matrix, "rows" | "columns" | "cells" | "counts">;
 
 /** What is silent against the prediction is asked once more, for at most so long: what answers in a lab answers in a few milliseconds. */
 const AGAIN_MS = 1000;
-/** More at once and the queues of listeners fill. */
-const CONCURRENCY = 64;
+/** More at once and the queues of listeners fill; one that is silent for long is in no queue, and holds up no other. */
+const [CONCURRENCY, YOUNG_MS] = [64, 100];
 
 /** What the model says of every cell; nothing is sent. */
 export function predictMatrix(plan: MatrixPlan): MatrixTable {
@@ -44,7 +44,8 @@ export async function measureMatrix(
 ): Promise<MatrixTable> {
   const stimuli = stimuliOf(plan);
   const ask = async (asked: readonly Stimulus[], how: MeasureMatrixOptions): Promise<Map<string, Finding>> => {
-    const runs = await runProbes(instruments, asked, { ...how, concurrency: CONCURRENCY, isSilent });
+    const limits = { concurrency: CONCURRENCY, youngMs: YOUNG_MS };
+    const runs = await runProbes(instruments, asked, { ...how, ...limits, isSilent });
     return new Map(runs.map((run) => [keyOf(run.check), findingOf(instruments, run)]));
   };
   const findings = await ask(stimuli, options);

@@ -30,6 +30,8 @@ export interface RunOptions {
   /** Silence counts as silence after this time at least, and after every answer that was expected has come. */
   readonly silenceMs: number;
   readonly concurrency: number;
+  /** A probe that is silent for so many milliseconds makes room for another; unless said, when it has ended: captures must keep up. */
+  readonly youngMs?: number;
   /** Which of those that expect no answer need not be waited for beyond `silenceMs`; unless said, those that expect and predict a drop. */
   readonly isSilent?: (check: Probing) => boolean;
   readonly signal?: AbortSignal;
@@ -40,8 +42,6 @@ export interface RunOptions {
 const BURST = 16;
 /** ARP gives up after three tries a second apart (arp(7), ucast/mcast_solicit); no route at all is told at once. */
 const ARP_FAILURE_MS = 3500;
-/** What answers in a lab answers in a few milliseconds; after so many a probe's place in the pool is free. */
-const YOUNG_MS = 100;
 
 export async function runProbes<C extends Probing>(
   instruments: Pick<Instruments, "probe">,
@@ -77,7 +77,7 @@ export async function runProbes<C extends Probing>(
       launch(check, options.answerDeadlineMs);
       stopSilent.push(abort.at(-1) as () => void);
     }
-    await inPool(spoken, options.concurrency, (check) => launch(check, deadlineOf(check, options)));
+    await inPool(spoken, options, (check) => launch(check, deadlineOf(check, options)));
     const rest = options.silenceMs - (performance.now() - startedAt);
     if (silent.length > 0 && rest > 0)
       await settled(
@@ -128,18 +128,22 @@ function startCheck<C extends Probing>(
   }
 }
 
-/** At most `size` that are young at a time, in order: one that is silent longer holds up no other. Ends when all have ended. */
-async function inPool<T>(items: readonly T[], size: number, work: (item: T) => Promise<unknown>): Promise<void> {
+/** At most `concurrency` at a time, in order, but for those that are no longer young. Ends when all have ended. */
+async function inPool<T>(
+  items: readonly T[],
+  { concurrency, youngMs }: Pick<RunOptions, "concurrency" | "youngMs">,
+  work: (item: T) => Promise<unknown>,
+): Promise<void> {
   let next = 0;
   const running: Promise<unknown>[] = [];
   const worker = async (): Promise<void> => {
     for (let i = next++; i < items.length; i = next++) {
       const run = work(items[i] as T);
       running.push(run);
-      await settled([run], YOUNG_MS);
+      await (youngMs === undefined ? run : settled([run], youngMs));
     }
   };
-  await Promise.all(Array.from({ length: Math.min(size, items.length) }, worker));
+  await Promise.all(Array.from({ length: Math.min(concurrency, items.length) }, worker));
   await Promise.all(running);
 }
 

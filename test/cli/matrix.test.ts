@@ -9,7 +9,9 @@ import type { Matrix } from "../../src/index.ts";
 import { matrixValidator } from "../support/matrix-schema.ts";
 
 const CLI = fileURLToPath(new URL("../../dist/bin/docknet.js", import.meta.url));
-const LAB = `name: pair
+/** As test/support/named-namespaces.ts knows them. */
+const NAME = `t${process.pid}matrix`;
+const LAB = `name: ${NAME}
 services:
   web: { image: nginx, ports: ["8080:80"] }
   db: { image: postgres }
@@ -77,7 +79,7 @@ describe("of a file", () => {
 });
 
 describe("of a lab that lives", () => {
-  const living = (...args: string[]) => docknet(["-p", "pair", ...args]);
+  const living = (...args: string[]) => docknet(["-p", NAME, ...args]);
 
   beforeAll(() => {
     const file = join(folder, "compose.yaml");
@@ -96,7 +98,7 @@ describe("of a lab that lives", () => {
     ).toBe(0);
     const { status, stdout } = living("matrix", "--format", "markdown", "--deadline", "300", "--from", "@neighbour");
     expect(status).toBe(1);
-    expect(stdout).toContain("## ❌ FAIL: who reaches what in lab pair");
+    expect(stdout).toContain(`## ❌ FAIL: who reaches what in lab ${NAME}`);
     expect(stdout).toContain("| `@neighbour` | · | · | **·!** |");
     expect(stdout).toContain("dropped: filter FORWARD takes it: -A FORWARD -p tcp -m tcp --dport 80 -j DROP");
     expect(stdout).toContain("rule unexpected on @host: filter FORWARD");
