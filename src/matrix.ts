@@ -63,8 +63,8 @@ export async function matrixSite(site: Site, origin: MatrixOrigin, options: Matr
   });
   const measuredAt = performance.now();
   const walks = await walkCauses(site, table, options);
-  const drift = table.counts.fail > 0 ? await findDrift(site.instruments(), layout) : [];
   if (options.signal?.aborted) throw new DocknetError("ABORTED", "Interrupted while measuring the matrix");
+  const drift = table.counts.fail > 0 ? await findDrift(site.instruments(), layout) : [];
   return matrix(state, table, origin, {
     verdict: verdictOf(table),
     walks: countWalks(walks),

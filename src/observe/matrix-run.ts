@@ -49,6 +49,8 @@ export async function measureMatrix(
     return new Map(runs.map((run) => [keyOf(run.check), findingOf(instruments, run)]));
   };
   const findings = await ask(stimuli, options);
+  // who has interrupted it waits for nothing more
+  if (options.signal?.aborted) return tableOf(plan, findings);
   const { onProgress: _, ...quiet } = options;
   const again = await ask(
     stimuli.filter((s) => isDoubtful(findings.get(keyOf(s)))),
