@@ -1,6 +1,6 @@
 /**
  * A capture of many links at once, as packets with names and comments, or as the bytes of a pcapng file. lab.ts records in its own
- * process; the daemon opens the sockets and hands them to a process of their own (tap.ts), so that a flood or a slow reader is not its
+ * process; the daemon opens the sockets and hands them to a process of their own (recording-process.ts), so that a flood or a slow reader is not its
  * trouble. It reads as fast as it is asked: what is not read in time the kernel drops and counts.
  */
 import { arch, release } from "node:os";

@@ -1,6 +1,6 @@
 /**
  * Captures of a living lab. The daemon opens the packet sockets, inside the lab's namespaces, and gives them to a process of its own for
- * each capture (src/tap.ts): a flood, or a client that does not read, costs the daemon nothing but handing bytes on.
+ * each capture (src/recording-process.ts): a flood, or a client that does not read, costs the daemon nothing but handing bytes on.
  */
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -22,14 +22,14 @@ export interface CaptureRequest {
 }
 
 export interface RunningCapture {
-  /** Frames as src/tap.ts writes them; ends with the capture. */
+  /** Frames as src/recording-process.ts writes them; ends with the capture. */
   readonly output: Readable;
   /** At once, without the rest. Idempotent. */
   abandon(): void;
 }
 
-/** The bundle of src/tap.ts: beside the daemon's. */
-const BUNDLE = fileURLToPath(new URL("./docknet-tap.mjs", import.meta.url));
+/** The bundle of src/recording-process.ts: beside the daemon's. */
+const BUNDLE = fileURLToPath(new URL("./docknet-recording.mjs", import.meta.url));
 /** Each has a process and a socket for each link. */
 const MAX_CAPTURES = 32;
 const FINISH_MS = 2000;

@@ -2,9 +2,10 @@
  * The conntrack table of a namespace, read by nfnetlink in process: what was translated into what. Original tuple, reply tuple
  * and state, as `conntrack -L` shows them. Source: include/uapi/linux/netfilter/nfnetlink_conntrack.h.
  */
-import { fromNumber, type Ipv4 } from "../net/address.ts";
+import { fromNumber, type Ipv4, toBytes } from "../net/address.ts";
 import { AF_INET } from "./libc.ts";
 import {
+  attribute,
   decodeAttributes,
   type Message,
   NETLINK_NETFILTER,
@@ -32,6 +33,10 @@ const CTA_PROTO_NUM = 1;
 const CTA_PROTO_SRC_PORT = 2;
 const CTA_PROTO_DST_PORT = 3;
 const CTA_PROTO_ICMP_ID = 4;
+const CTA_PROTO_ICMP_TYPE = 5;
+const CTA_PROTO_ICMP_CODE = 6;
+/** RFC 792 */
+const ECHO_REQUEST = 8;
 const CTA_PROTOINFO_TCP = 1;
 const CTA_PROTOINFO_TCP_STATE = 1;
 const IPS_SEEN_REPLY = 2;
@@ -50,6 +55,7 @@ const TCP_STATES = [
   "CLOSE",
   "SYN_SENT2",
 ];
+const PROTOCOL_NUMBERS = { icmp: 1, tcp: 6, udp: 17 } as const;
 const PROTOCOLS: Readonly<Record<number, string>> = { 1: "icmp", 6: "tcp", 17: "udp", 132: "sctp" };
 
 export interface Tuple {
@@ -80,6 +86,53 @@ export function readConntrack(ns: Netns): ConntrackEntry[] {
   } finally {
     socket.close();
   }
+}
+
+/** What an entry was born with, or is looked for by. */
+export interface FirstPacket extends Tuple {
+  readonly proto: "tcp" | "udp" | "icmp";
+}
+
+/**
+ * The entry of a flow, if there is one: a dump would go through all buckets of the kernel's table, 15 ms of it.
+ * @throws NetlinkError
+ */
+export function findConntrack(ns: Netns, first: FirstPacket): ConntrackEntry | undefined {
+  const socket = new NetlinkSocket(ns, NETLINK_NETFILTER);
+  try {
+    return socket.query(getRequest(first)).flatMap(decodeEntry)[0];
+  } catch (error) {
+    if (error instanceof NetlinkError && error.code === "ENOENT") return undefined;
+    throw error;
+  } finally {
+    socket.close();
+  }
+}
+
+function getRequest({ proto, src, dst, srcPort, dstPort }: FirstPacket): Request {
+  const number16 = (type: number, value: number): Buffer => attribute(type, Uint8Array.of(value >> 8, value & 0xff));
+  const number8 = (type: number, value: number): Buffer => attribute(type, Uint8Array.of(value));
+  const ends =
+    proto === "icmp"
+      ? [
+          number16(CTA_PROTO_ICMP_ID, srcPort),
+          number8(CTA_PROTO_ICMP_TYPE, ECHO_REQUEST),
+          number8(CTA_PROTO_ICMP_CODE, 0),
+        ]
+      : [number16(CTA_PROTO_SRC_PORT, srcPort), number16(CTA_PROTO_DST_PORT, dstPort)];
+  return {
+    what: "find a conntrack entry",
+    type: (NFNL_SUBSYS_CTNETLINK << 8) | IPCTNL_MSG_CT_GET,
+    flags: 0,
+    body: Buffer.concat([
+      Buffer.from([AF_INET, 0, 0, 0]),
+      nested(
+        CTA_TUPLE_ORIG,
+        nested(CTA_TUPLE_IP, attribute(CTA_IP_V4_SRC, toBytes(src)), attribute(CTA_IP_V4_DST, toBytes(dst))),
+        nested(CTA_TUPLE_PROTO, number8(CTA_PROTO_NUM, PROTOCOL_NUMBERS[proto]), ...ends),
+      ),
+    ]),
+  };
 }
 
 /**

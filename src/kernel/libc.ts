@@ -173,7 +173,7 @@ export function setsockopt(fd: number, level: number, name: number, value: numbe
 
 function int32(value: number): Uint8Array {
   const bytes = Buffer.alloc(4);
-  bytes.writeInt32LE(value);
+  bytes.writeInt32LE(value | 0);
   return bytes;
 }
 

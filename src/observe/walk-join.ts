@@ -26,7 +26,10 @@ export interface WalkCourse {
   readonly second: boolean;
 }
 
-export type Story = Pick<Walk, "verdict" | "reason" | "rule" | "ways">;
+export interface Story extends Pick<Walk, "verdict" | "reason" | "rule" | "ways"> {
+  /** The packets by which flows began: the request, and the proxy's own. */
+  readonly firsts: readonly Ipv4Packet[];
+}
 
 export function joinWalk(record: WalkRecord, course: WalkCourse): Story {
   const packet = requestOf(record, course);
@@ -55,6 +58,7 @@ export function joinWalk(record: WalkRecord, course: WalkCourse): Story {
       ...(second ? [second] : []),
       ...(reply && (course.reply || back.some((v) => v.dropped)) ? [reply] : []),
     ],
+    firsts: [...(packet ? [packet] : []), ...(proxied ? [proxied.packet] : [])],
   };
 }
 
@@ -235,7 +239,7 @@ interface Ended {
 function judge(
   { reaction, proto }: WalkCourse,
   { end, because, refusal, hasAnswer, back, record }: Ended,
-): Omit<Story, "ways"> {
+): Omit<Story, "ways" | "firsts"> {
   if (!end) return { verdict: "silent", reason: because };
   if (end.dropped) return { verdict: rejected(end.dropped, reaction) ?? "drop", reason: because, rule: end.dropped };
   const { dst, dport } = endsOf(end.last);
