@@ -19,8 +19,8 @@ const stages = {
     node: [".*"],
   },
   cli: {
-    // reports: what a daemon has made is shown without loading what makes labs
-    src: ["index", "daemon", "report"],
+    // report, spec: what a daemon has made is shown, and which one a file names is known, without loading what makes labs
+    src: ["index", "daemon", "report", "spec"],
     packages: ["commander"],
     node: ["fs", "path", "url", "child_process", "process", "os", "http", "net", "tty", "readline", "util"],
   },

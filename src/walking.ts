@@ -13,7 +13,7 @@ import { readNumberedRules } from "./kernel/rule-handle.ts";
 import { openStimulus } from "./kernel/stimulus.ts";
 import type { Ipv4 } from "./net/address.ts";
 import { HOST, type NodeName, ROUTER } from "./net/name.ts";
-import type { Port } from "./net/port.ts";
+import { isPort, type Port } from "./net/port.ts";
 import type { Walk } from "./observe/walk.ts";
 import { ruleKey } from "./observe/walk-record.ts";
 import { runWalk, type WalkInstruments } from "./observe/walk-run.ts";
@@ -33,7 +33,7 @@ export interface WalkOptions {
   /** Milliseconds after which silence counts as silence; 250 unless said. */
   readonly silenceMs?: number;
   /** From which port it is sent, or which id an echo request has; a free one unless said. */
-  readonly sourcePort?: Port;
+  readonly sourcePort?: number;
   readonly signal?: AbortSignal;
 }
 
@@ -49,6 +49,9 @@ const DNS_PORT = 53;
 export async function walkSite(site: Site, from: string, to: string, options: WalkOptions = {}): Promise<Walk> {
   const { state, layout } = site;
   const target = parseWalkTarget(to);
+  const { sourcePort } = options;
+  if (sourcePort !== undefined && !(isPort(sourcePort) && sourcePort > 0))
+    throw new DocknetError("USAGE", `Cannot walk from port ${sourcePort}: wanted 1 to 65535`);
   const { node, container } = walkSender(state, from);
   const sender = (container && site.sandboxOf(container)) ?? node;
   const address = walkAddress(state, node, target.name) ?? (await resolve(site, sender, container, target.name));
@@ -79,7 +82,7 @@ export async function walkSite(site: Site, from: string, to: string, options: Wa
     reply: options.reply ?? false,
     second: options.second ?? false,
     silenceMs: options.silenceMs ?? SILENCE_MS,
-    ...(options.sourcePort ? { sourcePort: options.sourcePort } : {}),
+    ...(sourcePort ? { sourcePort: sourcePort as Port } : {}),
     ...(options.signal ? { signal: options.signal } : {}),
   });
   const { port, proto } = target;

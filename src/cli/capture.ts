@@ -70,7 +70,7 @@ async function captureLiving(places: readonly string[], flags: CaptureFlags, sig
       frames.push(chunk);
       for (const line of told.take()) {
         const { links, summary: last, error } = JSON.parse(line) as ToldByTap;
-        if (error) throw typeof error === "string" ? new Error(error) : await asError(error);
+        if (error) throw typeof error === "string" ? new Error(error) : asError(error);
         if (last) summary = last;
         if (!links) continue;
         output = await openOutput(flags, links, lab);

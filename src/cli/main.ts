@@ -67,7 +67,8 @@ async function runUnknown(words: readonly string[]): Promise<void> {
 async function explain(error: unknown): Promise<number> {
   const { CommanderError } = await import("commander");
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
-  const { DocknetError, ProblemsError, renderProblem, renderProblemAnnotation } = await import("../index.ts");
+  // not from the index: it would load all that builds labs
+  const { DocknetError, ProblemsError, renderProblem } = await import("../errors.ts");
   if (!(error instanceof DocknetError)) {
     say(`docknet: internal error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
     return EXIT.failed;
@@ -76,7 +77,8 @@ async function explain(error: unknown): Promise<number> {
   for (const problem of problems) {
     say(`docknet: ${renderProblem(problem)}`);
     if (problem.remedy) say(`  ${problem.remedy}`);
-    if (process.env.GITHUB_ACTIONS === "true") say(renderProblemAnnotation(problem));
+    if (process.env.GITHUB_ACTIONS === "true")
+      say((await import("../report/github.ts")).renderProblemAnnotation(problem));
   }
   if (process.argv.includes("--debug")) {
     for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) say(cause.stack ?? cause.message);

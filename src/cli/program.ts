@@ -30,6 +30,18 @@ Examples:
   docknet doctor                          can this machine do it?
 `;
 
+const WALK_EXAMPLES = `
+Examples:
+  docknet walk web db:5432                            from container to container
+  docknet walk @neighbour @host:8080 --reply          a published port, there and back
+  docknet walk @internet @router:8080                 two NATs: the router's forward, the host's port
+  docknet walk web 127.0.0.11:53/udp --brief          a DNS question, one line a hop
+  docknet walk web @internet                          a ping
+  docknet walk --lab seed a @internet:80              in a lab that is built for it and leaves nothing
+
+The exit code is 0 whatever became of the packet: --format json has its verdict.
+`;
+
 const CAPTURE_EXAMPLES = `
 Examples:
   docknet capture                                     of the lab that lives; Ctrl-C ends
@@ -108,7 +120,9 @@ ${EXIT_HELP}`,
     .option("--second", "also a second packet of the same flow")
     .option("--brief", "one line a hop")
     .option("--silence <ms>", "how long silence must last (250)", milliseconds)
+    .option("--source-port <port>", "send from this port; of a ping: with this id (a free one)", portNumber)
     .addOption(new Option("--format <format>", "output").choices(["text", "json"]).default("text"))
+    .addHelpText("after", WALK_EXAMPLES)
     .action((from, to, flags) => run((signal) => walk(from, to, flags, signal)));
 
   addLabOptions(command("down", "remove a lab that lives, and prove that nothing of it stayed"))
@@ -190,6 +204,12 @@ ${EXIT_HELP}`,
 function milliseconds(text: string): number {
   const value = /^\d{1,6}$/.test(text) ? Number(text) : Number.NaN;
   if (!(value >= 1 && value <= 600_000)) throw new InvalidArgumentError("wanted milliseconds, 1 to 600000");
+  return value;
+}
+
+function portNumber(text: string): number {
+  const value = /^\d{1,5}$/.test(text) ? Number(text) : 0;
+  if (!(value >= 1 && value <= 65_535)) throw new InvalidArgumentError("wanted a port, 1 to 65535");
   return value;
 }
 

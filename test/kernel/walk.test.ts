@@ -4,14 +4,17 @@
  */
 import { readFileSync } from "node:fs";
 import { Ajv2020 } from "ajv/dist/2020.js";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { encodeQuestion } from "../../src/dns/question.ts";
 import { buildLab, loadSpec, renderWalk, renderWalkJson, resolveState, type Walk } from "../../src/index.ts";
+import { openStimulus } from "../../src/kernel/stimulus.ts";
 import type { LabName, NodeName } from "../../src/net/name.ts";
+import type { Port } from "../../src/net/port.ts";
 import { Site } from "../../src/site.ts";
 import { type WalkOptions, walkSite } from "../../src/walking.ts";
 import { expectGolden } from "../support/golden.ts";
 import { labText } from "../support/lab-text.ts";
-import { run } from "../support/tiny-net.ts";
+import { ip, run } from "../support/tiny-net.ts";
 import { movedBetween, readCounters, Tcpdump, WALK_LAB } from "../support/walk-lab.ts";
 
 interface Situation {
@@ -110,6 +113,50 @@ test("a rule that somebody added by hand is named as it stands, and nobody's", a
   });
 });
 
+describe("when NAT takes another source port than the sender's", () => {
+  test.each([
+    { proto: "tcp", to: "203.0.113.80:80", port: 40_001 },
+    { proto: "udp", to: "203.0.113.53:53/udp", port: 40_002 },
+    { proto: "icmp", to: "203.0.113.80", port: 4003 },
+  ] as const)("of two senders with one $proto port the second is followed to the end, and back", async (way) => {
+    const { proto, to, port: sourcePort } = way;
+    const [address = "", port] = to.split(/[:/]/);
+    const request = { proto, address: ip(address), payload: encodeQuestion(7, "example.test"), sourcePort };
+    const first = openStimulus(site.netns("c" as NodeName), {
+      ...request,
+      sourcePort: sourcePort as Port,
+      ...(port ? { port: Number(port) as Port } : {}),
+    });
+    expect(await first.fire()).toEqual({ kind: "answer" });
+    const walk = await walkTo("a", to, { reply: true, second: true, sourcePort });
+    first.close();
+    // conntrack -L shows that it was given another port
+    const host = site.netns("@host" as NodeName);
+    const entry = run(host, `conntrack -L -p ${proto} -s 172.17.0.2 -d ${address}`).split("\n");
+    const given = [...(entry.find((l) => l.includes(`=${sourcePort} `)) ?? "").matchAll(/(?:dport|id)=(\d+)/g)].at(-1);
+    expect(Number(given?.[1])).toBeGreaterThan(0);
+    expect(Number(given?.[1])).not.toBe(sourcePort);
+    const plain = await walkTo("a", to, { reply: true, second: true });
+    expect(walk.verdict).toBe("reach");
+    expect(outlineOf(walk)).toEqual(outlineOf(plain));
+    expect(walk.conntrack.map((c) => c.node)).toEqual(["@host", "@router"]);
+  });
+
+  test("rules of a MASQUERADE --random-fully and of those behind it are told", async () => {
+    const host = site.netns("@host" as NodeName);
+    run(host, "iptables -t nat -I POSTROUTING -s 172.17.0.0/16 -o eth0 -j MASQUERADE --random-fully");
+    const walk = await walkTo("a", "@internet:80", { reply: true });
+    run(host, "iptables -t nat -D POSTROUTING 1");
+    expect(walk.verdict).toBe("reach");
+    const chainsOf = (way: number, node: string) =>
+      walk.ways[way]?.hops
+        .find((h) => h.node === node)
+        ?.steps.flatMap((s) => (s.kind === "chain" ? [`${s.table} ${s.chain}`] : []));
+    expect(chainsOf(0, "@router")).toEqual(["nat PREROUTING", "filter FORWARD", "nat POSTROUTING"]);
+    expect(chainsOf(1, "@host")).toEqual(["raw PREROUTING", "filter FORWARD"]);
+  });
+});
+
 test("a name is looked up as the sender would, in its own DNS or the internet's", async () => {
   expect((await walkTo("c", "www.example.test:80")).address).toBe("203.0.113.80");
   expect((await walkTo("@neighbour", "www.example.test:80")).verdict).toBe("reach");
@@ -143,6 +190,19 @@ test("what cannot be found is said", async () => {
   await expect(walkTo("a", "web:80/icmp")).rejects.toThrow('Cannot walk to "web:80/icmp"');
   await expect(walkTo("a", "lonely:80")).rejects.toThrow("Cannot walk to lonely: it has no address");
 });
+
+/** What each namespace did, without ports. */
+const outlineOf = ({ ways }: Walk) =>
+  ways.map(({ kind, hops }) => ({
+    kind,
+    hops: hops.map(({ node, action, steps }) => ({
+      node,
+      action,
+      chains: steps.flatMap((s) =>
+        s.kind === "chain" ? [`${s.table} ${s.chain}: ${s.rules.map((r) => r.rule).join("; ")}`] : [],
+      ),
+    })),
+  }));
 
 function rulesOf(walk: Walk): string[] {
   return walk.ways

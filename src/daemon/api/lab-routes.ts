@@ -41,11 +41,13 @@ export function registerLabRoutes(server: FastifyInstance, engine: Engine, end: 
   server.post("/docknet/walk", (request, reply) =>
     answer(reply, () => {
       const fields = new Fields(bodyOf(request, "Walk"), "");
-      const silenceMs = fields.integer("silenceMs");
+      const [silenceMs, sourcePort] = [fields.integer("silenceMs"), fields.integer("sourcePort")];
       const options = {
         reply: fields.flag("reply"),
         second: fields.flag("second"),
         ...(silenceMs ? { silenceMs } : {}),
+        ...(sourcePort ? { sourcePort } : {}),
+        signal: goneSignal(reply),
       };
       return lab.walk(engine, fields.text("from"), fields.text("to"), options);
     }),
