@@ -2,10 +2,12 @@
 import { existsSync } from "node:fs";
 import { labDirectory } from "../daemon/place.ts";
 import { DocknetError, type Problem, ProblemsError } from "../errors.ts";
-import { EngineClient } from "./docker/client.ts";
+import { ConnectError, EngineClient } from "./docker/client.ts";
 
 /** The lab that commands mean when they name none (design.md section 8). */
 export const DEFAULT_LAB = "docknet";
+
+const ENDED_TEXT = "The daemon ended before it had answered";
 
 /** An error as the daemon tells it. */
 export interface Told {
@@ -25,7 +27,10 @@ export async function call<T>(
   signal?: AbortSignal,
 ): Promise<T> {
   const options = { ...(body ? { body } : {}), ...(signal ? { signal } : {}) };
-  const answer = await client[method]<{ result?: T; error?: Told }>(`/docknet/${path}`, options);
+  const answer = await client[method]<{ result?: T; error?: Told }>(`/docknet/${path}`, options).catch((cause) => {
+    if (!(cause instanceof ConnectError)) throw cause;
+    throw new DocknetError("ABORTED", ENDED_TEXT, { cause });
+  });
   if (answer.error) throw asError(answer.error);
   return answer.result as T;
 }
@@ -49,7 +54,7 @@ export async function follow<T>(
       if (told.result !== undefined) return told.result;
     }
   }
-  throw new DocknetError("ABORTED", "The daemon ended before it had answered");
+  throw new DocknetError("ABORTED", ENDED_TEXT);
 }
 
 export function asError(told: Told): DocknetError {

@@ -3,6 +3,7 @@ import { renderOrigin } from "../errors.ts";
 import type { MetRule, OnLink, Walk, WalkHop, WalkStep, WalkVerdict, Way } from "../observe/walk.ts";
 import { cleanStrings } from "./clean.ts";
 import { Pen, type PenOptions, rulePieces, type Style } from "./pen.ts";
+import { addressLines } from "./walk-addresses.ts";
 
 export interface WalkTextOptions extends PenOptions {
   /** One line a hop. */
@@ -19,6 +20,7 @@ export function renderWalk(told: Walk, options: WalkTextOptions): string {
       ...way.hops.flatMap((hop, i) => (options.brief ? [briefLine(pen, hop, i)] : storyLines(pen, hop, i))),
       "",
     ]),
+    ...addressLines(pen, walk),
     ...endLines(pen, walk),
   ];
   return `${lines.map((line) => line.trimEnd()).join("\n")}\n`;
