@@ -16,12 +16,13 @@ import type { Walk } from "./observe/walk.ts";
 import type { Check } from "./plan/check.ts";
 import type { Layout } from "./plan/layout.ts";
 import type { Op } from "./plan/op.ts";
-import { openTaps, Recording, type RecordingLimits } from "./recording.ts";
+import { Recording, type RecordingLimits } from "./recording.ts";
 import { Site } from "./site.ts";
 import { type LoadOptions, loadSpec } from "./spec/load.ts";
 import type { Spec } from "./spec/spec.ts";
 import { type Resolved, resolveState } from "./state/resolve.ts";
 import type { State } from "./state/state.ts";
+import { TappedLinks } from "./tapped-links.ts";
 import { checksOfSite, type VerifySiteOptions, verifySite } from "./verification.ts";
 import { type WalkOptions, walkSite } from "./walking.ts";
 
@@ -110,7 +111,7 @@ export class Lab implements AsyncDisposable {
    * of recording)`, or as a file's bytes, `recording.pcapng()`; the caller closes it. @throws DocknetError NOT_FOUND, USAGE for the filter
    */
   capture({ nodes = [], ...limits }: CaptureLabOptions = {}): Recording {
-    return new Recording(openTaps(this.parts.site, nodes, limits), limits);
+    return new Recording(new TappedLinks(this.parts.site, nodes, limits).open(), limits);
   }
 
   /** Sends one packet and follows it from socket to socket. @throws DocknetError USAGE, NOT_FOUND, CONFLICT */

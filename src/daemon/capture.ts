@@ -1,6 +1,7 @@
 /**
  * Captures of a living lab. The daemon opens the packet sockets, inside the lab's namespaces, and gives them to a process of its own for
  * each capture (src/recording-process.ts): a flood, or a client that does not read, costs the daemon nothing but handing bytes on.
+ * Links that appear while it runs are captured from their first frame on, and those that go let their namespace go.
  */
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -8,7 +9,10 @@ import type { Readable, Writable } from "node:stream";
 import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { DocknetError } from "../errors.ts";
-import { openTaps, type RecordingLimits } from "../recording.ts";
+import { openDescriptorChannel, sendDescriptors } from "../kernel/descriptor-channel.ts";
+import { closeFd } from "../kernel/libc.ts";
+import type { RecordingLimits } from "../recording.ts";
+import { type TapChange, TappedLinks, type Taps } from "../tapped-links.ts";
 import type { Engine } from "./engine.ts";
 
 export interface CaptureRequest {
@@ -44,22 +48,44 @@ export class Captures {
     if (this.running.has(id)) throw new DocknetError("CONFLICT", `Cannot capture: capture ${id} runs already`);
     if (this.running.size >= MAX_CAPTURES)
       throw new DocknetError("CONFLICT", `Cannot capture: ${MAX_CAPTURES} captures run already`);
-    const { plan, sockets } = openTaps(engine.site, nodes, limits);
-    try {
-      const child = spawn(process.execPath, [BUNDLE], {
-        stdio: ["pipe", "pipe", "inherit", ...sockets.map((s) => s.fd)],
-        cwd: "/",
-      }) as ChildProcessByStdio<Writable, Readable, null>;
-      this.running.set(id, child);
-      child.once("close", () => this.running.delete(id));
-      child.once("error", () => child.stdout.destroy());
-      child.stdin.on("error", () => {}); // it has ended
-      child.stdin.write(`${JSON.stringify({ plan, limits, format })}\n`);
-      return { output: child.stdout, abandon: () => void child.kill("SIGKILL") };
-    } finally {
-      // the child has its own by now
-      for (const socket of sockets) socket.handOver();
-    }
+    const links = new TappedLinks(engine.site, nodes, limits);
+    const taps = links.open();
+    const { sender, receiver } = openDescriptorChannel();
+    const child = spawn(process.execPath, [BUNDLE], {
+      stdio: ["pipe", "pipe", "inherit", receiver],
+      cwd: "/",
+    }) as ChildProcessByStdio<Writable, Readable, null>;
+    closeFd(receiver);
+    this.running.set(id, child);
+    const tell = (told: object, { plan, sockets }: Taps): void => {
+      try {
+        sendDescriptors(
+          sender,
+          sockets.map((s) => s.fd),
+        );
+        child.stdin.write(`${JSON.stringify({ ...told, plan })}\n`);
+      } catch {
+        // it has ended, or does not read any more
+        child.kill("SIGKILL");
+      } finally {
+        // the child has its own by now
+        for (const socket of sockets) socket.handOver();
+      }
+    };
+    const follow = (): void => {
+      const { gone, ...came }: TapChange = links.follow();
+      if (gone.length > 0 || came.sockets.length > 0) tell({ gone }, came);
+    };
+    child.once("close", () => {
+      this.running.delete(id);
+      engine.followers.delete(follow);
+      closeFd(sender);
+    });
+    child.once("error", () => child.stdout.destroy());
+    child.stdin.on("error", () => {}); // it has ended
+    tell({ limits, format }, taps);
+    engine.followers.add(follow);
+    return { output: child.stdout, abandon: () => void child.kill("SIGKILL") };
   }
 
   /** All give out what they have, and end; those whose clients do not read are not waited for long. */

@@ -157,6 +157,7 @@ export interface Reconciled {
 export function reconcile(engine: Engine): Promise<Reconciled> {
   return engine.exclusive(async () => {
     const { drift: found, done } = await engine.site.reconcile();
+    engine.tellFollowers();
     return { drift: found, commands: done.flatMap((op) => renderRepairOp(engine.lab, op)) };
   });
 }

@@ -48,6 +48,21 @@ export function planCapture(
   return { links: chosen, names: namesOf(state), translators: translatorsOf(layout) };
 }
 
+/** The same for a lab that has changed since: what is not there now is left out. */
+export function replanCapture(...[state, layout, wanted, nodeOf]: Parameters<typeof planCapture>): CapturePlan {
+  const present = wanted.filter((w) => {
+    try {
+      return find(layout, w, nodeOf ?? (() => undefined)).length > 0;
+    } catch (error) {
+      if (error instanceof DocknetError && error.code === "NOT_FOUND") return false;
+      throw error;
+    }
+  });
+  if (wanted.length > 0 && present.length === 0)
+    return { links: [], names: namesOf(state), translators: translatorsOf(layout) };
+  return planCapture(state, layout, present, nodeOf);
+}
+
 const isFirst = (link: TappedLink, i: number, all: readonly TappedLink[]): boolean =>
   all.findIndex((l) => l.node === link.node && l.link === link.link) === i;
 

@@ -36,12 +36,17 @@ const MAX_UNDER_WAY = 32_768;
 const PROTO_NAMES: Readonly<Record<number, string>> = { [PROTO_TCP]: "tcp", [PROTO_UDP]: "udp", [PROTO_ICMP]: "icmp" };
 
 export class TranslationWatch {
-  private readonly translators: readonly Translator[];
+  private translators: readonly Translator[];
   /** Where each packet was seen last, by its key. */
   private young = new Map<number, Seen>();
   private old = new Map<number, Seen>();
 
   constructor(translators: readonly Translator[]) {
+    this.translators = translators;
+  }
+
+  /** What is translated by from now on. */
+  follow(translators: readonly Translator[]): void {
     this.translators = translators;
   }
 
