@@ -19,7 +19,11 @@ export class EventWatch {
     const end = performance.now() + limitMs;
     while (!fact()) {
       const rest = end - performance.now();
-      if (rest <= 0 || this.signal?.aborted) return false;
+      if (rest <= 0 || this.signal?.aborted) {
+        // who was too busy to look in time looks once more
+        await new Promise((resolve) => setImmediate(resolve));
+        return fact();
+      }
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, rest);
         this.wake = () => {

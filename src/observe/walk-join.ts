@@ -237,7 +237,7 @@ interface Ended {
 }
 
 function judge(
-  { reaction, proto }: WalkCourse,
+  { reaction, proto, sender }: WalkCourse,
   { end, because, refusal, hasAnswer, back, record }: Ended,
 ): Omit<Story, "ways" | "firsts"> {
   if (!end) return { verdict: "silent", reason: because };
@@ -246,7 +246,9 @@ function judge(
   const place = dport === undefined ? `${end.node}` : `${dport}/${proto} of ${end.node}`;
   if (refusal) return { verdict: "refuse", reason: refusal };
   const lost = back.at(-1);
-  if (reaction?.kind === "answer") {
+  // a sender that is busy may not have read yet what came
+  const hasArrived = lost?.node === sender && lost.hop.action === "receive" && !lost.dropped;
+  if (reaction ? reaction.kind === "answer" : hasArrived) {
     const { src, sport } = endsOf(end.last);
     const seen = sport === undefined ? src : `${src}:${sport}`;
     return {

@@ -20,7 +20,8 @@ export function renderWalk(told: Walk, options: WalkTextOptions): string {
       ...way.hops.flatMap((hop, i) => (options.brief ? [briefLine(pen, hop, i)] : storyLines(pen, hop, i))),
       "",
     ]),
-    ...addressLines(pen, walk),
+    // a brief hop tells it already
+    ...(options.brief ? [] : addressLines(pen, walk)),
     ...endLines(pen, walk),
   ];
   return `${lines.map((line) => line.trimEnd()).join("\n")}\n`;
