@@ -51,11 +51,16 @@ export class Captures {
     const links = new TappedLinks(engine.site, nodes, limits);
     const taps = links.open();
     const { sender, receiver } = openDescriptorChannel();
-    const child = spawn(process.execPath, [BUNDLE], {
-      stdio: ["pipe", "pipe", "inherit", receiver],
-      cwd: "/",
-    }) as ChildProcessByStdio<Writable, Readable, null>;
-    closeFd(receiver);
+    let child: ReturnType<typeof spawnRecording>;
+    try {
+      child = spawnRecording(receiver);
+    } catch (error) {
+      for (const socket of taps.sockets) void socket.close();
+      closeFd(sender);
+      throw error;
+    } finally {
+      closeFd(receiver);
+    }
     this.running.set(id, child);
     const tell = (told: object, { plan, sockets }: Taps): void => {
       try {
@@ -104,3 +109,10 @@ export class Captures {
     return child !== undefined;
   }
 }
+
+/** @param channel by which it gets its sockets: its descriptor 3 */
+const spawnRecording = (channel: number): ChildProcessByStdio<Writable, Readable, null> =>
+  spawn(process.execPath, [BUNDLE], {
+    stdio: ["pipe", "pipe", "inherit", channel],
+    cwd: "/",
+  }) as ChildProcessByStdio<Writable, Readable, null>;
