@@ -151,6 +151,9 @@ function readSysctls(ns: Netns, node: Node): Map<string, string | undefined> {
 
 // --- tables ----------------------------------------------------------------------------------------------------------
 
+/** Names of what nf_tables holds: "table ip nat", those that iptables made among them. @throws NetlinkError */
+export const readTableNames = (ns: Netns): string[] => listTables(ns, undefined).facts.map((t) => t.foreign.what);
+
 interface Tables {
   readonly facts: readonly TableFacts[];
   /** What is in those of iptables, where that could be told without `iptables-save`. */

@@ -121,9 +121,9 @@ const isSame = (a: Flow, b: Flow): boolean =>
   a.src === b.src && a.dst === b.dst && a.sport === b.sport && a.dport === b.dport;
 
 /** As far as a packet shows it; the interface it came in by is not asked. */
-function matches(
+export function matches(
   match: Match,
-  flow: Flow,
+  flow: Pick<Flow, "proto" | "src" | "sport" | "dport">,
   now: { readonly dst: number; readonly dport?: number; readonly out?: IfName },
 ): boolean {
   return (

@@ -207,3 +207,8 @@ const WORDS: Readonly<Record<Purpose, string>> = {
 export function explainRule(rule: Pick<Rule, "purpose" | "owner">): string {
   return `${WORDS[rule.purpose]} (${rule.owner.label})`;
 }
+
+/** The same without its owner; a jump says where it leads. */
+export function describePurpose({ purpose, target }: Pick<Rule, "purpose" | "target">): string {
+  return purpose === "jump" && target.kind === "JUMP" ? `go on in ${target.chain}, then come back` : WORDS[purpose];
+}
