@@ -67,7 +67,7 @@ export interface NatEnd {
   readonly node?: string;
   readonly address: string;
   readonly port?: number;
-  /** Of icmp. */
+  /** Of icmp, at the inside end: an echo has one, and NAT may change it. */
   readonly id?: number;
 }
 
@@ -153,17 +153,17 @@ export function natRow(view: NatView, entry: ConntrackEntry): NatRow {
   const targetRule = newTarget ? targetRuleOf(view, entry) : undefined;
   const sourceRule = newSource ? sourceRuleOf(view, entry) : undefined;
   const direction = newTarget || (!newSource && !isInside(view, o.src)) ? "in" : "out";
-  const end = (address: Ipv4, port: number): NatEnd => {
+  const end = (address: Ipv4, port: number, isInsideEnd: boolean): NatEnd => {
     const node = isLoopback(address) ? view.node : view.names.get(address);
-    const ports = proto === "icmp" ? { id: port } : hasPorts(proto) ? { port } : {};
+    const ports = hasPorts(proto) ? { port } : proto === "icmp" && isInsideEnd ? { id: port } : {};
     return { ...(node ? { node } : {}), address, ...ports };
   };
-  const [caller, callerSeen] = [end(o.src, o.srcPort), end(r.dst, r.dstPort)];
-  const [called, callee] = [end(o.dst, o.dstPort), end(r.src, r.srcPort)];
-  const ends =
-    direction === "out"
-      ? { insideLocal: caller, insideGlobal: callerSeen, outsideGlobal: callee, outsideLocal: called }
-      : { insideLocal: callee, insideGlobal: called, outsideGlobal: caller, outsideLocal: callerSeen };
+  const isOut = direction === "out";
+  const [caller, callerSeen] = [end(o.src, o.srcPort, isOut), end(r.dst, r.dstPort, isOut)];
+  const [called, callee] = [end(o.dst, o.dstPort, !isOut), end(r.src, r.srcPort, !isOut)];
+  const ends = isOut
+    ? { insideLocal: caller, insideGlobal: callerSeen, outsideGlobal: callee, outsideLocal: called }
+    : { insideLocal: callee, insideGlobal: called, outsideGlobal: caller, outsideLocal: callerSeen };
   const isHairpin = newTarget && newSource && view.inside.some((s) => contains(s, o.src) && contains(s, r.src));
   return {
     proto,

@@ -146,7 +146,7 @@ function lineOf(
 // --- blocks ----------------------------------------------------------------------------------------------------------
 
 function blockOf(pen: Pen, row: NatRow): string[] {
-  const line = (label: string, text: string): string => `    ${pen.paint("dim", label.padEnd(9))}${text}`;
+  const line = (label: string, text: string): string => `    ${pen.paint("dim", label.padEnd(11))}${text}`;
   const counted = row.counters ? `, ${packetsOf(row)} packets` : "";
   return [
     `  ${row.proto} ${kindOf(row)} ${row.direction}  ${pen.paint(stateStyle(row), row.state)}, expires in ${row.expiresSeconds}s${counted}`,
@@ -154,7 +154,7 @@ function blockOf(pen: Pen, row: NatRow): string[] {
     ...(row.kind === "none" ? [] : [line("outside", renderEnd(row.insideGlobal))]),
     line("remote", renderEnd(row.outsideGlobal)),
     ...(isSeenOtherwise(row) ? [line("seen as", renderEnd(row.outsideLocal))] : []),
-    ...row.by.map((b) => line("wanted by", ` ${b.owner}${b.at ? `, ${renderOrigin(b.at)}` : ""}`)),
+    ...row.by.map((b) => line("wanted by", `${b.owner}${b.at ? `, ${renderOrigin(b.at)}` : ""}`)),
   ];
 }
 
@@ -169,7 +169,7 @@ export function renderEnd({ node, address, port, id }: NatEnd): string {
 const kindOf = ({ kind, hairpin }: NatRow): string => (hairpin ? `${kind} hairpin` : kind);
 
 const isSeenOtherwise = ({ outsideLocal: l, outsideGlobal: g }: NatRow): boolean =>
-  l.address !== g.address || l.port !== g.port || l.id !== g.id;
+  l.address !== g.address || l.port !== g.port;
 
 const packetsOf = ({ counters }: NatRow): string =>
   counters ? `${counters.original.packets} + ${counters.reply.packets}` : "";

@@ -20,7 +20,7 @@ function nodeLines(pen: Pen, { node, chains, beyond }: NodeRules, counted: boole
   const order = chains.length > 1 ? ", as a packet meets them" : "";
   const title = `${node}: ${plural(rules, "rule")} in ${plural(chains.length, "chain")}${order}`;
   return [
-    pen.paint("bold", counted ? title : `${title}; planned, not read`),
+    ...pen.wrap(counted ? title : `${title}; planned, not read`, 0).map((line) => pen.paint("bold", line)),
     ...chains.flatMap((chain) => ["", ...chainLines(pen, chain, counted)]),
     ...(beyond.length > 0 ? [""] : []),
     ...beyond.map((table) => pen.paint("yellow", `${table}: not of iptables; see: nft list ${table}`)),
@@ -33,10 +33,13 @@ const ABOUT_INDENT = 2;
 
 function chainLines(pen: Pen, chain: ListedChain, counted: boolean): string[] {
   const { table, name, about, rules } = chain;
-  const head = `${pen.paint("bold", `${table} ${name}`)}  ${pen.paint("dim", entryOf(chain))}`.trimEnd();
+  const [title, entry] = [`${table} ${name}`, entryOf(chain)];
+  const isShort = title.length + 2 + entry.length <= pen.width;
+  const under = isShort ? [] : pen.wrap(entry, ABOUT_INDENT).map((line) => `  ${pen.paint("dim", line)}`);
   const isQuiet = rules.length === 0 && chain.policy === "ACCEPT" && !chain.wantedPolicy;
   return [
-    head,
+    pen.paint("bold", title) + (isShort ? `  ${pen.paint("dim", entry)}` : ""),
+    ...under,
     ...(about && !isQuiet ? pen.wrap(about, ABOUT_INDENT).map((line) => `  ${line}`) : []),
     ...remarksOf(chain).map(([style, text]) => `  ${pen.paint(style, text)}`),
     ...(counted && rules.length > 0
