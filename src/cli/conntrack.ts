@@ -19,21 +19,25 @@ export interface ConntrackFlags extends LabFlags {
 
 export const CONNTRACK_HELP = `
 Columns, and what RFC 2663 and Cisco's "show ip nat translations" call them:
-  INSIDE    inside local: the end behind the NAT, by its own address
-  OUTSIDE   inside global: the same end as the outside knows it; of a published port the published address
-  REMOTE    outside global: the other end
-  SEEN AS   outside local: the other end as the inside sees it, where that differs
-  NAT       MASQUERADE and SNAT give a new source, DNAT a new destination; hairpin: back into the network that it came from
-  DIR       out: the inside began; in: the remote end did
-Of icmp the id stands where others have a port. EXPIRES: so long until it is forgotten when nothing more comes.
+  INSIDE   inside local: the end behind the NAT, by its own address
+  OUTSIDE  inside global: the same end as the outside knows it; of a published
+           port the published address
+  REMOTE   outside global: the other end
+  SEEN AS  outside local: the other end as the inside sees it, if that differs
+  NAT      MASQUERADE and SNAT give a new source, DNAT a new destination;
+           hairpin: back into the network that it came from
+  DIR      out: the inside began; in: the remote end did
+  EXPIRES  so long until it is forgotten, when nothing more comes
+Of icmp the id stands where others have a port.
 
-A lab from a file is built, verified, shown and removed: what its checks sent is in the table.
-With --watch an entry tells of itself when it began after the watch did, as with conntrack -E.
+A lab from a file is built, verified, shown and removed: what its checks sent
+is in the table. With --watch an entry tells of itself when it began after the
+watch did, as with conntrack -E.
 
 Examples:
-  docknet conntrack                       the lab that lives: the Docker host's NAT and the home router's
+  docknet conntrack                  the lab that lives: host and home router
   docknet conntrack @router --proto udp
-  docknet conntrack --watch               NEW, UPDATE, DESTROY as they happen
+  docknet conntrack --watch          NEW, UPDATE, DESTROY as they happen
   docknet conntrack --lab seed --format json | jq '.nodes[].rows[].insideGlobal'
 `;
 

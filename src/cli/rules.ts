@@ -19,17 +19,19 @@ export interface RulesFlags extends LabFlags {
 }
 
 export const RULES_HELP = `
-Chains stand in the order in which a packet meets them: PREROUTING (raw, nat), then INPUT or FORWARD (filter), then POSTROUTING (nat).
-Each rule: its number, packets and bytes as iptables -L -v counts them, its text as iptables-save has it, what it is there for, who wants it.
-What somebody changed by hand is marked: rules that are not docknet's, and rules that are missing.
+Chains stand in the order in which a packet meets them: PREROUTING (raw, nat),
+then INPUT or FORWARD (filter), then POSTROUTING (nat). Each rule: its number,
+packets and bytes as iptables -L -v counts them, its text as iptables-save has
+it, what it is there for, and who wants it. What somebody changed by hand is
+marked: rules that are not docknet's, and rules that are missing.
 
 Examples:
-  docknet rules                           the Docker host's rules, of the lab that lives
-  docknet rules --hit --table nat         what has been translated so far, and by which rules
-  docknet rules --owner web               all that the service web has made
-  docknet rules db                        a container's own: its way to the DNS server at 127.0.0.11
+  docknet rules                      the Docker host's, of the lab that lives
+  docknet rules --hit --table nat    what was translated, and by which rules
+  docknet rules --owner web          all that the service web has made
+  docknet rules db                   a container's own: its way to 127.0.0.11
   docknet rules @router --lab seed --after verify
-  docknet rules --planned -f compose.yaml without privilege: what would be written
+  docknet rules --planned -f FILE    without privilege: what would be written
 `;
 
 /** Exit code 0 also when something was changed by hand: it was told. */

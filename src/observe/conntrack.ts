@@ -218,7 +218,8 @@ function targetRuleOf({ rules }: NatView, entry: ConntrackEntry): Rule | undefin
     ({ match, target }) =>
       target.kind === "DNAT" &&
       target.to === r.src &&
-      (target.port === r.srcPort || entry.proto === "icmp") &&
+      // a rule without a port leaves the packet its own
+      (target.port ?? o.dstPort) === r.srcPort &&
       matches(match, flowOf(entry), { dst: toNumber(o.dst) }),
   );
 }

@@ -38,6 +38,8 @@ export interface ListedChain {
   /** Chains of the same table that lead here. */
   readonly from: readonly string[];
   readonly rules: readonly ListedRule[];
+  /** Of its rules, those that a choice left out. */
+  readonly leftOut?: number;
   /** The lab's rules are all here, but not in their order. */
   readonly reordered?: true;
   /** Not made by docknet. */
@@ -226,10 +228,10 @@ export function chooseRules(listing: RuleListing, choice: RuleChoice): RuleListi
     );
   const isNarrow = hit === true || owner !== undefined;
   const nodes = listing.nodes.map((node): NodeRules => {
-    const chosen = node.chains.filter(isChosen).map((c) => ({
-      ...c,
-      rules: c.rules.filter((r) => owns(r) && (!hit || (r.packets ?? 0) > 0)),
-    }));
+    const chosen = node.chains.filter(isChosen).map((c): ListedChain => {
+      const rules = c.rules.filter((r) => owns(r) && (!hit || (r.packets ?? 0) > 0));
+      return { ...c, rules, ...(rules.length < c.rules.length ? { leftOut: c.rules.length - rules.length } : {}) };
+    });
     const isTold = (c: ListedChain): boolean =>
       !isNarrow || c.rules.length > 0 || (hit === true && owner === undefined && (c.packets ?? 0) > 0);
     return { ...node, chains: chosen.filter(isTold) };

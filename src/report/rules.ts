@@ -50,14 +50,15 @@ function chainLines(pen: Pen, chain: ListedChain, counted: boolean): string[] {
 }
 
 /** "policy DROP, 3 packets, 180 bytes", "from PREROUTING, OUTPUT" */
-function entryOf({ policy, packets, bytes, from, rules }: ListedChain): string {
+function entryOf({ policy, packets, bytes, from, rules, leftOut }: ListedChain): string {
   const parts = policy
     ? [
         `policy ${policy}`,
         ...(packets === undefined ? [] : [`${renderCount(packets)} packets`, `${renderCount(bytes ?? 0)} bytes`]),
       ]
     : [from.length > 0 ? `from ${from.join(", ")}` : "nothing leads here"];
-  return [...parts, ...(rules.length === 0 ? ["no rules"] : [])].join(", ");
+  const rest = leftOut ? [`${plural(leftOut, "rule")} left out`] : rules.length === 0 ? ["no rules"] : [];
+  return [...parts, ...rest].join(", ");
 }
 
 function remarksOf(chain: ListedChain): (readonly [Style, string])[] {

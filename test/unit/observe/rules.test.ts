@@ -188,6 +188,7 @@ test("a choice keeps what fits", () => {
   expect(chainsOf(chooseRules(all, { chain: "DOCKER" }))).toEqual(["nat DOCKER", "filter DOCKER"]);
   expect(chainsOf(chooseRules(all, { owner: "of web" }))).toEqual(["nat DOCKER", "filter DOCKER"]);
   expect(textsOf(chooseRules(all, { hit: true }))).toHaveLength(PLANNED.rules.length - 1);
+  expect(chooseRules(all, { owner: "of web" }).nodes[0]?.chains.map((c) => c.leftOut)).toEqual([undefined, 2]);
   const unused = {
     ...all,
     nodes: all.nodes.map((n) => ({ ...n, chains: n.chains.map((c) => ({ ...c, packets: 0, rules: [] })) })),
