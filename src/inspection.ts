@@ -1,9 +1,9 @@
 /** `docknet rules` and `docknet conntrack` on a lab that stands: which nodes are meant, what their kernel has, beside what the lab wants. */
 import { readConntrack } from "./kernel/conntrack.ts";
 import { type ConntrackWatch, watchConntrack } from "./kernel/conntrack-events.ts";
-import { readTableNames } from "./kernel/lab-reading.ts";
+import { hasLegacyTables, readTableNames } from "./kernel/lab-reading.ts";
 import { readMachine } from "./kernel/machine.ts";
-import { readTables } from "./kernel/rules.ts";
+import { readTables, type TablesReading } from "./kernel/rules.ts";
 import { HOST, type NodeName, ROUTER } from "./net/name.ts";
 import {
   isTranslated,
@@ -42,17 +42,31 @@ export interface ConntrackOptions extends NatChoice {
 export async function rulesOfSite(site: Site, options: RulesOptions = {}): Promise<RuleListing> {
   const { state, layout } = site;
   if (options.planned) return planRules(state, layout, options);
+  const names = namesOf(state, layout, options);
   const nodes: NodeRules[] = [];
-  for (const node of namesOf(state, layout, options)) {
-    const names = readTableNames(site.netns(node));
-    const planned = nodeOf(layout, node)?.rules ?? EMPTY_RULESET;
-    if (options.all && names.length === 0 && planned.chains.length === 0) continue;
-    const { unreadable, ...found } = await readTables(site.netns(node));
-    const isOwn = (name: string): boolean => IPTABLES.test(name) && !unreadable.some((u) => name === `table ip ${u}`);
-    nodes.push({ node, chains: listChains(planned, found), beyond: names.filter((name) => !isOwn(name)) });
+  for (let at = 0; at < names.length; at += READERS) {
+    const read = names.slice(at, at + READERS).map((node) => readNode(site, node));
+    nodes.push(...(await Promise.all(read)));
   }
-  return chooseRules({ ...headOf(state), counted: true, nodes }, options);
+  const told = options.all ? nodes.filter((n) => n.chains.length > 0 || n.beyond.length > 0) : nodes;
+  return chooseRules({ ...headOf(state), counted: true, nodes: told }, options);
 }
+
+/** Processes of `iptables-save` at a time. */
+const READERS = 4;
+
+async function readNode(site: Site, node: NodeName): Promise<NodeRules> {
+  const ns = site.netns(node);
+  const planned = nodeOf(site.layout, node)?.rules ?? EMPTY_RULESET;
+  const names = readTableNames(ns);
+  // where no table is and none should be, a process would tell nothing
+  const isEmpty = names.length === 0 && planned.chains.length === 0 && !hasLegacyTables(ns);
+  const { unreadable, ...found } = isEmpty ? NO_TABLES : await readTables(ns);
+  const isOwn = (name: string): boolean => IPTABLES.test(name) && !unreadable.some((u) => name === `table ip ${u}`);
+  return { node, chains: listChains(planned, found), beyond: names.filter((name) => !isOwn(name)) };
+}
+
+const NO_TABLES: TablesReading = { chains: [], rules: [], unreadable: [] };
 
 /** What nf_tables calls those of iptables. */
 const IPTABLES = /^table ip (raw|mangle|nat|filter|security)$/;

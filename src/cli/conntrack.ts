@@ -42,6 +42,12 @@ Examples:
 `;
 
 export async function conntrack(node: string | undefined, flags: ConntrackFlags, signal: AbortSignal): Promise<number> {
+  if (flags.watch && flags.after) {
+    const { DocknetError } = await import("../index.ts");
+    throw new DocknetError("USAGE", "Cannot watch after a verification: a watch tells what happens from its start on", {
+      remedy: "Leave out --after, and run `docknet verify` beside it",
+    });
+  }
   const { all, proto } = flags;
   const options: ConntrackOptions = {
     ...(node === undefined ? {} : { node }),

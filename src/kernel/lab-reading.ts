@@ -198,7 +198,7 @@ async function readAllTables(
 }
 
 /** Of the iptables that is not a face of nftables. */
-function hasLegacyTables(ns: Netns): boolean {
+export function hasLegacyTables(ns: Netns): boolean {
   return ns.enter(() => {
     try {
       return readFileSync("/proc/thread-self/net/ip_tables_names", "utf8") !== "";

@@ -173,6 +173,7 @@ describe("of the lab that lives", () => {
     [["rules", "--owner", "zzz"], 'No rule that "zzz" wants in @host', "port 8080:80/tcp of web"],
     [["rules", "--table", "natt"], "argument 'natt' is invalid", "raw, mangle, nat"],
     [["rules", "web", "--all"], "Cannot list the rules of web and of all nodes", "Leave out one"],
+    [["conntrack", "--watch", "--after", "verify"], "Cannot watch after a verification", "Leave out --after"],
     [["rules", "--planned", "--hit"], "Cannot list planned rules that have counted", "Leave out --planned or --hit"],
     [["conntrack", "web\u001b[31m"], 'No service, container or node "web', "@host"],
     [["conntrack", "--proto", "gre"], "argument 'gre' is invalid", "tcp, udp, icmp, sctp"],

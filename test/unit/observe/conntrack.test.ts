@@ -99,6 +99,8 @@ test("what no rule of the lab explains is told without one", () => {
   const row = natRow(host, entry("172.17.0.2:40000 203.0.113.80:80", "203.0.113.80:80 192.168.0.77:40000"));
   expect(told(row)).toMatchObject({ outside: "192.168.0.77:40000" });
   const strange = natRow(host, entry("192.168.0.20:1 192.168.0.10:99", "172.17.0.9:9 192.168.0.20:1"));
+  const otherPort = natRow(host, entry("192.168.0.20:50000 192.168.0.10:8080", "172.17.0.4:81 192.168.0.20:50000"));
+  expect(told(otherPort)).toMatchObject({ kind: "DNAT in", inside: "web 172.17.0.4:81", by: [] });
   expect(told(strange)).toMatchObject({ kind: "DNAT in", inside: "172.17.0.9:9", by: [] });
 });
 
