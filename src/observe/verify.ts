@@ -97,7 +97,7 @@ class Session {
         framesLost,
       });
     });
-    const judged = compareNapt(withControls(results));
+    const judged = compareNapt(withControls(results), checks);
     const wanted = this.options.drift || judged.some((r) => r.verdict === "FAIL");
     const drift = wanted ? await findDrift(this.instruments, this.layout) : [];
     const { received } = this.recorder.totals();
@@ -218,21 +218,28 @@ function withControls(results: readonly CheckResult[]): CheckResult[] {
   });
 }
 
-/** Two senders with one source port behind one address: the server must see two ports. */
-function compareNapt(results: readonly CheckResult[]): CheckResult[] {
-  const pair = results.filter((r) => r.group === "napt");
-  const seen = pair.map((r) => r.observed.seenAs);
-  const same = pair.length === 2 && seen[0] !== undefined && seen[0] === seen[1];
-  if (!same) return [...results];
-  return results.map((r) =>
-    r.group === "napt"
-      ? {
-          ...r,
-          verdict: "FAIL",
-          reasons: [...r.reasons, `both senders were seen as ${seen[0]}: the port was not rewritten`],
-        }
-      : r,
-  );
+/** Senders that share one source port behind one address: the server must see a port of its own for each. @param checks those of the results */
+function compareNapt(results: readonly CheckResult[], checks: readonly Check[]): CheckResult[] {
+  const fixed = new Map<CheckResult, Check["probe"]>();
+  for (const [i, result] of results.entries()) {
+    const probe = checks[i]?.probe;
+    if (probe?.sourcePort && result.observed.seenAs) fixed.set(result, probe);
+  }
+  return results.map((result): CheckResult => {
+    const probe = fixed.get(result);
+    const twin = [...fixed].find(
+      ([other, p]) =>
+        p.from !== probe?.from &&
+        p.sourcePort === probe?.sourcePort &&
+        p.proto === probe?.proto &&
+        p.address === probe?.address &&
+        p.port === probe?.port &&
+        other.observed.seenAs === result.observed.seenAs,
+    );
+    if (!twin) return result;
+    const reason = `both ${result.from} and ${twin[0].from} were seen as ${result.observed.seenAs}: the port was not rewritten`;
+    return { ...result, verdict: "FAIL", reasons: [...result.reasons, reason] };
+  });
 }
 
 /** A failed check names what in the kernel is otherwise on the nodes of its way. */

@@ -31,6 +31,8 @@ const SITUATIONS: readonly Situation[] = [
   { name: "published, from another container", from: "c", to: "@host:8080", verdict: "reach" },
   { name: "published, from the same container", from: "web", to: "@host:8080", verdict: "reach" },
   { name: "published, from the internet", from: "@internet", to: "@router:8080", verdict: "reach" },
+  { name: "1 to 1, from the internet", from: "@internet", to: "203.0.113.92", verdict: "reach" },
+  { name: "1 to 1, outbound", from: "@neighbour", to: "@internet:80", verdict: "reach" },
   { name: "outbound, two NATs", from: "a", to: "@internet:80", verdict: "reach" },
   { name: "ping to the internet", from: "a", to: "@internet", verdict: "reach" },
   { name: "internal, out", from: "quiet", to: "@internet:80", verdict: "unreachable" },
