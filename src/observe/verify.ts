@@ -12,6 +12,7 @@ import { describeRule, isDrop, isRule, type Moved, movedRules } from "./counters
 import { findDrift, relatedDrift, renderDrift } from "./drift.ts";
 import type { Instruments } from "./instruments.ts";
 import { type ConntrackIndex, indexConntrack, judge } from "./judge.ts";
+import { compareNapt } from "./napt.ts";
 import { linksToCapture, Recorder } from "./recorder.ts";
 import type { CheckResult, Drift, RuleSeen } from "./report.ts";
 import { type ProbeRun, runProbes } from "./run.ts";
@@ -215,30 +216,6 @@ function withControls(results: readonly CheckResult[]): CheckResult[] {
       verdict: "INCONCLUSIVE",
       reasons: [`its control did not pass: ${control.claim} (${control.verdict})`],
     };
-  });
-}
-
-/** Senders that share one source port behind one address: the server must see a port of its own for each. @param checks those of the results */
-function compareNapt(results: readonly CheckResult[], checks: readonly Check[]): CheckResult[] {
-  const fixed = new Map<CheckResult, Check["probe"]>();
-  for (const [i, result] of results.entries()) {
-    const probe = checks[i]?.probe;
-    if (probe?.sourcePort && result.observed.seenAs) fixed.set(result, probe);
-  }
-  return results.map((result): CheckResult => {
-    const probe = fixed.get(result);
-    const twin = [...fixed].find(
-      ([other, p]) =>
-        p.from !== probe?.from &&
-        p.sourcePort === probe?.sourcePort &&
-        p.proto === probe?.proto &&
-        p.address === probe?.address &&
-        p.port === probe?.port &&
-        other.observed.seenAs === result.observed.seenAs,
-    );
-    if (!twin) return result;
-    const reason = `both ${result.from} and ${twin[0].from} were seen as ${result.observed.seenAs}: the port was not rewritten`;
-    return { ...result, verdict: "FAIL", reasons: [...result.reasons, reason] };
   });
 }
 

@@ -330,7 +330,13 @@ class Walk extends HostFirewall {
     }
     if (lostReply) return this.lost(lostReply, inside);
     const served = this.proto === "icmp" || this.isServedOnInternet();
-    return this.answer(INTERNET, served ? INTERNET : undefined, "both NATs let it out");
+    return this.answer(INTERNET, served ? INTERNET : undefined, this.whyOut());
+  }
+
+  private whyOut(): string {
+    const nats = this.translations.length;
+    if (nats === 0) return "the router is on the internet itself";
+    return nats === 1 ? "the router's NAT lets it out" : "both NATs let it out";
   }
 
   private isServedOnInternet(): boolean {

@@ -206,7 +206,7 @@ const WORDS: Readonly<Record<Purpose, string>> = {
   "dns-answer": "the embedded DNS server answers from port 53",
   "router-dnat": "the router's port leads to a machine of the LAN",
   "router-masquerade": "what leaves the LAN takes the router's one public address",
-  "router-replies": "the router lets replies through",
+  "router-replies": "the router passes on what belongs to a flow that it knows",
   "static-in": "the public address leads to its one machine, on every port",
   "static-out": "the machine leaves with a public address of its own",
   "router-forward": "the router lets in what it gave a new destination",

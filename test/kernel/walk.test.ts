@@ -174,8 +174,12 @@ function normalise(text: string): string {
     names.set(value, name);
     return name;
   };
-  return text
-    .replace(/\bveth[0-9a-f]{7}\b/g, (v) => named("veth", v))
-    .replace(/\bbr-[0-9a-f]{12}\b/g, (v) => named("br", v))
-    .replace(/(?<=:|port )\d{5}\b/g, (v) => named("port", v));
+  return (
+    text
+      .replace(/\bveth[0-9a-f]{7}\b/g, (v) => named("veth", v))
+      .replace(/\bbr-[0-9a-f]{12}\b/g, (v) => named("br", v))
+      // the id of an echo may have fewer digits than an ephemeral port
+      .replace(/: icmp .*/g, (line) => line.replace(/(?<=:)\d+\b/g, (v) => named("port", v)))
+      .replace(/(?<=:|port )\d{5}\b/g, (v) => named("port", v))
+  );
 }
