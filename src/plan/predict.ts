@@ -296,7 +296,14 @@ class Walk extends HostFirewall {
     this.leg(ROUTER, lan0, "in");
     if (ownRouter) return this.routerInput();
     const foreign = !contains(world.internet.subnet, this.dst);
+    const stranger = !contains(world.lan, this.src);
     if (foreign && isPrivate(this.dst)) {
+      if (stranger)
+        return this.end(
+          "drop",
+          { node: ROUTER, onReply: true },
+          `the router's refusal finds no way back to ${this.src}`,
+        );
       const rule = this.rules.router.rules.find((r) => r.purpose === "router-private" && covers(r, this.dst));
       const stop: Stop = { node: ROUTER, ...(rule ? { rule } : {}) };
       return this.end(
@@ -305,7 +312,6 @@ class Walk extends HostFirewall {
         `the router sends nothing to ${this.dst}: private addresses do not exist on the internet`,
       );
     }
-    const stranger = !contains(world.lan, this.src);
     const inside = this.src;
     const own = world.router.static.find((s) => s.to === inside);
     const rule = this.rules.router.rules.find((r) =>

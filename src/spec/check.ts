@@ -58,6 +58,13 @@ function readCheck(
   if (input.network !== undefined && !subjects.networks.has(input.network)) {
     problems.error(at("network"), `check refers to undefined network ${input.network}`);
   }
+  if (seen?.seenPort !== undefined && sourcePort === undefined) {
+    problems.error(
+      at("seen-as"),
+      `check "seen-as: ${seenAs}" names a port, and no source-port says which one is sent from`,
+      `Write source-port: ${seen.seenPort}, or leave the port out of seen-as`,
+    );
+  }
   if (!from || !target) return undefined;
   return {
     ...(input.name === undefined ? {} : { name: input.name }),

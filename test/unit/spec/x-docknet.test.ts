@@ -173,7 +173,7 @@ describe("checks", () => {
       },
     ],
     [
-      "{from: '@host', to: '@internet:80', seen-as: '203.0.113.92:40000'}",
+      "{from: '@host', to: '@internet:80', seen-as: '203.0.113.92:40000', source-port: 40000}",
       {
         from: { kind: "node", node: "@host" },
         to: { kind: "node", node: "@internet" },
@@ -182,6 +182,7 @@ describe("checks", () => {
         expect: "reach",
         seenAs: "203.0.113.92",
         seenPort: 40000,
+        sourcePort: 40000,
       },
     ],
   ] as const)("%s", ([check, expected]) => {
@@ -217,6 +218,10 @@ describe("checks", () => {
     ["{from: web, to: 'web:80', network: x}", "38: check refers to undefined network x"],
     ["{from: web, to: 'web:80', seen-as: x}", "38: invalid IPv4 address: x"],
     ["{from: web, to: 'web:80', seen-as: '10.0.0.1:0'}", "38: invalid seen-as port: 0"],
+    [
+      "{from: web, to: 'web:80', seen-as: '10.0.0.1:1'}",
+      '38: check "seen-as: 10.0.0.1:1" names a port, and no source-port says which one is sent from',
+    ],
     ["{from: web, to: 'web:80', seen-as: '10.0.0.1:1:2'}", "38: invalid IPv4 address: 10.0.0.1:1:2"],
     ["{from: web, to: web, proto: icmp, seen-as: '10.0.0.1:1'}", '46: check "seen-as: 10.0.0.1:1": icmp has no ports'],
     ["{from: web, to: 'web:80', source-port: 70000}", "38: invalid source-port: 70000"],
