@@ -2,7 +2,7 @@
 // A folder imports itself, the files named in `free`, and the folders listed; nothing else of src, no other package.
 const free = ["errors", "dispose"];
 /** Files of src itself that a stage may be allowed to import. */
-const files = ["index", "site", "verification", "walking", "recording"];
+const files = ["index", "site", "verification", "walking", "recording", "graph"];
 const stages = {
   net: { src: [], packages: ["ipaddr\\.js"] },
   spec: { src: ["net"], packages: ["zod", "yaml"], node: ["fs", "path"] },
@@ -14,7 +14,7 @@ const stages = {
   report: { src: ["net", "plan", "observe"], packages: [] },
   // joins the stages for a lab that outlives a command, as lab.ts does for one that does not
   daemon: {
-    src: ["net", "spec", "state", "plan", "kernel", "observe", "site", "verification", "walking", "recording"],
+    src: ["net", "spec", "state", "plan", "kernel", "observe", "site", "verification", "walking", "recording", "graph"],
     packages: ["fastify"],
     node: [".*"],
   },

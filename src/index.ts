@@ -18,6 +18,7 @@ export {
   renderProblem,
 } from "./errors.ts";
 export { explainPlan, type Plan } from "./explain.ts";
+export { type GraphOptions, graphState } from "./graph.ts";
 export { type Cleaned, proveGone, removeOwned as clean } from "./kernel/clean.ts";
 export { type Diagnosis, diagnoseMachine, type Finding } from "./kernel/doctor.ts";
 export {
@@ -39,6 +40,19 @@ export {
 export { type LabInfo, labFile, listLabs } from "./labs.ts";
 export { parseLabName } from "./net/name.ts";
 export { renderDrift } from "./observe/drift.ts";
+export type {
+  Graph,
+  GraphBridgePort,
+  GraphEnd,
+  GraphForward,
+  GraphGateway,
+  GraphLink,
+  GraphNat,
+  GraphNetwork,
+  GraphNode,
+  GraphPair,
+  GraphPublished,
+} from "./observe/graph.ts";
 export type { CheckResult, Drift, Evidence, Hop, Report, Verdict } from "./observe/report.ts";
 export type { MetRule, OnLink, Walk, WalkHop, WalkStep, WalkVerdict, Way } from "./observe/walk.ts";
 export type { Comparison } from "./plan/compare.ts";
@@ -55,6 +69,10 @@ export {
 } from "./recording.ts";
 export { renderComparisonJson, renderComparisonMarkdown, renderComparisonText } from "./report/compare.ts";
 export { renderAnnotations, renderProblemAnnotation } from "./report/github.ts";
+export { renderGraphJson } from "./report/graph/json.ts";
+export { renderGraphMermaid } from "./report/graph/mermaid.ts";
+export { renderGraphSvg } from "./report/graph/svg.ts";
+export { renderGraphText } from "./report/graph/text.ts";
 export { renderJson } from "./report/json.ts";
 export { renderJunit } from "./report/junit.ts";
 export { renderMarkdown } from "./report/markdown.ts";

@@ -10,7 +10,9 @@
 import { execa } from "execa";
 import { DisposerStack } from "./dispose.ts";
 import { DocknetError } from "./errors.ts";
+import { type GraphOptions, graphSite } from "./graph.ts";
 import type { NodeName } from "./net/name.ts";
+import type { Graph } from "./observe/graph.ts";
 import type { Report } from "./observe/report.ts";
 import type { Walk } from "./observe/walk.ts";
 import type { Check } from "./plan/check.ts";
@@ -116,6 +118,11 @@ export class Lab implements AsyncDisposable {
   /** Sends one packet and follows it from socket to socket. @throws DocknetError USAGE, NOT_FOUND, CONFLICT */
   walk(from: string, to: string, options: WalkOptions = {}): Promise<Walk> {
     return walkSite(this.parts.site, from, to, options);
+  }
+
+  /** The lab as data to draw: namespaces, links with their indexes, networks, published ports. @throws DocknetError NOT_FOUND */
+  graph(options: GraphOptions = {}): Graph {
+    return graphSite(this.parts.site, options);
   }
 
   /** Runs a program of this machine inside a node's network. No shell. A non-zero exit is a result, not an error. */

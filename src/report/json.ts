@@ -112,5 +112,10 @@ const ESCAPED = /[\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufe
 export function renderJson(report: Report): string {
   // an array as replacer both selects and orders the keys of every object (ECMA-262 JSON.stringify, PropertyList)
   const text = JSON.stringify(report, Object.keys(ORDER), 2);
-  return `${text.replace(ESCAPED, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`)}\n`;
+  return `${escapeJson(text)}\n`;
+}
+
+/** @param text JSON */
+export function escapeJson(text: string): string {
+  return text.replace(ESCAPED, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
