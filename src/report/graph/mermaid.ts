@@ -130,9 +130,10 @@ function linkText(link: GraphLink): string {
 
 /**
  * Lines of a label. Letters, digits and harmless marks stand as they are, all else as its number: quotes, brackets, backticks,
- * "#" and "&" mean something to Mermaid or to the HTML that it makes. Source: mermaid docs/syntax/flowchart.md, entity codes.
+ * "#" and "&" mean something to Mermaid or to the HTML that it makes. Source: mermaid docs/syntax/flowchart.md, entity codes; and
+ * packages/mermaid/src/utils.ts encodeEntities, which takes the last ";" from a line with "style" or "classDef", ":" and "#".
  */
 const label = (lines: readonly string[]): string => lines.map(escapeLabel).join("<br/>");
 
 const escapeLabel = (text: string): string =>
-  text.replace(/[^\p{L}\p{M}\p{N} .,:/_→-]/gu, (c) => `#${c.codePointAt(0)};`);
+  text.replace(/[^\p{L}\p{M}\p{N} .,:/_→-]|s(?=tyle)|c(?=lassDef)/gu, (c) => `#${c.codePointAt(0)};`);

@@ -1,7 +1,6 @@
 /** One bridge as a rail with its ports, and beside it the boxes of what is plugged in: every veth pair is one line across. Pure. */
 import type { GraphLink, GraphNode } from "../../observe/graph.ts";
 import { border, type Line, type Piece, padLine, plain, row, titleRows, widthOf, wire, wrapWords } from "./text-box.ts";
-import { linkLabel } from "./words.ts";
 
 export interface Rail {
   readonly title: readonly Piece[];
@@ -13,7 +12,7 @@ export interface RailPort {
   readonly label: string;
   /** What is wrong with the port; "" when nothing is. */
   readonly trouble: string;
-  /** The other end in words, where it has no box here. */
+  /** The link at the other end. */
   readonly there: readonly Piece[];
   readonly box?: {
     readonly node: GraphNode;
@@ -63,7 +62,7 @@ function portLines({ ports }: Rail, column: number, width: number, shown: Set<st
         ...more.map((line) => [...after, plain("   "), ...line]),
       ];
     }
-    const inside = boxRows(port.box, room, shown);
+    const inside = boxRows(port.box, port.there, room, shown);
     const top = border(room, open ? ["├", "┤"] : ["┌", "┐"], inside.title);
     open = true;
     return [
@@ -96,11 +95,16 @@ interface BoxRows {
 }
 
 /** A node that was drawn on another bridge shows here only the link that hangs on this one. */
-function boxRows({ node, link, details }: NonNullable<RailPort["box"]>, width: number, shown: Set<string>): BoxRows {
+function boxRows(
+  { node, link, details }: NonNullable<RailPort["box"]>,
+  there: readonly Piece[],
+  width: number,
+  shown: Set<string>,
+): BoxRows {
   const again = shown.has(node.name);
   shown.add(node.name);
   const title: Piece = { text: again ? `${node.name}, its ${link.name}` : node.name, style: "bold" };
-  const [joined = [], ...more] = wrapWords([plain(linkLabel(link)), ...link.addresses.map(plain)], width - 4);
+  const [joined = [], ...more] = wrapWords(there, width - 4);
   const below = again ? [] : details.flatMap((pieces) => wrapWords(pieces, width - 4));
   return { title, above: titleRows(title, width), joined: padLine(joined, width - 4), below: [...more, ...below] };
 }

@@ -176,7 +176,7 @@ function railOf({ graph, node }: Station, bridge: GraphLink): Rail {
       const far = graph.nodes.find((n) => n.name === link.peer?.node);
       const isBoxed = far?.kind === "container" || far?.kind === "neighbour";
       const end = far?.links.find((l) => l.name === link.peer?.link);
-      const there = [...(far ? [plain(far.name)] : []), ...(end ? linkPieces(end) : [])];
+      const there = [...(far && !isBoxed ? [plain(far.name)] : []), ...(end ? linkPieces(end) : [])];
       return {
         label: linkLabel(link),
         trouble: linkTrouble(link),
@@ -200,7 +200,10 @@ function detailsOf(graph: Graph, node: GraphNode, drawn: GraphLink): Piece[][] {
   return [
     ...gatewayRows(node),
     ...aboutRows(node),
-    ...published.map(({ from, port }) => [...words(`published ${from.join(", ")}`), plain(`─▶ ${port}`)]),
+    ...published.map(({ from, port }) => [
+      ...words(from.length > 0 ? `published ${from.join(", ")}` : "routed"),
+      plain(`─▶ ${port}`),
+    ]),
     ...others.map(linkPieces),
     ...sharersOf(graph, node).map((n) => [...words("shared with"), ...sharerPieces(n)]),
   ];
