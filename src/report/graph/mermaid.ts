@@ -27,10 +27,13 @@ export function renderGraphMermaid(dirty: Graph): string {
     ...graph.nodes.filter((n) => n.kind !== "container" && n.kind !== "host").map((n) => `  ${machine(graph, n, ids)}`),
     ...graph.nodes.filter((n) => n.kind === "host").flatMap((n) => hostLines(graph, n, ids)),
     ...graph.networks.flatMap((n) => networkLines(graph, n.name, ids)),
+    ...pluggedContainers(graph)
+      .filter((n) => homeOf(n) === undefined)
+      .map((n) => `  ${ids(n.name)}["${containerLabel(graph, n)}"]`),
     ...apartOf(graph).map((n) => `  ${ids(n.name)}["${label([describeApart(n)])}"]`),
     ...graph.pairs.map((pair) => `  ${pairEdge(graph, pair, ids)}`),
     ...publishedPorts(graph.published).map(
-      (p, i) => `  published${i} -. "${label([`DNAT to ${p.address}:${p.port}`])}" .-> ${ids(p.container)}`,
+      (p, i) => `  published${i} -. "${label([`to ${p.address}:${p.port}`])}" .-> ${ids(p.container)}`,
     ),
     "  classDef bridge stroke-width:3px",
     "  classDef published stroke-dasharray:4 3",
@@ -75,7 +78,10 @@ function hostLines(graph: Graph, host: GraphNode, ids: Ids): string[] {
     ),
     ...bridges.map((b) => {
       const network = graph.networks.find((n) => n.bridge === b.name);
-      const text = [linkText(b), ...(network ? [networkTraits(graph, network).join(", ")] : [])];
+      const text = [
+        linkText(b),
+        ...(network ? [`network ${network.name}`, networkTraits(graph, network).join(", ")] : []),
+      ];
       return `    ${ids(host.name, b.name)}[["${label(text)}"]]:::bridge`;
     }),
     ...sharersOf(graph, host).map(
@@ -88,11 +94,17 @@ function hostLines(graph: Graph, host: GraphNode, ids: Ids): string[] {
   ];
 }
 
-/** Containers stand in the first network that they are on. */
+/** Those that an edge leads to. */
+function pluggedContainers(graph: Graph): GraphNode[] {
+  const apart = apartOf(graph);
+  return graph.nodes.filter((n) => n.kind === "container" && n.links.length > 0 && !apart.includes(n));
+}
+
+/** The first network that a container is on. */
+const homeOf = (node: GraphNode): string | undefined => node.links.find((l) => l.network !== undefined)?.network;
+
 function networkLines(graph: Graph, network: string, ids: Ids): string[] {
-  const members = graph.nodes.filter(
-    (n) => n.kind === "container" && n.links.find((l) => l.network !== undefined)?.network === network,
-  );
+  const members = pluggedContainers(graph).filter((n) => homeOf(n) === network);
   if (members.length === 0) return [];
   const index = graph.networks.findIndex((n) => n.name === network);
   return [

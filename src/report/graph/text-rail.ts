@@ -79,6 +79,8 @@ function portLines({ ports }: Rail, column: number, width: number, shown: Set<st
 function portRow(port: RailPort, isLast: boolean, column: number): Line {
   const fork = isLast ? "└─ " : "├─ ";
   const text: Piece = port.trouble ? { text: portText(port), style: "red" } : plain(port.label);
+  // a port whose other end is gone, or never was there
+  if (port.there.length === 0) return row([wire(fork), text], column);
   const dashes = column - 2 - fork.length - widthOf([text]) - 2;
   return [wire(`│ ${fork}`), text, wire(` ${"─".repeat(Math.max(0, dashes))}┼`)];
 }

@@ -90,8 +90,14 @@ export function describeApart(node: GraphNode): string {
   if (node.status !== "running") return `${node.name}: ${node.status}`;
   if (node.sandbox === "shared") return `${node.name}: the network that it shared is gone`;
   if (node.links.length > 0)
-    return `${node.name}: ${node.links.map((l) => `${linkLabel(l)} (${linkTrouble(l) || "plugged in nowhere"})`).join(", ")}`;
+    return `${node.name}: ${node.links.map((l) => `${linkLabel(l)} (${linkTrouble(l) || "in no bridge"})`).join(", ")}`;
   return `${node.name}: no network, only lo`;
+}
+
+/** Is its other end a port of a bridge? */
+function isPlugged(graph: Graph, { peer }: GraphLink): boolean {
+  const far = graph.nodes.find((n) => n.name === peer?.node);
+  return far?.links.some((l) => l.name === peer?.link && l.master !== undefined) ?? false;
 }
 
 /** Containers that hang on no bridge, nor on another node. */
@@ -99,7 +105,7 @@ export function apartOf(graph: Graph): GraphNode[] {
   return graph.nodes.filter(
     (n) =>
       n.kind === "container" &&
-      !n.links.some((l) => l.peer) &&
+      !n.links.some((l) => isPlugged(graph, l)) &&
       !(n.status === "running" && n.sandbox === "host") &&
       n.sharedWith === undefined,
   );

@@ -1,6 +1,7 @@
 /** Mermaid's text: golden, and no name can end a label. The real Mermaid is tried by hand: it needs a browser. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { HOST, type NodeName } from "../../../../src/net/name.ts";
 import { renderGraphMermaid } from "../../../../src/report/graph/mermaid.ts";
 import { expectGolden } from "../../../support/golden.ts";
 import { GRAPH_LAB, graphOfText } from "../../../support/graph-lab.ts";
@@ -14,6 +15,22 @@ describe("renderGraphMermaid()", () => {
     const text = renderGraphMermaid(graph);
     expect(text.match(/ --- /g)?.length).toBe(graph.pairs.length + graph.networks.length);
     expect(text.match(/ \.-> /g)?.length).toBe(4);
+  });
+
+  test("every end of an edge is a box that was made, once", () => {
+    const cut = graphOfText(GRAPH_LAB, (wiring) => {
+      const { links = [] } = wiring.get(HOST) ?? {};
+      wiring.set(HOST, { links: links.filter((l) => l.peer?.node !== "plain") });
+      wiring.set("plain" as NodeName, { links: [] });
+    });
+    for (const drawn of [graph, cut]) {
+      const text = renderGraphMermaid(drawn);
+      const made = [...text.matchAll(/^ +(\w+)(?:\[|\()/gm)].map(([, id]) => id);
+      const ends = [...text.matchAll(/^ +(\w+) -.*- ?>? (\w+)$/gm)].flatMap(([, a, b]) => [a, b]);
+      expect(new Set(made).size).toBe(made.length);
+      expect(ends.length).toBeGreaterThan(20);
+      expect(ends.filter((id) => !made.includes(id))).toEqual([]);
+    }
   });
 
   test("every line has the shape of the same line with a harmless name", () => {

@@ -67,7 +67,14 @@ describe("renderGraphText()", () => {
     expect(new Set(right.map(columnsOf))).toEqual(new Set([80]));
   });
 
-  test("what is missing or down is said", () => {
+  test("a port without another end leads nowhere", () => {
+    const lines = linesOf(renderGraphText(cutOff(), OPTIONS));
+    const [port, ...more] = lines.filter((l) => l.includes("(missing)"));
+    expect(port).toMatch(/^ {4}│ └─ veth\w{7} \(missing\) +│$/);
+    expect(more).toEqual(["    plain: eth0 (missing)"]);
+  });
+
+  test("what is down is said", () => {
     const nodes = graph.nodes.map((n) => ({
       ...n,
       links: n.links.map((l) => (n.name === "db" ? { ...l, up: false } : l)),
@@ -81,6 +88,14 @@ const overlong = (lines: readonly string[], width: number): string[] => lines.fi
 function labelOf(of: Graph, end: Graph["pairs"][number]["ends"][number]): string {
   const link = of.nodes.find((n) => n.name === end.node)?.links.find((l) => l.name === end.link);
   return link ? ` ${linkLabel(link)} ` : "?";
+}
+
+/** Somebody has deleted the only veth pair of docker0. */
+function cutOff(): Graph {
+  return graphOfText(GRAPH_LAB, (wiring) => {
+    for (const [node, { links }] of wiring)
+      wiring.set(node, { links: links.filter((l) => node !== "plain" && l.peer?.node !== "plain") });
+  });
 }
 
 /** Names that a lab file cannot give, and one that is as wide as it is long. */
