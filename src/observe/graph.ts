@@ -130,7 +130,7 @@ export interface GraphForward {
   readonly at?: Origin;
 }
 
-/** Where a source address is rewritten on the way out. */
+/** Where a source address is rewritten on the way out, by the rules that the lab wants: tables are not read. */
 export interface GraphNat {
   readonly node: string;
   readonly kind: "MASQUERADE" | "SNAT";
