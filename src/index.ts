@@ -52,6 +52,7 @@ export type {
   GraphNode,
   GraphPair,
   GraphPublished,
+  GraphStaticNat,
 } from "./observe/graph.ts";
 export type { CheckResult, Drift, Evidence, Hop, Report, Verdict } from "./observe/report.ts";
 export type { MetRule, OnLink, Walk, WalkHop, WalkStep, WalkVerdict, Way } from "./observe/walk.ts";

@@ -6,7 +6,7 @@ import type { Origin } from "../errors.ts";
 import type { Wiring } from "../kernel/wiring.ts";
 import type { NodeName } from "../net/name.ts";
 import type { Layout } from "../plan/layout.ts";
-import { renderRule } from "../plan/rule.ts";
+import { type Purpose, renderRule } from "../plan/rule.ts";
 import type { State } from "../state/state.ts";
 import { graphNodes } from "./graph-node.ts";
 
@@ -25,6 +25,7 @@ export interface Graph {
   readonly ports: readonly GraphBridgePort[];
   readonly published: readonly GraphPublished[];
   readonly forwards: readonly GraphForward[];
+  readonly statics: readonly GraphStaticNat[];
   readonly nat: readonly GraphNat[];
 }
 
@@ -130,6 +131,13 @@ export interface GraphForward {
   readonly at?: Origin;
 }
 
+/** 1:1 NAT of the home router: the public address is the machine's, both ways, on all ports. */
+export interface GraphStaticNat {
+  readonly address: string;
+  readonly to: string;
+  readonly at?: Origin;
+}
+
 /** Where a source address is rewritten on the way out, by the rules that the lab wants: tables are not read. */
 export interface GraphNat {
   readonly node: string;
@@ -166,6 +174,7 @@ export function graphOf(docknet: string, state: State, layout: Layout, wiring?: 
       toPort,
       at,
     })),
+    statics: state.world.router.static.map(({ public: address, to, at }) => ({ address, to, at })),
     nat: natOf(state, layout),
   };
 }
@@ -219,12 +228,14 @@ function publishedOf(state: State): GraphPublished[] {
   );
 }
 
+const WAYS_OUT: ReadonlySet<Purpose> = new Set(["masquerade", "router-masquerade", "static-out"]);
+
 /** What packets on their way out meet; NAT of the host's own packets and of hairpins is a detail of published ports. */
 function natOf(state: State, layout: Layout): GraphNat[] {
   return layout.nodes.flatMap((node) =>
     node.rules.rules.flatMap((rule): GraphNat[] => {
       const { kind } = rule.target;
-      if (rule.purpose !== "masquerade" || (kind !== "MASQUERADE" && kind !== "SNAT")) return [];
+      if (!WAYS_OUT.has(rule.purpose) || (kind !== "MASQUERADE" && kind !== "SNAT")) return [];
       const network = state.networks.find((n) => n.subnet === rule.match.source)?.name;
       return [{ node: node.name, kind, ...(network ? { network } : {}), rule: renderRule(rule) }];
     }),

@@ -27,7 +27,7 @@ networks:
   front: {}
   back: { internal: true, driver_opts: { com.docker.network.bridge.enable_icc: "false" } }
   open: { driver_opts: { com.docker.network.bridge.gateway_mode_ipv4: routed, com.docker.network.bridge.name: openbridge0 } }
-x-docknet: { world: { router: { forwards: ["8080"] } } }
+x-docknet: { world: { router: { forwards: ["8080"], static: ["203.0.113.92:neighbour"] } } }
 `;
 
 const FACTS = { ipv6: true, bridgeNetfilter: true, maxGid: 65534 };

@@ -14,6 +14,8 @@ import {
   publishedPorts,
   servedText,
   sharersOf,
+  wayInText,
+  waysIn,
 } from "./words.ts";
 
 export function renderGraphMermaid(dirty: Graph): string {
@@ -55,13 +57,13 @@ function idsOf(graph: Graph): Ids {
 
 /** A machine of the world in one box, and a switch as its bridge. */
 function machine(graph: Graph, node: GraphNode, ids: Ids): string {
-  const forwards = node.kind === "router" ? graph.forwards : [];
+  const ways = node.kind === "router" ? waysIn(graph) : [];
   const text = label([
     node.name,
     ...node.links.filter((l) => !l.master).map(linkText),
     ...(node.gateway ? [`default via ${node.gateway.via}`] : []),
     ...graph.nat.filter((n) => n.node === node.name).map((n) => `NAT ${n.rule}`),
-    ...forwards.map((f) => `${f.address}:${f.port}/${f.proto} → ${f.to}:${f.toPort}`),
+    ...ways.map(wayInText),
   ]);
   const bridge = node.links.find((l) => l.kind === "bridge" && node.kind === "switch");
   return bridge ? `${ids(node.name, bridge.name)}[["${text}"]]:::bridge` : `${ids(node.name)}["${text}"]`;

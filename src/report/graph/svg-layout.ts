@@ -7,7 +7,7 @@ import type { Graph, GraphNode } from "../../observe/graph.ts";
 import { type Card, cardOf, type Drawing, PAD, type Placed, placeCard, Sheet } from "./svg-card.ts";
 import { type Block, blocksHeight, blocksOf, blocksWidth, placeBlocks } from "./svg-columns.ts";
 import { apartCard, hostModeCard, machineLines, publishedCards, switchLines } from "./svg-text.ts";
-import { apartOf, linkLabel, sharersOf } from "./words.ts";
+import { apartOf, linkLabel, sharersOf, waysIn } from "./words.ts";
 
 /** Pixels around the page; between rows; between cards; length of an arrow. */
 export const EDGE = 44;
@@ -47,8 +47,8 @@ export function layOut(graph: Graph): Drawing {
   drop(graph, sheet, internet, router);
   drop(graph, sheet, router, lan);
   if (neighbour) drop(graph, sheet, neighbour, lan);
-  graph.forwards.forEach((_, i) => {
-    arrow(sheet, EDGE, router.heightAt(`forward ${i}`));
+  waysIn(graph).forEach((_, i) => {
+    arrow(sheet, EDGE, router.heightAt(`way in ${i}`));
   });
   if (parts) y = placeHost(graph, parts, { y, width, wireAt: middle(router) }, lan, sheet);
   placeApart(apartOf(graph).map(apartCard), y, width, sheet);

@@ -10,6 +10,8 @@ import {
   publishedPorts,
   servedText,
   sharersOf,
+  wayInText,
+  waysIn,
 } from "./words.ts";
 
 const line = (kind: TextKind, text: string, key?: string): CardLine => ({ kind, text, ...(key ? { key } : {}) });
@@ -18,7 +20,7 @@ const line = (kind: TextKind, text: string, key?: string): CardLine => ({ kind, 
 export function machineLines(graph: Graph, node: GraphNode): CardLine[] {
   const bridges = new Set(node.links.filter((l) => l.kind === "bridge").map((l) => l.name));
   const own = node.links.filter((l) => !bridges.has(l.name) && !(l.master && bridges.has(l.master)));
-  const forwards = node.kind === "router" ? graph.forwards : [];
+  const ways = node.kind === "router" ? waysIn(graph) : [];
   return [
     line("name", node.name),
     ...own.flatMap((link) => linkLines(node, link)),
@@ -26,7 +28,7 @@ export function machineLines(graph: Graph, node: GraphNode): CardLine[] {
     ...graph.nat
       .filter((n) => n.node === node.name && n.network === undefined)
       .map((n) => line("dim", `NAT ${n.rule}`)),
-    ...forwards.map((f, i) => line("good", `${f.address}:${f.port}/${f.proto} → ${f.to}:${f.toPort}`, `forward ${i}`)),
+    ...ways.map((way, i) => line("good", wayInText(way), `way in ${i}`)),
   ];
 }
 

@@ -68,6 +68,7 @@ const ASCII: Readonly<Record<string, string>> = {
   "│": "|",
   "─": "-",
   "▶": ">",
+  "◀": "<",
   "┌": "+",
   "┐": "+",
   "└": "+",
@@ -83,7 +84,7 @@ const ASCII: Readonly<Record<string, string>> = {
 export function paintLine(line: Line, pen: Pen, ascii: boolean): string {
   const pieces = line.map(({ text, style }, i) => {
     const shown = i === line.length - 1 ? text.trimEnd() : text;
-    const drawn = ascii ? shown.replace(/[│─▶┌┐└┘├┤┬┴┼]/g, (c) => ASCII[c] ?? c) : shown;
+    const drawn = ascii ? shown.replace(/[│─▶◀┌┐└┘├┤┬┴┼]/g, (c) => ASCII[c] ?? c) : shown;
     return style ? pen.paint(style, drawn) : drawn;
   });
   return pieces.join("").trimEnd();

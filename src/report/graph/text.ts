@@ -28,6 +28,7 @@ import {
   publishedPorts,
   servedText,
   sharersOf,
+  waysIn,
 } from "./words.ts";
 
 /** Columns left of the boxes, for the arrows that lead into them. */
@@ -136,9 +137,7 @@ function headRows({ graph, node, width }: Station): Row[] {
 }
 
 function forwardRows(graph: Graph, arrow: (pieces: readonly Piece[]) => Row[]): Row[] {
-  return graph.forwards.flatMap((f) =>
-    arrow([plain(`${f.address}:${f.port}/${f.proto}`), wire("─▶"), plain(`${f.to}:${f.toPort}`)]),
-  );
+  return waysIn(graph).flatMap(({ from, both, to }) => arrow([plain(from), wire(both ? "◀─▶" : "─▶"), plain(to)]));
 }
 
 function publishedRows(graph: Graph, arrow: (pieces: readonly Piece[]) => Row[]): Row[] {

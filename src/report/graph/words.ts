@@ -122,3 +122,19 @@ export function networkTraits(graph: Graph, network: Graph["networks"][number]):
     ...(nat ? [nat.kind] : []),
   ];
 }
+
+/** What leads from the internet through the router: its forwards, then its 1:1 addresses. */
+export function waysIn(graph: Graph): { readonly from: string; readonly both: boolean; readonly to: string }[] {
+  return [
+    ...graph.forwards.map((f) => ({
+      from: `${f.address}:${f.port}/${f.proto}`,
+      both: false,
+      to: `${f.to}:${f.toPort}`,
+    })),
+    ...graph.statics.map((s) => ({ from: s.address, both: true, to: s.to })),
+  ];
+}
+
+/** "203.0.113.91:8080/tcp → 192.168.0.10:8080", "203.0.113.92 ↔ 192.168.0.10" */
+export const wayInText = ({ from, both, to }: ReturnType<typeof waysIn>[number]): string =>
+  `${from} ${both ? "↔" : "→"} ${to}`;
