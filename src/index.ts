@@ -18,6 +18,7 @@ export {
   renderProblem,
 } from "./errors.ts";
 export { explainPlan, type Plan } from "./explain.ts";
+export { type GraphOptions, graphState } from "./graph.ts";
 export type { ConntrackOptions, RulesOptions } from "./inspection.ts";
 export { rulesOfState } from "./inspection.ts";
 export { type Cleaned, proveGone, removeOwned as clean } from "./kernel/clean.ts";
@@ -42,6 +43,20 @@ export { type LabInfo, labFile, listLabs } from "./labs.ts";
 export { parseLabName } from "./net/name.ts";
 export type { NatEnd, NatEvent, NatKind, NatRow, NatRule, NatTable, NodeNat } from "./observe/conntrack.ts";
 export { renderDrift } from "./observe/drift.ts";
+export type {
+  Graph,
+  GraphBridgePort,
+  GraphEnd,
+  GraphForward,
+  GraphGateway,
+  GraphLink,
+  GraphNat,
+  GraphNetwork,
+  GraphNode,
+  GraphPair,
+  GraphPublished,
+  GraphStaticNat,
+} from "./observe/graph.ts";
 export type { CheckResult, Drift, Evidence, Hop, Report, Verdict } from "./observe/report.ts";
 export type { ListedChain, ListedRule, NodeRules, RuleListing } from "./observe/rules.ts";
 export type { MetRule, OnLink, Walk, WalkHop, WalkStep, WalkVerdict, Way } from "./observe/walk.ts";
@@ -60,6 +75,10 @@ export {
 export { renderComparisonJson, renderComparisonMarkdown, renderComparisonText } from "./report/compare.ts";
 export { renderNatEvent, renderNatTable, renderNatTableJson } from "./report/conntrack.ts";
 export { renderAnnotations, renderProblemAnnotation } from "./report/github.ts";
+export { renderGraphJson } from "./report/graph/json.ts";
+export { renderGraphMermaid } from "./report/graph/mermaid.ts";
+export { renderGraphSvg } from "./report/graph/svg.ts";
+export { renderGraphText } from "./report/graph/text.ts";
 export { renderJson } from "./report/json.ts";
 export { renderJunit } from "./report/junit.ts";
 export { renderMarkdown } from "./report/markdown.ts";

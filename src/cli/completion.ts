@@ -4,7 +4,7 @@ import { EXIT } from "./exit.ts";
 import { print, writeOut } from "./terminal.ts";
 
 /** A flag whose value is a file: the shell completes it by itself. */
-const FILE_FLAGS = "-f|--file|--junit|--env-file|--cidfile|--label-file|--write";
+const FILE_FLAGS = "-f|--file|--junit|--env-file|--cidfile|--label-file|--write|--output";
 
 const BASH = `_docknet() {
   local current="\${COMP_WORDS[COMP_CWORD]}" IFS=$'\\n'

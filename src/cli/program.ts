@@ -9,6 +9,7 @@ import { renderOverview } from "./docker/overview.ts";
 import { doctor } from "./doctor.ts";
 import { down } from "./down.ts";
 import { EXIT, EXIT_HELP } from "./exit.ts";
+import { GRAPH_HELP, graph } from "./graph.ts";
 import { addLabOptions } from "./lab-options.ts";
 import { labs } from "./labs.ts";
 import { ls } from "./ls.ts";
@@ -28,6 +29,7 @@ Examples:
   docknet verify -f compose.yaml --junit report.xml
   docknet walk web @internet:80           one packet, hop by hop, rule by rule
   docknet rules --hit                     the rules that counted packets, in words
+  docknet graph                           the lab as a drawing: bridges, veth pairs, addresses, ports
   docknet plan | less                     every command that builds the lab
   docknet plan > lab.sh; sudo sh lab.sh   build it by hand
   docknet doctor                          can this machine do it?
@@ -146,6 +148,21 @@ ${EXIT_HELP}`,
     .addOption(new Option("--format <format>", "output").choices(["table", "json"]).default("table"))
     .addHelpText("after", CONNTRACK_HELP)
     .action((node, flags) => untilInterrupted((signal) => conntrack(node, flags, signal)));
+
+  addLabOptions(
+    command("graph", "draw a lab: namespaces, bridges, veth pairs with their indexes, addresses, published ports"),
+  )
+    .argument("[name...]", "only these nodes, services or networks, and what they hang on (default: all)")
+    .addOption(
+      new Option("--format <format>", "drawing for the terminal, or a text that others draw")
+        .choices(["text", "mermaid", "svg", "json"])
+        .default("text"),
+    )
+    .option("-o, --output <file>", "write it there instead of to standard output")
+    .option("--planned", "as the lab is meant: asks no kernel, needs no privilege, knows no indexes")
+    .option("--ascii", "draw the text without box characters")
+    .addHelpText("after", GRAPH_HELP)
+    .action((names, flags) => run((signal) => graph(names, flags, signal)));
 
   addLabOptions(command("down", "remove a lab that lives, and prove that nothing of it stayed"))
     .addOption(new Option("--format <format>", "output").choices(["text", "json"]).default("text"))

@@ -6,7 +6,7 @@ import type { Ipv4 } from "../net/address.ts";
 import { ETHERTYPE_ARP, encodeFrame } from "../net/frame.ts";
 import type { Mac } from "../net/mac.ts";
 import type { IfName } from "../net/name.ts";
-import { AF_PACKET, bind, closeFd, SOCK_RAW, send, socket } from "./libc.ts";
+import { AF_PACKET, bind, closeFdLater, SOCK_RAW, send, socket } from "./libc.ts";
 import { encodeLinkAddress, indexOf } from "./link-address.ts";
 import type { Netns } from "./netns.ts";
 
@@ -37,7 +37,8 @@ function sendArp(ns: Netns, { link, address, mac }: Announcement): boolean {
   try {
     fd = ns.enter(() => {
       const packet = socket(AF_PACKET, SOCK_RAW, 0);
-      bind(packet, encodeLinkAddress(ETHERTYPE_ARP, indexOf(link)));
+      // protocol 0: it sends and receives nothing
+      bind(packet, encodeLinkAddress(0, indexOf(link)));
       return packet;
     });
     send(fd, gratuitousArp(mac, address));
@@ -45,7 +46,8 @@ function sendArp(ns: Netns, { link, address, mac }: Announcement): boolean {
   } catch {
     return false;
   } finally {
-    if (fd !== undefined) closeFd(fd);
+    // closing a packet socket waits for an RCU grace period: not on this thread; should it fail, there is nothing left to do
+    if (fd !== undefined) closeFdLater(fd).catch(() => {});
   }
 }
 

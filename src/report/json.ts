@@ -67,6 +67,7 @@ const ORDER: Readonly<Record<FieldsOf<Report>, true>> = {
   observed: true,
   outcome: true,
   seenAs: true,
+  seenPort: true,
   because: true,
   server: true,
   afterMs: true,

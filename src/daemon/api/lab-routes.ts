@@ -52,6 +52,12 @@ export function registerLabRoutes(server: FastifyInstance, engine: Engine, end: 
       return lab.walk(engine, fields.text("from"), fields.text("to"), options);
     }),
   );
+  server.post("/docknet/graph", (request, reply) =>
+    answer(reply, () => {
+      const fields = new Fields(bodyOf(request, "Graph"), "");
+      return lab.graph(engine, { only: fields.texts("only") ?? [], planned: fields.flag("planned") });
+    }),
+  );
   server.post("/docknet/verify", async (request, reply) => {
     const options = new Fields(bodyOf(request, "Verify"), "");
     const [answerDeadlineMs, silenceMs] = [options.integer("answerDeadlineMs"), options.integer("silenceMs")];
