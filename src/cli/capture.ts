@@ -4,6 +4,7 @@ import type { PacketLine, Recording, RecordingLimits, RecordingSummary, Report }
 import { labOf, specToBuild } from "./chosen-lab.ts";
 import { EXIT } from "./exit.ts";
 import type { LabFlags } from "./lab-options.ts";
+import { Lines } from "./lines.ts";
 import { say, useColour } from "./terminal.ts";
 
 export interface CaptureFlags extends LabFlags {
@@ -160,23 +161,6 @@ async function openOutput(flags: CaptureFlags, links: readonly string[], lab: st
     },
     close: () => {},
   };
-}
-
-/** Whole lines of bytes that come in pieces. */
-class Lines {
-  private rest = Buffer.alloc(0);
-
-  push(bytes: Buffer): void {
-    this.rest = Buffer.concat([this.rest, bytes]);
-  }
-
-  take(): string[] {
-    const end = this.rest.lastIndexOf(10);
-    if (end < 0) return [];
-    const lines = this.rest.toString("utf8", 0, end).split("\n");
-    this.rest = this.rest.subarray(end + 1);
-    return lines;
-  }
 }
 
 async function create(file: string): Promise<number> {

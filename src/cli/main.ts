@@ -73,10 +73,13 @@ async function explain(error: unknown): Promise<number> {
     say(`docknet: internal error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
     return EXIT.failed;
   }
+  const { cleanText } = await import("../report/clean.ts");
+  // messages may name what a lab file or an argument holds
+  const sayClean = (text: string): void => say(text.split("\n").map(cleanText).join("\n"));
   const problems = error instanceof ProblemsError ? error.problems : [error.toProblem()];
   for (const problem of problems) {
-    say(`docknet: ${renderProblem(problem)}`);
-    if (problem.remedy) say(`  ${problem.remedy}`);
+    sayClean(`docknet: ${renderProblem(problem)}`);
+    if (problem.remedy) sayClean(`  ${problem.remedy}`);
     if (process.env.GITHUB_ACTIONS === "true")
       say((await import("../report/github.ts")).renderProblemAnnotation(problem));
   }

@@ -1,9 +1,13 @@
 /** The lab's own verbs over an engine: what Docker has no call for. up, down, verify, drift, reconcile. */
 import { DocknetError, type Problem } from "../errors.ts";
+import { type GraphOptions, graphSite } from "../graph.ts";
+import { type RulesOptions, rulesOfSite } from "../inspection.ts";
 import { rfc3339Nano } from "../kernel/clock.ts";
 import { netnsName } from "../net/name.ts";
 import { findDrift } from "../observe/drift.ts";
+import type { Graph } from "../observe/graph.ts";
 import type { Drift, Report } from "../observe/report.ts";
+import type { RuleListing } from "../observe/rules.ts";
 import type { Walk } from "../observe/walk.ts";
 import { renderRepairOp } from "../plan/shell.ts";
 import { type LoadOptions, loadSpec } from "../spec/load.ts";
@@ -140,6 +144,16 @@ export function verify(engine: Engine, request: VerifyRequest): Promise<Report> 
 /** Sends one packet and follows it; nothing else changes the lab meanwhile. @throws DocknetError */
 export function walk(engine: Engine, from: string, to: string, options: WalkOptions): Promise<Walk> {
   return engine.exclusive(() => walkSite(engine.site, from, to, options));
+}
+
+/** What rules there are; nothing else changes the lab meanwhile. @throws DocknetError */
+export function rules(engine: Engine, options: RulesOptions): Promise<RuleListing> {
+  return engine.exclusive(() => rulesOfSite(engine.site, options));
+}
+
+/** The lab as it is at this moment, as data to draw. @throws DocknetError NOT_FOUND */
+export function graph(engine: Engine, options: GraphOptions): Promise<Graph> {
+  return engine.exclusive(async () => graphSite(engine.site, options));
 }
 
 /** What the kernel has otherwise than the lab wants. */

@@ -6,7 +6,7 @@ import type { Ipv4 } from "../net/address.ts";
 import { ETHERTYPE_ARP, encodeFrame } from "../net/frame.ts";
 import type { Mac } from "../net/mac.ts";
 import type { IfName } from "../net/name.ts";
-import { closeFd, send } from "./libc.ts";
+import { closeFdLater, send } from "./libc.ts";
 import { indexOf } from "./link-address.ts";
 import type { Netns } from "./netns.ts";
 import { bindPacketSocket } from "./packet-socket.ts";
@@ -36,13 +36,15 @@ export function announce(ns: Netns, announcement: Announcement): void {
 function sendArp(ns: Netns, { link, address, mac }: Announcement): boolean {
   let fd: number | undefined;
   try {
-    fd = ns.enter(() => bindPacketSocket(indexOf(link), ETHERTYPE_ARP));
+    // protocol 0: it sends and receives nothing
+    fd = ns.enter(() => bindPacketSocket(indexOf(link), 0));
     send(fd, gratuitousArp(mac, address));
     return true;
   } catch {
     return false;
   } finally {
-    if (fd !== undefined) closeFd(fd);
+    // closing a packet socket waits for an RCU grace period: not on this thread; should it fail, there is nothing left to do
+    if (fd !== undefined) closeFdLater(fd).catch(() => {});
   }
 }
 

@@ -120,6 +120,7 @@ function namesOf(state: State): AddressName[] {
     { address: neighbour, name: "neighbour" },
     { address: router.lan, name: "router.lan0" },
     { address: router.public, name: "router.wan0" },
+    ...router.static.map((s) => ({ address: s.public, name: staticName(state.world, s.to) })),
     { address: internet.www, name: "www.internet" },
     { address: internet.dns, name: "dns.internet" },
     ...state.networks.flatMap((n) => (n.gateway ? [{ address: n.gateway, name: `host.${n.bridge}` }] : [])),
@@ -130,4 +131,10 @@ function namesOf(state: State): AddressName[] {
       })),
     ),
   ];
+}
+
+/** After the machine that the public address stands for. */
+function staticName({ host, neighbour }: State["world"], to: Ipv4): string {
+  if (to === host) return "host.public";
+  return to === neighbour ? "neighbour.public" : `${to}.public`;
 }

@@ -29,3 +29,10 @@ export function cleanStrings<T>(value: T): T {
   if (typeof value !== "object" || value === null) return value;
   return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, cleanStrings(inner)])) as T;
 }
+
+/** Characters that JSON leaves as they are, but a terminal or a page does not: C1, DEL, separators, bidi controls. */
+const HARMFUL_IN_JSON = /[\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
+
+/** JSON that says the same in harmless characters. */
+export const escapeJson = (json: string): string =>
+  json.replace(HARMFUL_IN_JSON, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);

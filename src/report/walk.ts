@@ -1,7 +1,7 @@
 /** A walk as text: a story of numbered hops that a beginner reads top down, or one line a hop. And as JSON (walk.schema.json). */
 import { renderOrigin } from "../errors.ts";
 import type { MetRule, OnLink, Walk, WalkHop, WalkStep, WalkVerdict, Way } from "../observe/walk.ts";
-import { cleanStrings } from "./clean.ts";
+import { cleanStrings, escapeJson } from "./clean.ts";
 import { Pen, type PenOptions, rulePieces, type Style } from "./pen.ts";
 import { addressLines } from "./walk-addresses.ts";
 
@@ -27,13 +27,7 @@ export function renderWalk(told: Walk, options: WalkTextOptions): string {
   return `${lines.map((line) => line.trimEnd()).join("\n")}\n`;
 }
 
-/** Characters that JSON leaves as they are, but a terminal does not. */
-const ESCAPED = /[\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
-
-export function renderWalkJson(walk: Walk): string {
-  const text = JSON.stringify(walk, null, 2);
-  return `${text.replace(ESCAPED, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`)}\n`;
-}
+export const renderWalkJson = (walk: Walk): string => `${escapeJson(JSON.stringify(walk, null, 2))}\n`;
 
 // --- titles --------------------------------------------------------------------------------------------------------------
 

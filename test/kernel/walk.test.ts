@@ -36,6 +36,8 @@ const SITUATIONS: readonly Situation[] = [
   { name: "published, from another container", from: "c", to: "@host:8080", verdict: "reach" },
   { name: "published, from the same container", from: "web", to: "@host:8080", verdict: "reach" },
   { name: "published, from the internet", from: "@internet", to: "@router:8080", verdict: "reach" },
+  { name: "1 to 1, from the internet", from: "@internet", to: "203.0.113.92", verdict: "reach" },
+  { name: "1 to 1, outbound", from: "@neighbour", to: "@internet:80", verdict: "reach" },
   { name: "outbound, two NATs", from: "a", to: "@internet:80", verdict: "reach" },
   { name: "ping to the internet", from: "a", to: "@internet", verdict: "reach", sourcePort: 40_017 },
   { name: "internal, out", from: "quiet", to: "@internet:80", verdict: "unreachable" },
@@ -234,8 +236,12 @@ function normalise(text: string): string {
     names.set(value, name);
     return name;
   };
-  return text
-    .replace(/\bveth[0-9a-f]{7}\b/g, (v) => named("veth", v))
-    .replace(/\bbr-[0-9a-f]{12}\b/g, (v) => named("br", v))
-    .replace(/(?<=:|port )\d{5}\b/g, (v) => named("port", v));
+  return (
+    text
+      .replace(/\bveth[0-9a-f]{7}\b/g, (v) => named("veth", v))
+      .replace(/\bbr-[0-9a-f]{12}\b/g, (v) => named("br", v))
+      // the id of an echo may have fewer digits than an ephemeral port
+      .replace(/: icmp .*/g, (line) => line.replace(/(?<=:)\d+\b/g, (v) => named("port", v)))
+      .replace(/(?<=:|port )\d{5}\b/g, (v) => named("port", v))
+  );
 }

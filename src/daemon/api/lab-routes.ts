@@ -10,6 +10,7 @@ import type { JsonObject } from "../record.ts";
 import { captureRoutes } from "./capture-routes.ts";
 import { bodyOf, goneSignal, openStream, sendJson } from "./exchange.ts";
 import { Fields } from "./fields.ts";
+import { inspectionRoutes } from "./inspection-routes.ts";
 import { JSON_TYPE } from "./json.ts";
 
 /** Of a verification: progress is told at most this often. */
@@ -38,6 +39,7 @@ export function registerLabRoutes(server: FastifyInstance, engine: Engine, end: 
   server.get("/docknet/drift", (_request, reply) => answer(reply, () => lab.drift(engine)));
   server.post("/docknet/reconcile", (_request, reply) => answer(reply, () => lab.reconcile(engine)));
   captureRoutes(server, engine, describe);
+  inspectionRoutes(server, engine, { answer, describe });
   server.post("/docknet/walk", (request, reply) =>
     answer(reply, () => {
       const fields = new Fields(bodyOf(request, "Walk"), "");
@@ -50,6 +52,12 @@ export function registerLabRoutes(server: FastifyInstance, engine: Engine, end: 
         signal: goneSignal(reply),
       };
       return lab.walk(engine, fields.text("from"), fields.text("to"), options);
+    }),
+  );
+  server.post("/docknet/graph", (request, reply) =>
+    answer(reply, () => {
+      const fields = new Fields(bodyOf(request, "Graph"), "");
+      return lab.graph(engine, { only: fields.texts("only") ?? [], planned: fields.flag("planned") });
     }),
   );
   server.post("/docknet/verify", async (request, reply) => {
