@@ -121,6 +121,9 @@ export function wrongResponder(check: Probing, { answer }: ProbeRun["reply"]): s
       `the server saw ${answer.from.address} as the sender, not ${check.expected.seenAs}: ${check.predicted.because}`,
     );
   }
+  const { seenPort } = check.expected;
+  if (seenPort !== undefined && answer.from.port !== seenPort)
+    reasons.push(`the server saw source port ${answer.from.port}, not ${seenPort}`);
   const server = check.predicted.server;
   if (server && server !== answer.service) reasons.push(`${answer.service} answered, not ${server}`);
   return reasons;

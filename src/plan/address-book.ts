@@ -29,6 +29,19 @@ export function publicPort({ host, router }: State["world"], port: Port, proto: 
   return router.forwards.find((f) => f.to === host && f.toPort === port && f.proto === proto)?.publicPort ?? port;
 }
 
+/** Where the internet would look for a port of the host: the forward that leads there, else the host's own public address, else the router's. */
+export function publicEnd(
+  world: State["world"],
+  port: Port,
+  proto: Proto,
+): { readonly address: Ipv4; readonly port: Port } {
+  const { host, router } = world;
+  const outer = publicPort(world, port, proto);
+  const own = router.static.find((s) => s.to === host);
+  const isForwarded = router.forwards.some((f) => f.to === host && f.publicPort === outer && f.proto === proto);
+  return own && !isForwarded ? { address: own.public, port } : { address: router.public, port: outer };
+}
+
 /** Do both run in one network stack? */
 export function sharesSandbox(state: State, node: NodeName | undefined, container: Container): boolean {
   const other = state.containers.find((c) => c.node === node);

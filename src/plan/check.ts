@@ -24,6 +24,7 @@ import { isServedOnInternet } from "./internet.ts";
 import { predict } from "./predict.ts";
 import type { Outcome, Prediction, ProbeSpec } from "./prediction.ts";
 import type { Ruleset } from "./rule.ts";
+import { staticNatChecks } from "./static-nat-check.ts";
 
 /** Sections of the report, in the order in which they are told. */
 export type CheckGroup =
@@ -34,6 +35,7 @@ export type CheckGroup =
   | "direct"
   | "outbound"
   | "napt"
+  | "static"
   | "name"
   | "control";
 
@@ -48,7 +50,7 @@ export interface Check {
   readonly to: string;
   readonly predicted: Prediction;
   /** What must be seen; where the file says, what it says, else the prediction. */
-  readonly expected: { readonly outcome: Outcome; readonly seenAs?: Ipv4 };
+  readonly expected: { readonly outcome: Outcome; readonly seenAs?: Ipv4; readonly seenPort?: Port };
   /** Id of the check that shows the target alive; set on every check that expects silence or refusal by a rule. */
   readonly control?: string;
   readonly at?: Origin;
@@ -91,6 +93,7 @@ class CheckBuilder {
     for (const container of senders) this.direct(container);
     for (const from of senders) this.outbound(from);
     this.napt(senders);
+    for (const check of staticNatChecks(this.state, this.rules)) this.checks.push(check);
   }
 
   /** Adds the controls that the negative checks point at, each once. */
@@ -148,6 +151,7 @@ class CheckBuilder {
       if (from.sandbox.kind === "own" && from.status === "running")
         this.publishedAt(container, binding, from.node, world.host, port);
     this.publishedAt(container, binding, INTERNET, world.router.public, publicPort(world, port, binding.proto));
+    this.atStaticAddress(container, binding, port);
   }
 
   /** Seen from the LAN, at the host's address: what is not published is not there; a service on the host's network is. */
@@ -156,8 +160,17 @@ class CheckBuilder {
     for (const served of container.serves) {
       const bound = container.bindings.some((b) => b.target === served.port && b.proto === served.proto);
       if (bound || container.sandbox.kind === "none") continue;
-      this.publishedAt(container, { ...served, target: served.port }, NEIGHBOUR, world.host, served.port);
+      const meant = { ...served, target: served.port };
+      this.publishedAt(container, meant, NEIGHBOUR, world.host, served.port);
+      this.atStaticAddress(container, meant, served.port);
     }
+  }
+
+  /** Where the host has a public address of its own, each of its ports is on the internet, forwarded or not. */
+  private atStaticAddress(container: Container, meant: MeantPort, port: Port): void {
+    const { host, router } = this.state.world;
+    const own = router.static.find((s) => s.to === host);
+    if (own) this.publishedAt(container, meant, INTERNET, own.public, port);
   }
 
   private publishedAt(container: Container, binding: MeantPort, from: NodeName, address: Ipv4, port: Port): void {
@@ -254,7 +267,7 @@ class CheckBuilder {
         const probe: ProbeSpec = { from, address, proto: spec.proto, ...port };
         const predicted = predict(this.state, probe, this.rules);
         const to = spec.port === undefined ? label : `${label}:${spec.port}/${spec.proto}`;
-        const seen = spec.seenAs ? ` as ${spec.seenAs}` : "";
+        const seen = spec.seenAs ? ` as ${spec.seenAs}${spec.seenPort ? `:${spec.seenPort}` : ""}` : "";
         const words: Readonly<Record<Outcome, string>> = {
           reach: `${from} reaches ${to}${seen}`,
           refuse: `${from} is refused by ${to}`,
@@ -268,7 +281,11 @@ class CheckBuilder {
           probe: { ...probe, ...(spec.sourcePort ? { sourcePort: spec.sourcePort } : {}) },
           to,
           predicted,
-          expected: { outcome: spec.expect, ...(spec.seenAs ? { seenAs: spec.seenAs } : {}) },
+          expected: {
+            outcome: spec.expect,
+            ...(spec.seenAs ? { seenAs: spec.seenAs } : {}),
+            ...(spec.seenPort ? { seenPort: spec.seenPort } : {}),
+          },
           at: spec.at,
         });
       }

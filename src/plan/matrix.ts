@@ -7,7 +7,7 @@ import { type Ipv4, isIpv4, isLoopback, LOCALHOST } from "../net/address.ts";
 import { HOST, INTERNET, NEIGHBOUR, type NodeName } from "../net/name.ts";
 import { type Port, type Proto, renderProtoPort } from "../net/port.ts";
 import { type Container, isHostAddress, type PortBinding, type State, sandboxOwner } from "../state/state.ts";
-import { isServed, knownAddress, ownAddress, publicPort, sharesSandbox } from "./address-book.ts";
+import { isServed, knownAddress, ownAddress, publicEnd, sharesSandbox } from "./address-book.ts";
 import { predict } from "./predict.ts";
 import type { Prediction, ProbeSpec } from "./prediction.ts";
 import type { Ruleset } from "./rule.ts";
@@ -183,7 +183,7 @@ function serviceEnd(state: State, row: MatrixRow, { container, port }: MatrixCol
 /** A port on loopback is looked for at the host's address by all others: there it must not be. */
 function publishedEnd(state: State, { sandbox }: MatrixRow, { hostIp, hostPort, proto }: HostBinding): End {
   const { world } = state;
-  if (sandbox === INTERNET) return { address: world.router.public, port: publicPort(world, hostPort, proto) };
+  if (sandbox === INTERNET) return publicEnd(world, hostPort, proto);
   const bound = hostIp !== "0.0.0.0" && isHostAddress(state, hostIp) && (sandbox === HOST || !isLoopback(hostIp));
   return { address: bound ? hostIp : world.host, port: hostPort };
 }

@@ -35,14 +35,21 @@ export function parseWalkTarget(text: string): WalkTarget {
 
 const MACHINES: readonly NodeName[] = [HOST, NEIGHBOUR, ROUTER, INTERNET];
 
-/** A running container, by name or as the first of its service; or a machine of the world. @throws DocknetError NOT_FOUND, CONFLICT */
-export function walkSender(state: State, text: string): { readonly node: NodeName; readonly container?: Container } {
+/**
+ * A running container, by name or as the first of its service; or a machine of the world. @throws DocknetError NOT_FOUND, CONFLICT
+ * @param action what cannot be done with one that does not run
+ */
+export function walkSender(
+  state: State,
+  text: string,
+  action = "walk from",
+): { readonly node: NodeName; readonly container?: Container } {
   const machine = MACHINES.find((m) => m === text);
   if (machine) return { node: machine };
   const container = containerNamed(state, text);
   if (!container) throw notFound(state, text);
   if (sandboxOwner(state, container) === "gone")
-    throw new DocknetError("CONFLICT", `Cannot walk from ${text}: it is not running, or what it shared is gone`, {
+    throw new DocknetError("CONFLICT", `Cannot ${action} ${text}: it is not running, or what it shared is gone`, {
       remedy: `Start it: docknet start ${container.name}`,
     });
   return { node: container.node, container };

@@ -37,3 +37,6 @@ const ESCAPED = /[\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufe
 export function escapeJson(text: string): string {
   return text.replace(ESCAPED, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
+
+/** Pretty, with a line break at the end, and harmless on a terminal. */
+export const renderCleanJson = (value: object): string => `${escapeJson(JSON.stringify(value, null, 2))}\n`;

@@ -1,7 +1,7 @@
 /** A comparison of two profiles for people: what changes and why, then the rules behind it. Text, Markdown and JSON say the same. */
 import { renderOrigin } from "../errors.ts";
 import type { Cell, CellSide, Comparison, RuleChange } from "../plan/compare.ts";
-import { cleanStrings } from "./clean.ts";
+import { cleanStrings, renderCleanJson } from "./clean.ts";
 import { escapeMarkdown } from "./markdown.ts";
 import { OUTCOME_WORDS } from "./outcome.ts";
 import { Pen, type PenOptions, rulePieces, type Style } from "./pen.ts";
@@ -14,7 +14,7 @@ const MARKS: Readonly<Record<RuleChange["change"], readonly [mark: string, style
 };
 
 export function renderComparisonJson(comparison: Comparison): string {
-  return JSON.stringify(comparison, null, 2);
+  return renderCleanJson(comparison);
 }
 
 export function renderComparisonText(dirty: Comparison, options: PenOptions): string {

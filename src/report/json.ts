@@ -67,6 +67,7 @@ const ORDER: Readonly<Record<FieldsOf<Report>, true>> = {
   observed: true,
   outcome: true,
   seenAs: true,
+  seenPort: true,
   because: true,
   server: true,
   afterMs: true,
@@ -108,6 +109,5 @@ const ORDER: Readonly<Record<FieldsOf<Report>, true>> = {
 /** Pretty, with a line break at the end. The data is untouched: what could harm a terminal is escaped, not removed. */
 export function renderJson(report: Report): string {
   // an array as replacer both selects and orders the keys of every object (ECMA-262 JSON.stringify, PropertyList)
-  const text = JSON.stringify(report, Object.keys(ORDER), 2);
-  return `${escapeJson(text)}\n`;
+  return `${escapeJson(JSON.stringify(report, Object.keys(ORDER), 2))}\n`;
 }

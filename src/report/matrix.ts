@@ -1,7 +1,7 @@
 /** A matrix as text: as wide as the terminal, in blocks of columns where it must be; below it what differs, and why. And as JSON (matrix.schema.json). */
 import { renderOrigin } from "../errors.ts";
 import type { Matrix, MatrixCell, MatrixTarget, MatrixWalk } from "../observe/matrix.ts";
-import { cleanStrings, escapeJson } from "./clean.ts";
+import { cleanStrings, renderCleanJson } from "./clean.ts";
 import {
   type CellGlyph,
   deadWords,
@@ -38,7 +38,7 @@ const STYLES: Readonly<Record<CellGlyph, Style>> = {
 };
 
 export function renderMatrixJson(matrix: Matrix): string {
-  return `${escapeJson(JSON.stringify(matrix, null, 2))}\n`;
+  return renderCleanJson(matrix);
 }
 
 /** With a line break at the end. */

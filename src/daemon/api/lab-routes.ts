@@ -10,6 +10,7 @@ import type { JsonObject } from "../record.ts";
 import { captureRoutes } from "./capture-routes.ts";
 import { bodyOf, goneSignal, openStream, sendJson } from "./exchange.ts";
 import { Fields } from "./fields.ts";
+import { inspectionRoutes } from "./inspection-routes.ts";
 import { JSON_TYPE } from "./json.ts";
 
 /** Progress is told at most this often. */
@@ -38,16 +39,25 @@ export function registerLabRoutes(server: FastifyInstance, engine: Engine, end: 
   server.get("/docknet/drift", (_request, reply) => answer(reply, () => lab.drift(engine)));
   server.post("/docknet/reconcile", (_request, reply) => answer(reply, () => lab.reconcile(engine)));
   captureRoutes(server, engine, describe);
+  inspectionRoutes(server, engine, { answer, describe });
   server.post("/docknet/walk", (request, reply) =>
     answer(reply, () => {
       const fields = new Fields(bodyOf(request, "Walk"), "");
-      const silenceMs = fields.integer("silenceMs");
+      const [silenceMs, sourcePort] = [fields.integer("silenceMs"), fields.integer("sourcePort")];
       const options = {
         reply: fields.flag("reply"),
         second: fields.flag("second"),
         ...(silenceMs ? { silenceMs } : {}),
+        ...(sourcePort ? { sourcePort } : {}),
+        signal: goneSignal(reply),
       };
       return lab.walk(engine, fields.text("from"), fields.text("to"), options);
+    }),
+  );
+  server.post("/docknet/graph", (request, reply) =>
+    answer(reply, () => {
+      const fields = new Fields(bodyOf(request, "Graph"), "");
+      return lab.graph(engine, { only: fields.texts("only") ?? [], planned: fields.flag("planned") });
     }),
   );
   server.post("/docknet/verify", (request, reply) => {

@@ -1,5 +1,6 @@
 /** The matrix of who reaches what, by prediction: which rows and columns there are, where each packet goes, what the model says of it. */
 import { describe, expect, test } from "vitest";
+import type { Ipv4 } from "../../../src/net/address.ts";
 import { checksOf } from "../../../src/plan/check.ts";
 import { type MatrixChoice, type MatrixPlan, matrixOf } from "../../../src/plan/matrix.ts";
 import type { State } from "../../../src/state/state.ts";
@@ -70,6 +71,19 @@ test("the internet uses the router's forward, by its public port", () => {
   });
   expect(linesOf(planned(state, { from: ["@internet"], to: ["@host"] }))).toEqual([
     "@internet > @host:8080  203.0.113.91:80 reach",
+  ]);
+});
+
+test("without a forward the internet uses the host's own public address, when it has one", () => {
+  const state = shop();
+  const { router } = state.world;
+  const at = { file: "compose.yaml", line: 1, column: 1 };
+  const own = { public: "203.0.113.92" as Ipv4, to: state.world.host, at };
+  const world = { ...state.world, router: { ...router, static: [own] } };
+  const lines = linesOf(planned({ ...state, world }, { from: ["@internet"], to: ["@host"] }));
+  expect(lines).toEqual([
+    "@internet > @host:8080  203.0.113.92:8080 reach",
+    "@internet > 127.0.0.1:8081  203.0.113.92:8081 refuse",
   ]);
 });
 
