@@ -96,6 +96,7 @@ export class Site {
     await this.executor.adopt(this.options.manifest?.nodes() ?? []);
     const layout = layoutOf(state, this.facts);
     await reconcile(this.workshop(), layout);
+    this.forgetFlowsToNobody(state);
     this.current = { state, layout };
     this.admit(this.residentsOf(state));
   }
@@ -195,17 +196,33 @@ export class Site {
 
   /**
    * NAT rules act on a flow's first packet: flows that older bindings made would go on as before (docker-reference 7.5). Forgotten
-   * are those of addresses that came or went, and UDP flows to host ports that came or went.
+   * are those of addresses that went, and UDP flows to host ports that came or went. A new TCP binding needs none of that: a SYN that
+   * was refused before begins its flow anew (net/netfilter/nf_conntrack_proto_tcp.c), and reading the table walks the whole machine's.
    */
   private forgetFlows(before: State, after: State): void {
     const [old, next] = [flowEnds(before), flowEnds(after)];
-    const changed = new Set([...old, ...next].filter((end) => !old.has(end) || !next.has(end)));
+    const gone = [...old].filter((end) => !next.has(end));
+    const come = [...next].filter((end) => !old.has(end) && end.startsWith("udp "));
+    const changed = new Set([...gone, ...come]);
     if (changed.size === 0) return;
     forgetFlows(
       this.netns(HOST),
       ({ proto, original, reply }) =>
         [original.src, original.dst, reply.src].some((address) => changed.has(address)) ||
         (proto === "udp" && changed.has(`udp ${original.dstPort}`)),
+    );
+  }
+
+  /** Those that lead to a port that is not published now: of a step that the last process did not finish. */
+  private forgetFlowsToNobody(state: State): void {
+    const published = new Set(
+      state.containers.flatMap(({ bindings, endpoints }) =>
+        bindings.map((b) => `${b.proto} ${endpoints.find((e) => e.id === b.endpoint)?.address}:${b.target}`),
+      ),
+    );
+    forgetFlows(
+      this.netns(HOST),
+      ({ proto, dstNat, reply }) => dstNat && !published.has(`${proto} ${reply.src}:${reply.srcPort}`),
     );
   }
 

@@ -17,6 +17,8 @@ export class ContainerFiles {
   private readonly root: string;
   /** What was written last, by path. */
   private readonly written = new Map<string, string>();
+  /** Containers whose folders are there. */
+  private readonly made = new Set<string>();
 
   /** @param directory of the lab */
   constructor(directory: string) {
@@ -38,7 +40,7 @@ export class ContainerFiles {
     for (const container of state.containers) {
       if (container.status !== "running") continue;
       // its log is here even when its files are another's
-      mkdirSync(this.folderOf(container.id), { recursive: true, mode: 0o755 });
+      this.makeFolder(container.id);
       if (container.sandbox.kind === "container") continue;
       const paths = this.pathsOf(state, container);
       this.write(paths.hostname, hostnameFile(state, container));
@@ -55,9 +57,16 @@ export class ContainerFiles {
   }
 
   remove(id: string): void {
+    this.made.delete(id);
     rmSync(this.folderOf(id), { recursive: true, force: true });
     for (const path of [...this.written.keys()])
       if (path.startsWith(`${this.folderOf(id)}/`)) this.written.delete(path);
+  }
+
+  private makeFolder(id: string): void {
+    if (this.made.has(id)) return;
+    mkdirSync(this.folderOf(id), { recursive: true, mode: 0o755 });
+    this.made.add(id);
   }
 
   private write(path: string, text: string): void {

@@ -47,11 +47,15 @@ export const netnsPath = (lab: LabName, node: NodeName): string => `${NETNS_DIR}
 const FILE = "manifest.jsonl";
 const MAX_BYTES = 16 * 1024 * 1024;
 const MODE_OF_DIRECTORY = 0o700;
+/** Records of what has gone that may stay in the file: so many that it is seldom written anew, few against MAX_BYTES. */
+const SPARE_LINES = 10_000;
 
 export class Manifest {
   readonly lab: LabName;
   private readonly file: string;
   private readonly owned: Map<string, Owned>;
+  /** Records in the file. */
+  private lines = 0;
 
   /**
    * Makes the directory when it does not exist, reads what was recorded, and writes it anew without what has gone. One process at a
@@ -64,8 +68,7 @@ export class Manifest {
     checkDirectory(directory);
     this.file = `${directory}/${FILE}`;
     this.owned = readOwned(directory);
-    writeFileSync(`${this.file}.new`, [...this.owned.values()].map((o) => line("made", o)).join(""), { mode: 0o600 });
-    renameSync(`${this.file}.new`, this.file);
+    this.rewrite();
   }
 
   /** In order of creation. */
@@ -102,7 +105,10 @@ export class Manifest {
 
   /** After the object is gone. Idempotent. */
   forget(owned: Owned): void {
-    if (this.owned.delete(keyOf(owned))) this.append("gone", owned);
+    if (!this.owned.delete(keyOf(owned))) return;
+    this.append("gone", owned);
+    // one that lives for months must not grow until nobody may read it
+    if (this.lines > 2 * this.owned.size + SPARE_LINES) this.rewrite();
   }
 
   private add(owned: Owned): void {
@@ -112,6 +118,14 @@ export class Manifest {
 
   private append(event: Event, owned: Owned): void {
     appendFileSync(this.file, line(event, owned));
+    this.lines += 1;
+  }
+
+  /** Without what has gone; whole, or not at all. */
+  private rewrite(): void {
+    writeFileSync(`${this.file}.new`, [...this.owned.values()].map((o) => line("made", o)).join(""), { mode: 0o600 });
+    renameSync(`${this.file}.new`, this.file);
+    this.lines = this.owned.size;
   }
 }
 

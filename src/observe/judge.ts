@@ -6,7 +6,7 @@ import type { Outcome } from "../plan/prediction.ts";
 import { renderSpec } from "../plan/rule.ts";
 import { describePlanned } from "./counters.ts";
 import type { CheckResult, Evidence, Lost, Observed, RuleSeen, TranslationSeen, Verdict } from "./report.ts";
-import type { ProbeRun, ProbeSource } from "./run.ts";
+import type { ProbeRun, ProbeSource, Probing } from "./run.ts";
 import { type Flow, hopOf, rewritesOf, type Trail } from "./trail.ts";
 import { decidingFlow, type FlowRun, namedFlow, wrongDataSource, wrongStage } from "./transfer.ts";
 
@@ -70,7 +70,8 @@ export function judge(check: Check, testimony: Testimony): CheckResult {
   };
 }
 
-function observedOf({ reply }: ProbeRun): Observed {
+/** What a probe's reply says, in the report's words. */
+export function observedOf({ reply }: Pick<ProbeRun, "reply">): Observed {
   const outcome: Outcome = reply.outcome === "silent" ? "drop" : reply.outcome;
   return {
     outcome,
@@ -116,8 +117,12 @@ function wrongEchoSource(check: Check, { request }: Trail): string[] {
 
 function wrongAnswer(check: Check, observed: Observed, { run, trail }: Testimony): string[] {
   if (observed.outcome !== "reach" || check.expected.outcome !== "reach") return [];
-  const { answer } = run.reply;
   if (check.probe.proto === "icmp") return wrongEchoSource(check, trail);
+  return [...wrongResponder(check, run.reply), ...wrongDataSource(check, run)];
+}
+
+/** Of a check that expects an answer: who gave it, and as whom it has seen the sender. */
+export function wrongResponder(check: Probing, { answer }: ProbeRun["reply"]): string[] {
   if (!answer) return ["something answered, but not the lab's responder"];
   const reasons: string[] = [];
   if (check.expected.seenAs && answer.from.address !== check.expected.seenAs) {
@@ -125,9 +130,12 @@ function wrongAnswer(check: Check, observed: Observed, { run, trail }: Testimony
       `the server saw ${answer.from.address} as the sender, not ${check.expected.seenAs}: ${check.predicted.because}`,
     );
   }
+  const { seenPort } = check.expected;
+  if (seenPort !== undefined && answer.from.port !== seenPort)
+    reasons.push(`the server saw source port ${answer.from.port}, not ${seenPort}`);
   const server = check.predicted.server;
   if (server && server !== answer.service) reasons.push(`${answer.service} answered, not ${server}`);
-  return [...reasons, ...wrongDataSource(check, run)];
+  return reasons;
 }
 
 /** The outcome is right; was the way? */
@@ -271,4 +279,5 @@ export function renderConntrack(e: ConntrackEntry): string {
   return `${e.proto}${e.state ? ` ${e.state}` : ""} ${side(e.original)}, ${e.replied ? "replies" : "awaits replies"} ${side(e.reply)}`;
 }
 
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+/** Of whatever was thrown. */
+export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

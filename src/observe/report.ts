@@ -45,7 +45,7 @@ export interface Topology {
     readonly kind: string;
     /** "172.17.0.2 on bridge (eth0)" and the like; "host network", "no network". */
     readonly attachments: readonly string[];
-    /** "0.0.0.0:8080->80/tcp" */
+    /** "0.0.0.0:8080->80/tcp"; of the router its forwards, and "203.0.113.92<->192.168.0.10" for 1:1 NAT. */
     readonly published: readonly string[];
     /** "80/tcp" */
     readonly serves: readonly string[];
@@ -65,7 +65,7 @@ export interface CheckResult {
   /** A file was fetched by FTP: outcomes are the data connection's, where it came to one. */
   readonly transfer?: Transfer;
   readonly verdict: Verdict;
-  readonly expected: { readonly outcome: Outcome; readonly seenAs?: string };
+  readonly expected: { readonly outcome: Outcome; readonly seenAs?: string; readonly seenPort?: number };
   readonly predicted: { readonly outcome: Outcome; readonly seenAs?: string; readonly because: string };
   readonly observed: Observed;
   /** Why it is not PASS, most telling first; empty on PASS. */

@@ -12,6 +12,7 @@ import { describeRule, isDrop, isRule, type Moved, movedRules } from "./counters
 import { findDrift, relatedDrift, renderDrift } from "./drift.ts";
 import type { Instruments } from "./instruments.ts";
 import { type ConntrackIndex, indexConntrack, judge } from "./judge.ts";
+import { compareNapt } from "./napt.ts";
 import { linksToCapture, Recorder } from "./recorder.ts";
 import type { CheckResult, Drift, RuleSeen } from "./report.ts";
 import { type ProbeRun, runProbes } from "./run.ts";
@@ -107,7 +108,7 @@ class Session {
         framesLost,
       });
     });
-    const judged = compareNapt(withControls(results));
+    const judged = compareNapt(withControls(results), checks);
     const wanted = this.options.drift || judged.some((r) => r.verdict === "FAIL");
     const drift = wanted ? await findDrift(this.instruments, this.layout) : [];
     const { received } = this.recorder.totals();
@@ -249,23 +250,6 @@ function withControls(results: readonly CheckResult[]): CheckResult[] {
       reasons: [`its control did not pass: ${control.claim} (${control.verdict})`],
     };
   });
-}
-
-/** Two senders with one source port behind one address: the server must see two ports. */
-function compareNapt(results: readonly CheckResult[]): CheckResult[] {
-  const pair = results.filter((r) => r.group === "napt");
-  const seen = pair.map((r) => r.observed.seenAs);
-  const same = pair.length === 2 && seen[0] !== undefined && seen[0] === seen[1];
-  if (!same) return [...results];
-  return results.map((r) =>
-    r.group === "napt"
-      ? {
-          ...r,
-          verdict: "FAIL",
-          reasons: [...r.reasons, `both senders were seen as ${seen[0]}: the port was not rewritten`],
-        }
-      : r,
-  );
 }
 
 /** A failed check names what in the kernel is otherwise on the nodes of its way. */

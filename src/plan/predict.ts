@@ -24,6 +24,7 @@ import { isServedOnInternet } from "./internet.ts";
 import type { Prediction, ProbeSpec, Stop } from "./prediction.ts";
 import type { Rule, Ruleset } from "./rule.ts";
 import type { BindingHit } from "./state-index.ts";
+import { hasStatic } from "./static-nat.ts";
 import { predictTransfer } from "./transfer.ts";
 
 const eth0 = "eth0" as IfName;
@@ -127,7 +128,7 @@ class Walk extends HostFirewall {
     const { neighbour, router, internet } = this.state.world;
     const own = new Map<NodeName, readonly Ipv4[]>([
       [NEIGHBOUR, [neighbour]],
-      [ROUTER, [router.lan, router.public]],
+      [ROUTER, [router.lan, router.public, ...router.static.map((s) => s.public)]],
       [INTERNET, [internet.www, internet.dns]],
     ]).get(node);
     return own !== undefined && (isLoopback(this.dst) || own.includes(this.dst));
@@ -287,12 +288,21 @@ class Walk extends HostFirewall {
         ? this.answer(NEIGHBOUR, NEIGHBOUR, "it is on the LAN")
         : this.end("refuse", { node: NEIGHBOUR }, "nothing listens on the neighbour");
     }
-    const ownRouter = this.dst === world.router.lan || this.dst === world.router.public;
-    if (contains(world.lan, this.dst) && !ownRouter) return this.nobody(HOST);
+    // 1:1 NAT is for what comes from the internet: the LAN finds the router itself at each of its addresses
+    const ownRouter =
+      this.dst === world.router.lan || this.dst === world.router.public || hasStatic(world.router, this.dst);
+    if (contains(world.lan, this.dst) && !ownRouter) return this.nobody(this.legs.at(-1)?.node ?? HOST);
     this.leg(ROUTER, lan0, "in");
     if (ownRouter) return this.routerInput();
     const foreign = !contains(world.internet.subnet, this.dst);
+    const stranger = !contains(world.lan, this.src);
     if (foreign && isPrivate(this.dst)) {
+      if (stranger)
+        return this.end(
+          "drop",
+          { node: ROUTER, onReply: true },
+          `the router's refusal finds no way back to ${this.src}`,
+        );
       const rule = this.rules.router.rules.find((r) => r.purpose === "router-private" && covers(r, this.dst));
       const stop: Stop = { node: ROUTER, ...(rule ? { rule } : {}) };
       return this.end(
@@ -301,11 +311,13 @@ class Walk extends HostFirewall {
         `the router sends nothing to ${this.dst}: private addresses do not exist on the internet`,
       );
     }
-    const stranger = !contains(world.lan, this.src);
-    const rule = this.rules.router.rules.find((r) => r.purpose === "masquerade");
     const inside = this.src;
-    this.src = world.router.public;
-    this.translations.push({ node: ROUTER, kind: "MASQUERADE", ...(rule ? { rule } : {}) });
+    const own = world.router.static.find((s) => s.to === inside);
+    const rule = this.rules.router.rules.find((r) =>
+      own ? r.purpose === "static-out" && r.match.source === inside : r.purpose === "router-masquerade",
+    );
+    this.src = own?.public ?? world.router.public;
+    this.translations.push({ node: ROUTER, kind: own ? "SNAT" : "MASQUERADE", ...(rule ? { rule } : {}) });
     this.leg(ROUTER, wan0, "out");
     const noRoute: Stop | undefined = stranger ? { node: ROUTER, onReply: true } : lostReply;
     return this.internetDeliver(noRoute, inside);
@@ -323,7 +335,13 @@ class Walk extends HostFirewall {
     }
     if (lostReply) return this.lost(lostReply, inside);
     const served = this.proto === "icmp" || this.listensOn(INTERNET) || this.isServedOnInternet();
-    return this.answer(INTERNET, served ? INTERNET : undefined, "both NATs let it out");
+    return this.answer(INTERNET, served ? INTERNET : undefined, this.whyOut());
+  }
+
+  private whyOut(): string {
+    const nats = this.translations.length;
+    if (nats === 0) return "the router is on the internet itself";
+    return nats === 1 ? "the router's NAT lets it out" : "both NATs let it out";
   }
 
   private isServedOnInternet(): boolean {
@@ -333,15 +351,23 @@ class Walk extends HostFirewall {
 
   private routerFromWan(): Prediction {
     const { world } = this.state;
-    if (this.dst !== world.router.public) return this.nobody(INTERNET);
+    const own = world.router.static.find((s) => s.public === this.dst);
+    if (this.dst !== world.router.public && !own) return this.nobody(INTERNET);
     this.leg(ROUTER, wan0, "in");
+    if (own) return this.leadIn(own.to, (r) => r.purpose === "static-in" && r.match.destination === own.public);
     const forward = world.router.forwards.find((f) => f.publicPort === this.dport && f.proto === this.proto);
     if (!forward) return this.routerInput();
-    const rule = this.rules.router.rules.find(
-      (r) => r.purpose === "dnat" && r.match.dport === forward.publicPort && r.match.proto === forward.proto,
-    );
-    this.dst = forward.to;
     this.dport = forward.toPort;
+    return this.leadIn(
+      forward.to,
+      (r) => r.purpose === "router-dnat" && r.match.dport === forward.publicPort && r.match.proto === forward.proto,
+    );
+  }
+
+  /** The router's DNAT to a machine of the LAN. */
+  private leadIn(to: Ipv4, where: (r: Rule) => boolean): Prediction {
+    const rule = this.rules.router.rules.find(where);
+    this.dst = to;
     this.translations.push({ node: ROUTER, kind: "DNAT", ...(rule ? { rule } : {}) });
     this.leg(ROUTER, lan0, "out");
     return this.lanDeliver();
@@ -358,11 +384,10 @@ class Walk extends HostFirewall {
     if (this.proto === "icmp") return this.answer(ROUTER, ROUTER, "the router answers ping");
     if (this.listensOn(ROUTER)) return this.answer(ROUTER, ROUTER, "it is the router's own address");
     const forwards = this.dport === undefined ? "does not forward" : "forwards no";
-    return this.end(
-      "refuse",
-      { node: ROUTER },
-      `the router ${forwards} ${this.portWords()}, and nothing listens there`,
-    );
+    const why = hasStatic(this.state.world.router, this.dst)
+      ? `on the LAN's side ${this.dst} is the router itself`
+      : `the router ${forwards} ${this.portWords()}`;
+    return this.end("refuse", { node: ROUTER }, `${why}, and nothing listens there`);
   }
 }
 

@@ -52,6 +52,11 @@ const TITLES: Readonly<Record<CheckGroup, Title>> = {
     lesson:
       "Two containers send from the same port to the same server. Behind the host's one address their answers would be mixed up, so the second one gets another port.",
   },
+  static: {
+    heading: "1:1 NAT at the router",
+    lesson:
+      "A machine with a public address of its own needs no port to be told apart by. The router changes the address alone, both ways: the machine's source ports stay, and every port of it, published ones too, is on the internet.",
+  },
   name: {
     heading: "Names",
     lesson:

@@ -108,11 +108,15 @@ function comparisonFacts(check: CheckResult): Fact[] {
   const { expected, predicted } = check;
   const as = (seen: string | undefined): string => (seen ? `, the server sees ${seen}` : "");
   return [
-    prose("expected", `${outcomeWords(check, expected.outcome)}${as(expected.seenAs)}`),
+    prose("expected", `${outcomeWords(check, expected.outcome)}${as(seenText(expected))}`),
     prose("predicted", `${outcomeWords(check, predicted.outcome)}${as(predicted.seenAs)}: ${predicted.because}`),
     prose("observed", observedWords(check)),
   ];
 }
+
+/** "203.0.113.92", "203.0.113.92:40000" */
+const seenText = ({ seenAs, seenPort }: CheckResult["expected"]): string | undefined =>
+  seenAs && seenPort !== undefined ? `${seenAs}:${seenPort}` : seenAs;
 
 function observedWords(check: CheckResult): string {
   const { outcome, server, seenAs, errno, afterMs } = check.observed;

@@ -228,6 +228,18 @@ test("a half-written record is nothing, and what follows it is read", () => {
   expect(again.namespaces()).toEqual([{ kind: "netns", node: B, inode: "4:4026531", cookie: "7" }]);
 });
 
+test("the manifest of a lab that lives long does not grow with all that came and went", () => {
+  const manifest = new Manifest(directory);
+  manifest.addNetns(A, { inode: "4:4026530", cookie: "6" });
+  for (let i = 0; i < 6000; i++) {
+    manifest.addNetns(B, { inode: "4:4026531", cookie: String(i) });
+    manifest.forget({ kind: "netns", node: B, inode: "4:4026531", cookie: String(i) });
+  }
+  const records = readFileSync(join(directory, "manifest.jsonl"), "utf8").split("\n").filter(Boolean);
+  expect(records.length).toBeLessThan(10_100);
+  expect(new Manifest(directory).nodes()).toEqual([A]);
+});
+
 test.for([
   { event: "made", kind: "netns", node: "../etc", inode: "4:1", cookie: "1" },
   { event: "made", kind: "netns", node: "web", inode: "4:1; rm", cookie: "1" },

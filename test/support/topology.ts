@@ -26,7 +26,11 @@ export interface RandomTopology {
   readonly networks: readonly RandomNetwork[];
   readonly containers: readonly RandomContainer[];
   readonly forwards: number;
+  /** Machines with a public address of their own; "nobody" is an address of the LAN that none has. */
+  readonly static: readonly StaticTarget[];
 }
+
+type StaticTarget = "host" | "neighbour" | "nobody";
 
 const often = (weight: number) => fc.nat(99).map((n) => n < weight);
 
@@ -60,6 +64,10 @@ export const topology: fc.Arbitrary<RandomTopology> = fc.record({
   networks: fc.array(network, { minLength: 1, maxLength: 6 }),
   containers: fc.array(container, { maxLength: 12 }),
   forwards: fc.nat(3),
+  static: fc.oneof(
+    { weight: 2, arbitrary: fc.constant([]) },
+    fc.uniqueArray(fc.constantFrom<StaticTarget>("host", "neighbour", "nobody"), { minLength: 1, maxLength: 3 }),
+  ),
 });
 
 /**
@@ -78,6 +86,8 @@ export function renderTopology(t: RandomTopology, profile: FirewallProfile = "do
   });
   const services = t.containers.map((c, i) => renderContainer(t, c, i, ftp));
   const forwards = Array.from({ length: t.forwards }, (_, i) => `"${8000 + i * 10}"`);
+  const inside = { host: "host", neighbour: "neighbour", nobody: "192.168.0.99" };
+  const statics = t.static.map((to, i) => `"203.0.113.${100 + i}:${inside[to]}"`);
   return [
     services.length > 0 ? "services:" : "services: {}",
     ...services,
@@ -85,7 +95,7 @@ export function renderTopology(t: RandomTopology, profile: FirewallProfile = "do
     ...networks,
     "x-docknet:",
     `  engine: { profile: ${profile}, userland-proxy: ${t.engine.proxy}, ip-forward: ${t.engine.ipForward}, allow-direct-routing: ${t.engine.direct}, icc: ${t.engine.icc} }`,
-    `  world: { router: { forwards: [${forwards.join(", ")}] } }`,
+    `  world: { router: { forwards: [${forwards.join(", ")}], static: [${statics.join(", ")}] } }`,
     "",
   ].join("\n");
 }
