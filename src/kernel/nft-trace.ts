@@ -314,12 +314,12 @@ export function decodeMessages(bytes: Buffer): TraceEvent[] {
 function decodeTrace(body: Buffer): TraceEvent | undefined {
   if (body.readUInt8(0) !== AF_INET) return undefined;
   const attributes = decodeAttributes(body.subarray(NFGEN_BYTES));
-  const number = (type: number): number | undefined => attributes.get(type)?.readUInt32BE(0);
+  const number = (type: number): number | undefined => ofSize(4, attributes.get(type))?.readUInt32BE(0);
   const kind = KINDS[number(NFTA_TRACE.type) ?? 0];
   const verdict =
     kind === "policy" ? policyOf(number(NFTA_TRACE.policy)) : verdictOf(attributes.get(NFTA_TRACE.verdict));
   if (!kind || !verdict) return undefined;
-  const [handle, network] = [attributes.get(NFTA_TRACE.handle), attributes.get(NFTA_TRACE.network)];
+  const [handle, network] = [ofSize(8, attributes.get(NFTA_TRACE.handle)), attributes.get(NFTA_TRACE.network)];
   const [iif, oif] = [number(NFTA_TRACE.iif), number(NFTA_TRACE.oif)];
   return {
     table: textOf(attributes.get(NFTA_TRACE.table)),
@@ -335,13 +335,17 @@ function decodeTrace(body: Buffer): TraceEvent | undefined {
   };
 }
 
+/** A number of another size is no number. */
+const ofSize = (size: number, bytes: Buffer | undefined): Buffer | undefined =>
+  bytes?.length === size ? bytes : undefined;
+
 const textOf = (bytes: Buffer | undefined): string => bytes?.toString("utf8").replace(/\0.*$/s, "") ?? "";
 
 const policyOf = (policy: number | undefined): TraceVerdict => ({ kind: policy === 0 ? "DROP" : "ACCEPT" });
 
 function verdictOf(bytes: Buffer | undefined): TraceVerdict | undefined {
   const parts = bytes && decodeAttributes(bytes);
-  const kind = VERDICTS[parts?.get(NFTA_VERDICT_CODE)?.readInt32BE(0) ?? Number.NaN];
+  const kind = VERDICTS[ofSize(4, parts?.get(NFTA_VERDICT_CODE))?.readInt32BE(0) ?? Number.NaN];
   if (kind === undefined) return undefined;
   return kind === "JUMP" || kind === "GOTO" ? { kind, chain: textOf(parts?.get(NFTA_VERDICT_CHAIN)) } : { kind };
 }
