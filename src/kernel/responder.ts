@@ -4,7 +4,7 @@
  *
  * The answer's form is a contract with probe-speech.ts: `service=web port=80/tcp from=192.168.0.20:41234 to=172.17.0.2:80`.
  */
-import { createServer, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { DocknetError } from "../errors.ts";
 import { ANY_IPV4, type Ipv4 } from "../net/address.ts";
 import { FTP_PORT } from "../net/ftp.ts";
@@ -12,7 +12,8 @@ import { type ProtoPort, renderProtoPort } from "../net/port.ts";
 import { FTP_CONNECTIONS, serveFtp } from "./ftp-server.ts";
 import { closeFd } from "./libc.ts";
 import type { Netns } from "./netns.ts";
-import { adoptListener, openSctpListener, openTcpListener, openUdpSocket, type SocketAddress } from "./socket.ts";
+import { openSctpListener, openTcpListener, openUdpSocket, type SocketAddress } from "./socket.ts";
+import { serveTcp } from "./tcp-server.ts";
 import { readDatagrams } from "./udp.ts";
 
 export interface ResponderRequest {
@@ -70,31 +71,16 @@ function openTcpResponder(ns: Netns, fd: number, request: ResponderRequest): Res
   const { service, port } = request;
   const isFtp = port.port === FTP_PORT;
   const counters = { connections: 0, datagrams: 0 };
-  const sockets = new Set<Socket>();
-  const server = createServer({ allowHalfOpen: true }, (socket) => {
-    counters.connections += 1;
-    sockets.add(socket);
-    socket.on("close", () => sockets.delete(socket));
-    if (isFtp) answerFtp(socket, ns, request);
-    else answerHttp(socket, request);
-  });
-  if (isFtp) server.maxConnections = FTP_CONNECTIONS;
-  // Out of descriptors while accepting, for one: the client sees it, and the responder goes on.
-  server.on("error", () => {});
-  adoptListener(server, fd);
-  let closing: Promise<void> | undefined;
-  return {
-    service,
-    port,
-    counters,
-    close() {
-      closing ??= new Promise((resolve) => {
-        server.close(() => resolve());
-        for (const socket of sockets) socket.destroy();
-      });
-      return closing;
+  const server = serveTcp(
+    fd,
+    (socket) => {
+      counters.connections += 1;
+      if (isFtp) answerFtp(socket, ns, request);
+      else answerHttp(socket, request);
     },
-  };
+    isFtp ? { connections: FTP_CONNECTIONS } : {},
+  );
+  return { service, port, counters, close: () => server.close() };
 }
 
 function answerFtp(socket: Socket, ns: Netns, { service, port, onAnswer }: ResponderRequest): void {
