@@ -11,7 +11,7 @@ export function addressLines(pen: Pen, walk: Walk): string[] {
     .filter(({ stretches }) => stretches.length > 1);
   return told.flatMap(({ way, stretches }) => [
     pen.paint("bold", TITLES[way.kind]),
-    ...stretches.flatMap((stretch) => stretchLines(pen, stretch)),
+    ...stretches.flatMap((stretch) => stretchLines(pen, stretch, columnOf(stretches))),
     "",
   ]);
 }
@@ -72,20 +72,30 @@ function endsOf({ in: came, out }: WalkHop): string {
   return `${end(on.src, on.sport)} -> ${end(on.dst, on.dport)}`;
 }
 
-function stretchLines(pen: Pen, { nodes, ends, changes }: Stretch): string[] {
-  // what goes out by lo stays
+/** What goes out by lo stays. */
+function placeOf({ nodes }: Stretch): string {
   const way = nodes.filter((node, i) => node !== nodes[i - 1]);
-  const place = way.length > 1 ? way.join(" > ") : `in ${way[0]}`;
-  const line = `${place.padEnd(PLACE)}  ${ends}`;
+  return way.length > 1 ? way.join(" > ") : `in ${way[0]}`;
+}
+
+/** Places stand in a column of this width, unless long names would make it too wide. */
+function columnOf(stretches: readonly Stretch[]): number {
+  const widest = Math.max(...stretches.map((s) => placeOf(s).length));
+  return widest <= MOST ? Math.max(LEAST, widest) : LEAST;
+}
+
+const [LEAST, MOST] = [26, 40];
+
+function stretchLines(pen: Pen, stretch: Stretch, column: number): string[] {
+  const { ends, changes } = stretch;
+  const place = placeOf(stretch).padEnd(column);
+  const fits = 2 + place.length + 2 + ends.length <= pen.width;
   return [
     ...changes.flatMap((change) => changeLines(pen, change)),
-    ...(line.length + 2 > pen.width
-      ? [`  ${pen.paint("dim", place)}`, `    ${ends}`]
-      : [`  ${pen.paint("dim", place.padEnd(PLACE))}  ${ends}`]),
+    ...(fits ? [`  ${pen.paint("dim", place)}  ${ends}`] : [`  ${pen.paint("dim", place.trimEnd())}`, `    ${ends}`]),
   ];
 }
 
-const PLACE = 26;
 const INDENT = "      ";
 
 function changeLines(pen: Pen, { node, before, after, by, rule }: Change): string[] {
