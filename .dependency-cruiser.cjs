@@ -1,8 +1,9 @@
 // The import borders of the stages: what a folder may import is said here once, and linted.
 // A folder imports itself, the files named in `free`, and the folders listed; nothing else of src, no other package.
 const free = ["errors", "dispose"];
-/** Files of src itself that a stage may be allowed to import. */
-const files = ["index", "site", "verification", "walking", "recording"];
+/** Files of src itself that a stage may be allowed to import: a lab's verbs, over several stages, on a site. */
+const verbs = ["verification", "walking", "recording", "inspection", "graph", "matrix", "tapped-links"];
+const files = ["index", "site", ...verbs];
 const stages = {
   net: { src: [], packages: ["ipaddr\\.js"] },
   spec: { src: ["net"], packages: ["zod", "yaml"], node: ["fs", "path"] },
@@ -14,13 +15,13 @@ const stages = {
   report: { src: ["net", "plan", "observe"], packages: [] },
   // joins the stages for a lab that outlives a command, as lab.ts does for one that does not
   daemon: {
-    src: ["net", "spec", "state", "plan", "kernel", "observe", "site", "verification", "walking", "recording"],
+    src: ["net", "spec", "state", "plan", "kernel", "observe", "site", ...verbs],
     packages: ["fastify"],
     node: [".*"],
   },
   cli: {
-    // reports: what a daemon has made is shown without loading what makes labs
-    src: ["index", "daemon", "report"],
+    // report, spec: what a daemon has made is shown, and which one a file names is known, without loading what makes labs
+    src: ["index", "daemon", "report", "spec"],
     packages: ["commander"],
     node: ["fs", "path", "url", "child_process", "process", "os", "http", "net", "tty", "readline", "util"],
   },

@@ -1,4 +1,4 @@
-/** A lab that lives: what a person waits for at the prompt, and what `docker run -d` takes inside the daemon. */
+/** A lab that lives: what a person waits for at the prompt, what `docker run -d` takes inside the daemon, and `docknet walk` as a whole. */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { request } from "node:http";
@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 const CLI = fileURLToPath(new URL("../dist/bin/docknet.js", import.meta.url));
 const LAB = `bench${process.pid}`;
 
-/** @returns medians in milliseconds; `runMs` by the number of containers that were there before */
+/** @returns medians in milliseconds; `runMs` and `walkMs` by the number of containers that were there before */
 export async function measureDaemon({ runs, sizes }) {
   // where labs live by default: in memory
   const directory = mkdtempSync(join(process.getuid() === 0 ? "/run" : tmpdir(), "docknet-bench-"));
@@ -24,15 +24,22 @@ export async function measureDaemon({ runs, sizes }) {
     const coldMs = docknet("network", "create", "n");
     const lsMs = median(Array.from({ length: runs }, () => docknet("network", "ls")));
     const socketPath = join(directory, LAB, "docknet.sock");
-    const runMs = [];
+    const [runMs, walkMs] = [[], []];
     let made = 0;
     for (const size of sizes) {
       while (made < size) await run(socketPath, made++);
       const times = [];
       for (let i = 0; i < runs; i++) times.push(await run(socketPath, made++));
       runMs.push({ containers: size, ms: median(times) });
+      // the first one reads the rules of the namespaces that it goes through
+      const walk = (...ends) => {
+        const firstMs = docknet("walk", ...ends);
+        return { firstMs, ms: median(Array.from({ length: runs }, () => docknet("walk", ...ends))) };
+      };
+      const reached = walk("c0", "@internet:80");
+      walkMs.push({ containers: size, reached, dropped: walk("@neighbour", "c0:80") });
     }
-    return { coldMs, lsMs, runMs };
+    return { coldMs, lsMs, runMs, walkMs };
   } finally {
     docknet("down");
     rmSync(directory, { recursive: true, force: true });

@@ -45,6 +45,13 @@ row("  of which building", JSON.parse(seed.stdout).durations.buildMs, 150);
 const thirty = measure(["verify", "-f", THIRTY, "--format", "json"]);
 row("verify of 30 services on 4 networks, whole process", thirty.ms, 5000);
 row("  checks in it", JSON.parse(thirty.stdout).checks.length, undefined, "checks");
+const matrix = measure(["matrix", "-f", THIRTY, "--format", "json"]);
+row("matrix of 30 services, whole process", matrix.ms, 3000);
+row("  of which sending and waiting", JSON.parse(matrix.stdout).durations.probeMs, undefined);
+row("  cells in it", JSON.parse(matrix.stdout).cells.length, undefined, "cells");
+
+const { measureLivingMatrix } = await import(new URL("./bench-matrix.mjs", import.meta.url));
+row("matrix of 30 services that live, whole process", measureLivingMatrix({ runs, file: THIRTY }), 3000);
 
 const { buildScale } = await import(new URL("./bench-scale.mjs", import.meta.url));
 for (const { containers, upMs, downMs, perContainerMs } of await buildScale(
@@ -57,10 +64,15 @@ for (const { containers, upMs, downMs, perContainerMs } of await buildScale(
 
 const { measureDaemon } = await import(new URL("./bench-daemon.mjs", import.meta.url));
 const quick = process.argv.includes("--quick");
-const { coldMs, lsMs, runMs } = await measureDaemon({ runs, sizes: quick ? [10] : [10, 300] });
+const { coldMs, lsMs, runMs, walkMs } = await measureDaemon({ runs, sizes: quick ? [10] : [10, 300] });
 row("first command of a lab: the daemon and its world", coldMs, undefined);
 row("docknet network ls in a lab that lives, whole process", lsMs, 150);
 for (const { containers, ms } of runMs) row(`docker run -d inside the daemon, beside ${containers} containers`, ms, 60);
+for (const { containers, reached, dropped } of walkMs) {
+  row(`docknet walk by two NATs, whole process, of ${containers} containers`, reached.ms, 400);
+  row("  the first of its kind", reached.firstMs, 400);
+  row("docknet walk of a packet that is dropped, whole process", dropped.ms, 400);
+}
 
 console.log(
   `${cpus().length} x ${cpus()[0]?.model}, kernel ${release()}, node ${process.version}, load ${loadavg()[0]?.toFixed(2)}, median of ${runs}`,

@@ -18,6 +18,9 @@ export {
   renderProblem,
 } from "./errors.ts";
 export { explainPlan, type Plan } from "./explain.ts";
+export { type GraphOptions, graphState } from "./graph.ts";
+export type { ConntrackOptions, RulesOptions } from "./inspection.ts";
+export { rulesOfState } from "./inspection.ts";
 export { type Cleaned, proveGone, removeOwned as clean } from "./kernel/clean.ts";
 export { type Diagnosis, diagnoseMachine, type Finding } from "./kernel/doctor.ts";
 export {
@@ -33,15 +36,44 @@ export {
   type ExecResult,
   Lab,
   type LabOptions,
+  type MatrixLabOptions,
   VERSION,
   type VerifyLabOptions,
 } from "./lab.ts";
 export { type LabInfo, labFile, listLabs } from "./labs.ts";
+export { predictLab } from "./matrix.ts";
 export { parseLabName } from "./net/name.ts";
+export type { NatEnd, NatEvent, NatKind, NatRow, NatRule, NatTable, NodeNat } from "./observe/conntrack.ts";
 export { renderDrift } from "./observe/drift.ts";
+export type {
+  Graph,
+  GraphBridgePort,
+  GraphEnd,
+  GraphForward,
+  GraphGateway,
+  GraphLink,
+  GraphNat,
+  GraphNetwork,
+  GraphNode,
+  GraphPair,
+  GraphPublished,
+  GraphStaticNat,
+} from "./observe/graph.ts";
+export type {
+  Matrix,
+  MatrixCell,
+  MatrixCounts,
+  MatrixSender,
+  MatrixTarget,
+  MatrixWalk,
+  PredictedCell,
+} from "./observe/matrix.ts";
+
 export type { CheckResult, Drift, Evidence, Hop, Report, Verdict } from "./observe/report.ts";
+export type { ListedChain, ListedRule, NodeRules, RuleListing } from "./observe/rules.ts";
 export type { MetRule, OnLink, Walk, WalkHop, WalkStep, WalkVerdict, Way } from "./observe/walk.ts";
 export type { Comparison } from "./plan/compare.ts";
+export type { MatrixChoice } from "./plan/matrix.ts";
 export type { Op } from "./plan/op.ts";
 export type { Outcome, Prediction } from "./plan/prediction.ts";
 export type { FirewallProfile } from "./plan/profile.ts";
@@ -54,11 +86,20 @@ export {
   toLine,
 } from "./recording.ts";
 export { renderComparisonJson, renderComparisonMarkdown, renderComparisonText } from "./report/compare.ts";
+export { renderNatEvent, renderNatTable, renderNatTableJson } from "./report/conntrack.ts";
 export { renderAnnotations, renderProblemAnnotation } from "./report/github.ts";
+export { renderGraphJson } from "./report/graph/json.ts";
+export { renderGraphMermaid } from "./report/graph/mermaid.ts";
+export { renderGraphSvg } from "./report/graph/svg.ts";
+export { renderGraphText } from "./report/graph/text.ts";
 export { renderJson } from "./report/json.ts";
 export { renderJunit } from "./report/junit.ts";
 export { renderMarkdown } from "./report/markdown.ts";
+export { renderMatrixJson, renderMatrixText } from "./report/matrix.ts";
+export { renderMatrixHtml } from "./report/matrix-html.ts";
+export { renderMatrixMarkdown } from "./report/matrix-markdown.ts";
 export { type PacketLine, renderPacketLine } from "./report/packet-line.ts";
+export { renderRules, renderRulesJson } from "./report/rules.ts";
 export { renderTap } from "./report/tap.ts";
 export { renderText } from "./report/text.ts";
 export { renderWalk, renderWalkJson } from "./report/walk.ts";

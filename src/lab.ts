@@ -10,18 +10,27 @@
 import { execa } from "execa";
 import { DisposerStack } from "./dispose.ts";
 import { DocknetError } from "./errors.ts";
+import { type GraphOptions, graphSite } from "./graph.ts";
+import { type ConntrackOptions, conntrackOfSite, type RulesOptions, rulesOfSite, watchSite } from "./inspection.ts";
+import type { ConntrackWatch } from "./kernel/conntrack-events.ts";
+import { type MatrixOptions, matrixSite } from "./matrix.ts";
 import type { NodeName } from "./net/name.ts";
+import type { NatEvent, NatTable } from "./observe/conntrack.ts";
+import type { Graph } from "./observe/graph.ts";
+import type { Matrix } from "./observe/matrix.ts";
 import type { Report } from "./observe/report.ts";
+import type { RuleListing } from "./observe/rules.ts";
 import type { Walk } from "./observe/walk.ts";
 import type { Check } from "./plan/check.ts";
 import type { Layout } from "./plan/layout.ts";
 import type { Op } from "./plan/op.ts";
-import { openTaps, Recording, type RecordingLimits } from "./recording.ts";
+import { Recording, type RecordingLimits } from "./recording.ts";
 import { Site } from "./site.ts";
 import { type LoadOptions, loadSpec } from "./spec/load.ts";
 import type { Spec } from "./spec/spec.ts";
 import { type Resolved, resolveState } from "./state/resolve.ts";
 import type { State } from "./state/state.ts";
+import { TappedLinks } from "./tapped-links.ts";
 import { checksOfSite, type VerifySiteOptions, verifySite } from "./verification.ts";
 import { type WalkOptions, walkSite } from "./walking.ts";
 
@@ -33,6 +42,8 @@ export interface LabOptions {
 }
 
 export type VerifyLabOptions = Pick<VerifySiteOptions, "answerDeadlineMs" | "silenceMs" | "onProgress">;
+
+export type MatrixLabOptions = Omit<MatrixOptions, "signal">;
 
 export interface CaptureLabOptions extends RecordingLimits {
   readonly nodes?: readonly string[];
@@ -110,12 +121,42 @@ export class Lab implements AsyncDisposable {
    * of recording)`, or as a file's bytes, `recording.pcapng()`; the caller closes it. @throws DocknetError NOT_FOUND, USAGE for the filter
    */
   capture({ nodes = [], ...limits }: CaptureLabOptions = {}): Recording {
-    return new Recording(openTaps(this.parts.site, nodes, limits), limits);
+    return new Recording(new TappedLinks(this.parts.site, nodes, limits).open(), limits);
   }
 
   /** Sends one packet and follows it from socket to socket. @throws DocknetError USAGE, NOT_FOUND, CONFLICT */
   walk(from: string, to: string, options: WalkOptions = {}): Promise<Walk> {
     return walkSite(this.parts.site, from, to, options);
+  }
+
+  /**
+   * Who reaches what: a packet from every service, the host, the neighbour and the internet to every port that is served or published,
+   * and a walk for what is otherwise than predicted. @throws DocknetError NOT_FOUND for `from` and `to`, ABORTED
+   */
+  matrix(options: MatrixLabOptions = {}): Promise<Matrix> {
+    const { site, resolved, signal } = this.parts;
+    const origin = { files: this.spec.files, warnings: resolved.warnings, buildMs: this.buildMs };
+    return matrixSite(site, origin, { ...options, ...(signal ? { signal } : {}) });
+  }
+
+  /** The rules of @host, of `node`, or of `all`: with counters, words and owners. @throws DocknetError NOT_FOUND, CONFLICT */
+  rules(options: RulesOptions = {}): Promise<RuleListing> {
+    return rulesOfSite(this.parts.site, options);
+  }
+
+  /** The NAT tables of @host and @router, or that of `node`, at this moment. @throws DocknetError NOT_FOUND, CONFLICT */
+  conntrack(options: ConntrackOptions = {}): NatTable {
+    return conntrackOfSite(this.parts.site, options);
+  }
+
+  /** Tells each change of them from its return on; the caller closes it. @throws DocknetError NOT_FOUND, CONFLICT */
+  watchConntrack(onEvent: (event: NatEvent) => void, options: ConntrackOptions = {}): ConntrackWatch {
+    return watchSite(this.parts.site, options, onEvent);
+  }
+
+  /** The lab as data to draw: namespaces, links with their indexes, networks, published ports. @throws DocknetError NOT_FOUND */
+  graph(options: GraphOptions = {}): Graph {
+    return graphSite(this.parts.site, options);
   }
 
   /** Runs a program of this machine inside a node's network. No shell. A non-zero exit is a result, not an error. */

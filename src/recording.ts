@@ -1,15 +1,15 @@
 /**
  * A capture of many links at once, as packets with names and comments, or as the bytes of a pcapng file. lab.ts records in its own
- * process; the daemon opens the sockets and hands them to a process of their own (tap.ts), so that a flood or a slow reader is not its
+ * process; the daemon opens the sockets and hands them to a process of their own (recording-process.ts), so that a flood or a slow reader is not its
  * trouble. It reads as fast as it is asked: what is not read in time the kernel drops and counts.
  */
 import { arch, release } from "node:os";
 import type { Packet } from "./kernel/packet-batch.ts";
 import { readPackets } from "./kernel/packet-reader.ts";
-import { openPacketSocket, type PacketSocket } from "./kernel/packet-socket.ts";
+import { PacketSockets } from "./kernel/packet-sockets.ts";
 import { decodeFrame, type Frame, renderFrame } from "./net/frame.ts";
 import type { IfName, NodeName } from "./net/name.ts";
-import { type CapturePlan, planCapture } from "./observe/capture-plan.ts";
+import type { AddressName, TappedLink } from "./observe/capture-plan.ts";
 import { TranslationWatch } from "./observe/translation.ts";
 import type { PacketLine } from "./report/packet-line.ts";
 import {
@@ -22,15 +22,11 @@ import {
   type RECEPTION,
   type Time,
 } from "./report/pcapng.ts";
-import type { Site } from "./site.ts";
+import type { TapChange, TapOptions, Taps } from "./tapped-links.ts";
 import { VERSION } from "./verification.ts";
 
 /** How much is recorded. Plain data. */
-export interface RecordingLimits {
-  /** pcap-filter(7) */
-  readonly filter?: string;
-  /** Bytes kept of a frame; all of it unless said. */
-  readonly snapBytes?: number;
+export interface RecordingLimits extends TapOptions {
   /** Ends after so many packets. */
   readonly count?: number;
   /** Ends after so long. */
@@ -66,33 +62,6 @@ export interface RecordingSummary {
   readonly links: readonly RecordedLink[];
 }
 
-/** What is captured, and a socket for each of its links, in their order. */
-export interface Taps {
-  readonly plan: CapturePlan;
-  readonly sockets: readonly PacketSocket[];
-}
-
-/**
- * From its return on every frame is seen. The caller owns the sockets.
- * @param nodes "web", "web/eth0", "@host"; none: all links. @throws DocknetError NOT_FOUND, USAGE; then no socket is open
- */
-export function openTaps(site: Site, nodes: readonly string[], limits: RecordingLimits): Taps {
-  const plan = planCapture(site.state, site.layout, nodes, (name) => {
-    const container = site.state.containers.find((c) => c.node === name);
-    return container && site.sandboxOf(container);
-  });
-  const { filter, snapBytes } = limits;
-  const options = { ...(filter ? { filter } : {}), ...(snapBytes ? { snapBytes } : {}) };
-  const sockets: PacketSocket[] = [];
-  try {
-    for (const { node, link } of plan.links) sockets.push(openPacketSocket(site.netns(node), link, options));
-    return { plan, sockets };
-  } catch (error) {
-    for (const socket of sockets) void socket.close();
-    throw error;
-  }
-}
-
 /** For people. */
 export function toLine({ time, node, link, direction, frame, comment }: CapturedPacket): PacketLine {
   const told = comment === undefined ? {} : { comment };
@@ -101,25 +70,43 @@ export function toLine({ time, node, link, direction, frame, comment }: Captured
 
 /** To be read once, as packets or as pcapng; closed by its owner. */
 export class Recording implements AsyncDisposable {
-  private readonly plan: CapturePlan;
   private readonly limits: RecordingLimits;
-  private readonly sockets: readonly PacketSocket[];
+  /** All that there ever were, in the order of their sockets. */
+  private readonly tapped: TappedLink[];
+  private readonly sockets: PacketSockets;
   private readonly translations: TranslationWatch;
-  private readonly delivered: number[];
+  private readonly delivered: number[] = [];
+  private names: readonly AddressName[];
+  /** Links and names that the file has been told of. */
+  private described = 0;
+  private readonly named = new Set<string>();
   private readonly startedAt = Date.now();
   private readonly ending = new AbortController();
 
   /** Takes over the sockets. */
   constructor({ plan, sockets }: Taps, limits: RecordingLimits = {}) {
-    this.plan = plan;
     this.limits = limits;
-    this.sockets = sockets;
+    this.tapped = [...plan.links];
+    this.sockets = new PacketSockets(sockets);
     this.translations = new TranslationWatch(plan.translators);
-    this.delivered = plan.links.map(() => 0);
+    this.names = plan.names;
+  }
+
+  /** The lab has changed: new links are recorded too, and of those that went what has come in by now. Takes over the sockets. */
+  follow({ plan, sockets, gone }: TapChange): void {
+    if (this.ending.signal.aborted) {
+      for (const socket of sockets) void socket.close();
+      return;
+    }
+    for (const position of gone) this.sockets.leave(position);
+    for (const socket of sockets) this.sockets.add(socket);
+    this.tapped.push(...plan.links);
+    this.translations.follow(plan.translators);
+    this.names = plan.names;
   }
 
   get links(): readonly string[] {
-    return this.plan.links.map(({ node, link }) => `${node}/${link}`);
+    return this.tapped.map(({ node, link }) => `${node}/${link}`);
   }
 
   /** No packet comes in from now on; those that came are still given out, and then reading ends. Idempotent. */
@@ -129,8 +116,8 @@ export class Recording implements AsyncDisposable {
 
   /** Counted by the kernel until now. */
   summary(): RecordingSummary {
-    const links = this.plan.links.map(({ node, link }, i): RecordedLink => {
-      const { received, dropped } = this.sockets[i]?.statistics() ?? { received: 0, dropped: 0 };
+    const links = this.tapped.map(({ node, link }, i): RecordedLink => {
+      const { received, dropped } = this.sockets.at(i)?.statistics() ?? { received: 0, dropped: 0 };
       return { node, link, received, dropped, delivered: this.delivered[i] ?? 0 };
     });
     const sum = (of: (link: RecordedLink) => number): number => links.reduce((n, l) => n + of(l), 0);
@@ -141,7 +128,7 @@ export class Recording implements AsyncDisposable {
   async *[Symbol.asyncIterator](): AsyncGenerator<CapturedPacket, void, void> {
     for await (const batch of this.batches())
       for (const { packet, comment } of batch) {
-        const link = this.plan.links[packet.tap];
+        const link = this.tapped[packet.tap];
         if (!link) continue;
         const { seconds, nanos, direction, length, data } = packet;
         const told = comment === undefined ? {} : { comment };
@@ -162,14 +149,15 @@ export class Recording implements AsyncDisposable {
   /** A whole file, in pieces of whole blocks as packets come: a reader of the pieces so far always has whole packets. */
   async *pcapng(): AsyncGenerator<Buffer, void, void> {
     yield this.head();
-    for await (const batch of this.batches()) yield encodeEnhancedPackets(batch.map(toBlock));
+    for await (const batch of this.batches())
+      yield Buffer.concat([...this.news(), encodeEnhancedPackets(batch.map(toBlock))]);
     yield this.tail();
   }
 
   /** Idempotent. */
   async close(): Promise<void> {
     this.stop();
-    await Promise.all(this.sockets.map((s) => s.close()));
+    await this.sockets.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -194,16 +182,27 @@ export class Recording implements AsyncDisposable {
 
   private take(packet: Packet): Commented {
     this.delivered[packet.tap] = (this.delivered[packet.tap] ?? 0) + 1;
-    const place = this.plan.links[packet.tap];
+    const place = this.tapped[packet.tap];
     const comment = place && this.translations.see(packet.data, place, packet.seconds * 1000 + packet.nanos / 1e6);
     return comment === undefined ? { packet } : { packet, comment };
   }
 
   private head(): Buffer {
-    const { snapBytes = 0, filter } = this.limits;
     return Buffer.concat([
       encodeSectionHeader({ hardware: arch(), os: `Linux ${release()}`, application: `docknet ${VERSION}` }),
-      ...this.plan.links.map(({ node, link, mac, description }) =>
+      ...this.news(),
+    ]);
+  }
+
+  /** Blocks for the links and names that the file does not know yet: they may stand anywhere before they are used (pcapng, 3.3). */
+  private news(): Buffer[] {
+    const { snapBytes = 0, filter } = this.limits;
+    const links = this.tapped.slice(this.described);
+    const names = this.names.filter(({ address, name }) => !this.named.has(`${address} ${name}`));
+    this.described = this.tapped.length;
+    for (const { address, name } of names) this.named.add(`${address} ${name}`);
+    return [
+      ...links.map(({ node, link, mac, description }) =>
         encodeInterfaceDescription({
           name: `${node}/${link}`,
           description,
@@ -212,17 +211,18 @@ export class Recording implements AsyncDisposable {
           ...(filter ? { filter } : {}),
         }),
       ),
-      encodeNameResolution(this.plan.names),
-    ]);
+      ...(names.length > 0 ? [encodeNameResolution(names)] : []),
+    ];
   }
 
   private tail(): Buffer {
     const [start, end] = [timeOf(this.startedAt), timeOf(Date.now())];
-    return Buffer.concat(
-      this.summary().links.map(({ received, dropped, delivered }, interfaceId) =>
+    return Buffer.concat([
+      ...this.news(),
+      ...this.summary().links.map(({ received, dropped, delivered }, interfaceId) =>
         encodeInterfaceStatistics({ interfaceId, at: end, start, end, received, dropped, delivered }),
       ),
-    );
+    ]);
   }
 }
 

@@ -11,6 +11,7 @@ import { type CaptureOptions, openCapture } from "./kernel/capture.ts";
 import { forgetFlows, readConntrack } from "./kernel/conntrack.ts";
 import { exchange } from "./kernel/exchange.ts";
 import { Executor } from "./kernel/executor.ts";
+import { startTransfer } from "./kernel/ftp-client.ts";
 import { readLab } from "./kernel/lab-reading.ts";
 import { openLinkTap } from "./kernel/link-tap.ts";
 import { readMachine } from "./kernel/machine.ts";
@@ -144,8 +145,10 @@ export class Site {
       return this.netns((container && this.sandboxOf(container)) ?? node);
     };
     return {
-      probe: ({ node, ...request }) => {
+      probe: ({ node, transfer, ...request }) => {
         if (request.proto === "sctp") throw new DocknetError("KERNEL_FEATURE", "docknet sends and serves no SCTP");
+        const { port } = request;
+        if (transfer && port) return startTransfer({ ns: netns(node), ...request, port, transfer });
         return startProbe({ ns: netns(node), ...this.speech(request), ...request });
       },
       capture: ({ node, link, mac, shared }, onFrame) => {

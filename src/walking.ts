@@ -1,18 +1,19 @@
 /** `docknet walk` on a lab that stands: finds the two ends, puts the kernel behind the walk's instruments, sends one packet. */
+import { randomBytes } from "node:crypto";
 import { decodeAnswer, encodeQuestion } from "./dns/question.ts";
 import { DocknetError } from "./errors.ts";
-import { readConntrack } from "./kernel/conntrack.ts";
+import { findConntrack } from "./kernel/conntrack.ts";
 import { exchange } from "./kernel/exchange.ts";
+import { watchFrames } from "./kernel/frame-watch.ts";
 import { NETLINK_NETFILTER, NetlinkSocket } from "./kernel/netlink.ts";
 import { openTrace } from "./kernel/nft-trace.ts";
 import { askRoute, readNeighbours } from "./kernel/route-query.ts";
 import { decodeLinkFacts, dumpLinks, dumpTables } from "./kernel/rtnetlink-read.ts";
-import { readHandles } from "./kernel/rule-handle.ts";
-import { readRules } from "./kernel/rules.ts";
+import { readNumberedRules } from "./kernel/rule-handle.ts";
 import { openStimulus } from "./kernel/stimulus.ts";
-import { openTap } from "./kernel/tap.ts";
 import type { Ipv4 } from "./net/address.ts";
 import { HOST, type NodeName, ROUTER } from "./net/name.ts";
+import { isPort, type Port } from "./net/port.ts";
 import type { Walk } from "./observe/walk.ts";
 import { ruleKey } from "./observe/walk-record.ts";
 import { runWalk, type WalkInstruments } from "./observe/walk-run.ts";
@@ -31,6 +32,9 @@ export interface WalkOptions {
   readonly second?: boolean;
   /** Milliseconds after which silence counts as silence; 250 unless said. */
   readonly silenceMs?: number;
+  /** From which port it is sent, or which id an echo request has; a free one unless said. */
+  readonly sourcePort?: number;
+  readonly signal?: AbortSignal;
 }
 
 const SILENCE_MS = 250;
@@ -45,6 +49,9 @@ const DNS_PORT = 53;
 export async function walkSite(site: Site, from: string, to: string, options: WalkOptions = {}): Promise<Walk> {
   const { state, layout } = site;
   const target = parseWalkTarget(to);
+  const { sourcePort } = options;
+  if (sourcePort !== undefined && !(isPort(sourcePort) && sourcePort > 0))
+    throw new DocknetError("USAGE", `Cannot walk from port ${sourcePort}: wanted 1 to 65535`);
   const { node, container } = walkSender(state, from);
   const sender = (container && site.sandboxOf(container)) ?? node;
   const address = walkAddress(state, node, target.name) ?? (await resolve(site, sender, container, target.name));
@@ -54,24 +61,29 @@ export async function walkSite(site: Site, from: string, to: string, options: Wa
   const holder = state.containers.find((c) => c.endpoints.some((e) => e.address === address));
   const likely = new Set([sender, ...legs.map((l) => l.node), ...(holder ? [holder.node] : [])]);
   const nodes = layout.nodes.map((n) => n.name).filter((name) => isWorldNode(name) || likely.has(name));
-  const hostPorts = [
-    target.port,
-    ...state.world.router.forwards.filter((f) => f.publicPort === target.port).map((f) => f.toPort),
-  ];
+  // also where it is led to when it goes on otherwise than predicted
+  const forwards = state.world.router.forwards.filter((f) => f.publicPort === target.port);
+  const ports = [...new Set([target.port, ...legs.map((l) => l.dport), ...forwards.map((f) => f.toPort)])].filter(
+    (p) => p !== undefined,
+  );
   const walked = await runWalk(instrumentsOf(site), {
     sender,
     nodes,
+    likely,
     layout,
     address,
     proto: target.proto,
     ...(target.port ? { port: target.port } : {}),
     payload: payloadOf(target.port, container),
+    answerPorts: ports,
     proxies: (nodeOf(layout, HOST)?.proxies ?? []).filter(
-      (p) => p.proto === target.proto && hostPorts.includes(p.hostPort),
+      (p) => p.proto === target.proto && ports.includes(p.hostPort),
     ),
     reply: options.reply ?? false,
     second: options.second ?? false,
     silenceMs: options.silenceMs ?? SILENCE_MS,
+    ...(sourcePort ? { sourcePort: sourcePort as Port } : {}),
+    ...(options.signal ? { signal: options.signal } : {}),
   });
   const { port, proto } = target;
   return {
@@ -87,11 +99,12 @@ export async function walkSite(site: Site, from: string, to: string, options: Wa
   };
 }
 
-/** To port 53 a question that a name server answers; to all others a few bytes. */
+/** To port 53 a question that a name server answers; to all others a few bytes. Each begins otherwise, so that a trace tells it apart. */
 function payloadOf(port: number | undefined, container: Container | undefined): Uint8Array {
+  const mark = randomBytes(4);
   return port === DNS_PORT
-    ? encodeQuestion(1, container?.resolver ? container.name : "example.test")
-    : Buffer.from("docknet walk");
+    ? encodeQuestion(mark.readUInt16BE(), container?.resolver ? container.name : "example.test")
+    : Buffer.concat([Buffer.from("docknet walk"), mark]);
 }
 
 /** As the sender would ask: its embedded DNS server, or the internet's. */
@@ -140,22 +153,13 @@ function instrumentsOf(site: Site): WalkInstruments {
         socket.close();
       }
     },
-    tap: (node, onFrame) => openTap(site.netns(node), onFrame),
+    watch: (node, onFrame) => watchFrames(site.netns(node), onFrame),
     trace: (node, selectors, onEvent) => openTrace(site.netns(node), selectors, onEvent),
-    rules: async (node) => {
-      const ns = site.netns(node);
-      const handles = readHandles(ns);
-      const rules = (await readRules(ns)).filter((r) => r.position > 0);
-      return new Map(
-        rules.flatMap((rule) => {
-          const handle = handles.get(`${rule.table} ${rule.chain}`)?.[rule.position - 1];
-          return handle === undefined ? [] : [[ruleKey(rule.table, handle), rule] as const];
-        }),
-      );
-    },
+    rules: async (node) =>
+      new Map((await readNumberedRules(site.netns(node))).map((rule) => [ruleKey(rule.table, rule.handle), rule])),
     route: (node, question) => askRoute(executor.node(node).route, question),
     neighbours: (node) => readNeighbours(executor.node(node).route),
-    conntrack: (node) => readConntrack(site.netns(node)),
+    conntrack: (node, first) => findConntrack(site.netns(node), first),
     stimulus: (node, request) => openStimulus(site.netns(node), request),
   };
 }

@@ -4,6 +4,7 @@ import type { PacketLine, Recording, RecordingLimits, RecordingSummary, Report }
 import { labOf, specToBuild } from "./chosen-lab.ts";
 import { EXIT } from "./exit.ts";
 import type { LabFlags } from "./lab-options.ts";
+import { Lines } from "./lines.ts";
 import { say, useColour } from "./terminal.ts";
 
 export interface CaptureFlags extends LabFlags {
@@ -70,7 +71,7 @@ async function captureLiving(places: readonly string[], flags: CaptureFlags, sig
       frames.push(chunk);
       for (const line of told.take()) {
         const { links, summary: last, error } = JSON.parse(line) as ToldByTap;
-        if (error) throw typeof error === "string" ? new Error(error) : await asError(error);
+        if (error) throw typeof error === "string" ? new Error(error) : asError(error);
         if (last) summary = last;
         if (!links) continue;
         output = await openOutput(flags, links, lab);
@@ -94,7 +95,7 @@ async function captureLiving(places: readonly string[], flags: CaptureFlags, sig
   return { summary, ...(verified ? { report: verified } : {}) };
 }
 
-/** Documents of stream 2 (src/tap.ts), or the daemon's refusal. */
+/** Documents of stream 2 (src/recording-process.ts), or the daemon's refusal. */
 interface ToldByTap {
   readonly links?: readonly string[];
   readonly summary?: RecordingSummary;
@@ -160,23 +161,6 @@ async function openOutput(flags: CaptureFlags, links: readonly string[], lab: st
     },
     close: () => {},
   };
-}
-
-/** Whole lines of bytes that come in pieces. */
-class Lines {
-  private rest = Buffer.alloc(0);
-
-  push(bytes: Buffer): void {
-    this.rest = Buffer.concat([this.rest, bytes]);
-  }
-
-  take(): string[] {
-    const end = this.rest.lastIndexOf(10);
-    if (end < 0) return [];
-    const lines = this.rest.toString("utf8", 0, end).split("\n");
-    this.rest = this.rest.subarray(end + 1);
-    return lines;
-  }
 }
 
 async function create(file: string): Promise<number> {

@@ -1,5 +1,6 @@
 /** Which lab a command is about: one that lives, or one that is built for it from a file. */
 import { labsHere } from "../daemon/place.ts";
+import { DocknetError } from "../errors.ts";
 import type { Spec } from "../index.ts";
 import type { EngineClient } from "./docker/client.ts";
 import { DEFAULT_LAB, findClient, isAlive, namedLab, revivedClient } from "./lab-client.ts";
@@ -9,6 +10,8 @@ import { type LabFlags, loadOptionsOf } from "./lab-options.ts";
 export async function labOf(flags: LabFlags): Promise<string> {
   const named = namedLab(flags);
   if (named !== undefined) return named;
+  // a file would only name one that does not run
+  if (!flags.file && !flags.lab && labsHere().every((lab) => lab === DEFAULT_LAB)) return DEFAULT_LAB;
   const fromFile = await labOfFile(flags);
   if (fromFile !== undefined && (flags.file || flags.lab || (await findClient(fromFile)))) return fromFile;
   return DEFAULT_LAB;
@@ -16,7 +19,8 @@ export async function labOf(flags: LabFlags): Promise<string> {
 
 /** The name of the lab that the file here describes; undefined without a file, or with one that is wrong when nobody named it. */
 async function labOfFile(flags: LabFlags): Promise<string | undefined> {
-  const { DocknetError, loadSpec } = await import("../index.ts");
+  // not from the index: it would load all that builds labs
+  const { loadSpec } = await import("../spec/load.ts");
   try {
     return loadSpec(await loadOptionsOf(flags)).name;
   } catch (error) {

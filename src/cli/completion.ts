@@ -4,13 +4,15 @@ import { EXIT } from "./exit.ts";
 import { print, writeOut } from "./terminal.ts";
 
 /** A flag whose value is a file: the shell completes it by itself. */
-const FILE_FLAGS = "-f|--file|--junit|--env-file|--cidfile|--label-file|--write";
+const FILE_FLAGS = "-f|--file|--junit|--env-file|--cidfile|--label-file|--write|--output";
 
 const BASH = `_docknet() {
   local current="\${COMP_WORDS[COMP_CWORD]}" IFS=$'\\n'
   case "\${COMP_WORDS[COMP_CWORD-1]}" in ${FILE_FLAGS}) COMPREPLY=($(compgen -f -- "$current")); return ;; esac
   COMPREPLY=($(compgen -W "$(docknet __complete "\${COMP_WORDS[@]:1:COMP_CWORD-1}" "$current" 2>/dev/null)" -- "$current"))
 }
+# a word of docknet may begin with @
+COMP_WORDBREAKS=\${COMP_WORDBREAKS//@/}
 complete -F _docknet docknet`;
 
 const FISH = `complete -c docknet -f -a '(docknet __complete (commandline -opc)[2..] (commandline -ct) 2>/dev/null)'
@@ -26,16 +28,31 @@ export async function printCandidates(program: Command, words: readonly string[]
   const { complete } = await import("./docker/complete.ts");
   const typed = words.at(-1) ?? "";
   const names = program.commands.map((c) => c.name());
-  const found = (await complete(words, names, process.env)) ?? ownWords(program, words);
+  const found = (await complete(words, names, process.env)) ?? (await ownWords(program, words));
   const lines = found.filter((word) => word.startsWith(typed)).map((word) => `${word}\n`);
   writeOut(lines.join(""));
   return EXIT.ok;
 }
 
-/** The flags of a command that is not Docker's, or the choices of its argument. */
-function ownWords(program: Command, words: readonly string[]): readonly string[] {
+/** Machines of the world; names of arguments that mean a node. */
+const MACHINES = ["@host", "@neighbour", "@router", "@internet"];
+const NODE_ARGUMENTS = ["node", "src", "dst"];
+
+/** The flags of a command that is not Docker's, the choices of a flag or of its argument, or the nodes of the lab that lives. */
+async function ownWords(program: Command, words: readonly string[]): Promise<readonly string[]> {
   const command = program.commands.find((c) => words.includes(c.name()));
-  const flags = command?.options.map((o) => o.long ?? o.short ?? "") ?? [];
-  const choices = command?.registeredArguments.flatMap((a) => a.argChoices ?? []) ?? [];
-  return [...flags, ...choices].filter(Boolean);
+  if (!command) return [];
+  const flag = command.options.find((o) => o.long !== undefined && o.long === words.at(-2));
+  if (flag?.argChoices) return flag.argChoices;
+  const flags = command.options.map((o) => o.long ?? o.short ?? "");
+  const choices = command.registeredArguments.flatMap((a) => a.argChoices ?? []);
+  const takesNode = command.registeredArguments.some((a) => NODE_ARGUMENTS.includes(a.name()));
+  const isFlag = words.at(-1)?.startsWith("-") ?? false;
+  const nodes = takesNode && !isFlag ? [...(await containerNames()), ...MACHINES] : [];
+  return [...nodes, ...flags, ...choices].filter(Boolean);
+}
+
+async function containerNames(): Promise<readonly string[]> {
+  const { namesOf } = await import("./docker/complete.ts");
+  return namesOf("running", { host: process.env.DOCKNET_HOST, lab: process.env.DOCKNET_PROJECT });
 }

@@ -1,11 +1,13 @@
 /** The `/docknet/` part of a lab's daemon, as its own commands use it: results, or the daemon's errors with places and remedies. */
 import { existsSync } from "node:fs";
 import { labDirectory } from "../daemon/place.ts";
-import type { DocknetError, Problem } from "../index.ts";
-import { EngineClient } from "./docker/client.ts";
+import { DocknetError, type Problem, ProblemsError } from "../errors.ts";
+import { ConnectError, EngineClient } from "./docker/client.ts";
 
 /** The lab that commands mean when they name none (design.md section 8). */
 export const DEFAULT_LAB = "docknet";
+
+const ENDED_TEXT = "The daemon ended before it had answered";
 
 /** An error as the daemon tells it. */
 export interface Told {
@@ -17,9 +19,19 @@ export interface Told {
 }
 
 /** @throws DocknetError or ProblemsError as the daemon threw it */
-export async function call<T>(client: EngineClient, method: "get" | "post", path: string, body?: unknown): Promise<T> {
-  const answer = await client[method]<{ result?: T; error?: Told }>(`/docknet/${path}`, { ...(body ? { body } : {}) });
-  if (answer.error) throw await asError(answer.error);
+export async function call<T>(
+  client: EngineClient,
+  method: "get" | "post",
+  path: string,
+  body?: unknown,
+  signal?: AbortSignal,
+): Promise<T> {
+  const options = { ...(body ? { body } : {}), ...(signal ? { signal } : {}) };
+  const answer = await client[method]<{ result?: T; error?: Told }>(`/docknet/${path}`, options).catch((cause) => {
+    if (!(cause instanceof ConnectError)) throw cause;
+    throw new DocknetError("ABORTED", ENDED_TEXT, { cause });
+  });
+  if (answer.error) throw asError(answer.error);
   return answer.result as T;
 }
 
@@ -38,16 +50,14 @@ export async function follow<T>(
     for (const line of lines) {
       const told = JSON.parse(line) as { progress?: [number, number]; result?: T; error?: Told };
       if (told.progress) options.onProgress(...told.progress);
-      if (told.error) throw await asError(told.error);
+      if (told.error) throw asError(told.error);
       if (told.result !== undefined) return told.result;
     }
   }
-  const { DocknetError } = await import("../index.ts");
-  throw new DocknetError("ABORTED", "The daemon ended before it had answered");
+  throw new DocknetError("ABORTED", ENDED_TEXT);
 }
 
-export async function asError(told: Told): Promise<DocknetError> {
-  const { DocknetError, ProblemsError } = await import("../index.ts");
+export function asError(told: Told): DocknetError {
   if (told.problems) return new ProblemsError(told.code, told.problems);
   return new DocknetError(told.code, told.message, {
     ...(told.remedy ? { remedy: told.remedy } : {}),
@@ -70,7 +80,6 @@ export async function findClient(lab: string): Promise<EngineClient | undefined>
 async function clientOf(lab: string): Promise<EngineClient> {
   const client = await findClient(lab);
   if (client) return client;
-  const { DocknetError } = await import("../index.ts");
   throw new DocknetError("NOT_FOUND", `Lab ${lab} does not run`, {
     remedy: "Start one with `docknet up` or `docknet run`, or name another with -p",
   });

@@ -1,5 +1,6 @@
 /** The options by which a command finds its lab: a compose file, several, or one that ships with docknet. */
 import type { Command } from "commander";
+import { DocknetError } from "../errors.ts";
 import type { LoadOptions } from "../index.ts";
 
 export interface LabFlags {
@@ -25,14 +26,17 @@ export function addLabOptions(command: Command): Command {
 }
 
 export async function loadOptionsOf(flags: LabFlags): Promise<LoadOptions> {
-  const { DocknetError, labFile } = await import("../index.ts");
   if (flags.lab && flags.file)
     throw new DocknetError("USAGE", "--lab and --file name two labs", { remedy: "Give one of them" });
   const name = flags.projectName ?? process.env.DOCKNET_PROJECT;
   return {
     cwd: process.cwd(),
     env: process.env,
-    ...(flags.lab ? { files: [labFile(flags.lab)] } : flags.file ? { files: flags.file } : {}),
+    ...(flags.lab
+      ? { files: [(await import("../index.ts")).labFile(flags.lab)] }
+      : flags.file
+        ? { files: flags.file }
+        : {}),
     ...(name ? { projectName: name } : {}),
     ...(flags.profile ? { profiles: flags.profile } : {}),
     ...(flags.envFile ? { envFiles: flags.envFile } : {}),

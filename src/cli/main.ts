@@ -67,16 +67,21 @@ async function runUnknown(words: readonly string[]): Promise<void> {
 async function explain(error: unknown): Promise<number> {
   const { CommanderError } = await import("commander");
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
-  const { DocknetError, ProblemsError, renderProblem, renderProblemAnnotation } = await import("../index.ts");
+  // not from the index: it would load all that builds labs
+  const { DocknetError, ProblemsError, renderProblem } = await import("../errors.ts");
   if (!(error instanceof DocknetError)) {
     say(`docknet: internal error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
     return EXIT.failed;
   }
+  const { cleanText } = await import("../report/clean.ts");
+  // messages may name what a lab file or an argument holds
+  const sayClean = (text: string): void => say(text.split("\n").map(cleanText).join("\n"));
   const problems = error instanceof ProblemsError ? error.problems : [error.toProblem()];
   for (const problem of problems) {
-    say(`docknet: ${renderProblem(problem)}`);
-    if (problem.remedy) say(`  ${problem.remedy}`);
-    if (process.env.GITHUB_ACTIONS === "true") say(renderProblemAnnotation(problem));
+    sayClean(`docknet: ${renderProblem(problem)}`);
+    if (problem.remedy) sayClean(`  ${problem.remedy}`);
+    if (process.env.GITHUB_ACTIONS === "true")
+      say((await import("../report/github.ts")).renderProblemAnnotation(problem));
   }
   if (process.argv.includes("--debug")) {
     for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) say(cause.stack ?? cause.message);

@@ -4,15 +4,19 @@ import { capture } from "./capture.ts";
 import { clean } from "./clean.ts";
 import { COMPARE_HELP, compare, readProfiles } from "./compare.ts";
 import { completion } from "./completion.ts";
+import { CONNTRACK_HELP, conntrack } from "./conntrack.ts";
 import { renderOverview } from "./docker/overview.ts";
 import { doctor } from "./doctor.ts";
 import { down } from "./down.ts";
 import { EXIT, EXIT_HELP } from "./exit.ts";
+import { GRAPH_HELP, graph } from "./graph.ts";
 import { addLabOptions } from "./lab-options.ts";
 import { labs } from "./labs.ts";
 import { ls } from "./ls.ts";
+import { MATRIX_HELP, matrix } from "./matrix.ts";
 import { plan } from "./plan.ts";
 import { reconcile } from "./reconcile.ts";
+import { RULES_HELP, rules } from "./rules.ts";
 import { print } from "./terminal.ts";
 import { up } from "./up.ts";
 import { validate } from "./validate.ts";
@@ -25,9 +29,24 @@ Examples:
   docknet verify --lab seed               the first lesson: docker0, NAT, isolation, a published port
   docknet verify -f compose.yaml --junit report.xml
   docknet walk web @internet:80           one packet, hop by hop, rule by rule
+  docknet matrix --format html -o m.html  who reaches what, as one page
+  docknet rules --hit                     the rules that counted packets, in words
+  docknet graph                           the lab as a drawing: bridges, veth pairs, addresses, ports
   docknet plan | less                     every command that builds the lab
   docknet plan > lab.sh; sudo sh lab.sh   build it by hand
   docknet doctor                          can this machine do it?
+`;
+
+const WALK_EXAMPLES = `
+Examples:
+  docknet walk web db:5432                            from container to container
+  docknet walk @neighbour @host:8080 --reply          a published port, there and back
+  docknet walk @internet @router:8080                 two NATs: the router's forward, the host's port
+  docknet walk web 127.0.0.11:53/udp --brief          a DNS question, one line a hop
+  docknet walk web @internet                          a ping
+  docknet walk --lab seed a @internet:80              in a lab that is built for it and leaves nothing
+
+The exit code is 0 whatever became of the packet: --format json has its verdict.
 `;
 
 const CAPTURE_EXAMPLES = `
@@ -58,6 +77,16 @@ export function createProgram(
       .description(about)
       .helpOption("-h, --help", "show help")
       .option("--debug", "show causes and stacks of errors");
+
+  /** Of what goes on until Ctrl-C: that it ended so is no failure. */
+  const untilInterrupted = async (work: (signal: AbortSignal) => Promise<number>): Promise<void> => {
+    let code: number = EXIT.ok;
+    await run(async (signal) => {
+      code = await work(signal);
+      return code;
+    });
+    process.exitCode = code;
+  };
 
   addLabOptions(
     command("verify", "build the lab of a compose file, prove it, leave nothing; without -f prove the lab that lives"),
@@ -108,8 +137,61 @@ ${EXIT_HELP}`,
     .option("--second", "also a second packet of the same flow")
     .option("--brief", "one line a hop")
     .option("--silence <ms>", "how long silence must last (250)", milliseconds)
+    .option("--source-port <port>", "send from this port; of a ping: with this id (a free one)", portNumber)
     .addOption(new Option("--format <format>", "output").choices(["text", "json"]).default("text"))
+    .addHelpText("after", WALK_EXAMPLES)
     .action((from, to, flags) => run((signal) => walk(from, to, flags, signal)));
+
+  addLabOptions(
+    command("matrix", "who reaches what: every sender against every served and published port, predicted and measured"),
+  )
+    .option("--from <name...>", "only these rows: services, containers, @host, @neighbour, @internet")
+    .option("--to <name...>", "only these columns: services, containers, db:5432, @host:8080, @host")
+    .option("--predicted", "send nothing, need no privilege: what the model says")
+    .addOption(new Option("--format <format>", "output").choices(["text", "json", "markdown", "html"]).default("text"))
+    .option("-o, --output <file>", "write it to a file instead of standard output")
+    .option("--silence <ms>", "how long silence must last to count as dropped (250)", milliseconds)
+    .option("--deadline <ms>", "how long an expected answer may take (3000)", milliseconds)
+    .addHelpText("after", `${MATRIX_HELP}${EXIT_HELP}`)
+    .action((flags) => run((signal) => matrix(flags, signal)));
+
+  addLabOptions(command("rules", "each rule of a node: what it has counted, what it is there for, and who wants it"))
+    .argument("[node]", "a service, a container, @host, @router, @neighbour or @internet (default: @host)")
+    .option("--all", "every node that has rules, or should")
+    .addOption(new Option("--table <table>", "only this table").choices(["raw", "mangle", "nat", "filter", "security"]))
+    .option("--chain <chain>", "only this chain")
+    .option("--hit", "only rules that have counted packets")
+    .option("--owner <text>", "only rules that somebody wants whose name has this in it: web, 8080, backend")
+    .option("--planned", "as they would be written, not read: needs no privilege, nothing is built")
+    .addOption(new Option("--after <work>", "do this first, so that rules count").choices(["verify"]))
+    .addOption(new Option("--format <format>", "output").choices(["text", "json"]).default("text"))
+    .addHelpText("after", RULES_HELP)
+    .action((node, flags) => run((signal) => rules(node, flags, signal)));
+
+  addLabOptions(command("conntrack", "the NAT table: who is inside, as whom the outside knows it, with whom it talks"))
+    .argument("[node]", "a service, a container or a machine of the world (default: @host and @router)")
+    .option("--all", "also connections that nothing translates")
+    .addOption(new Option("--proto <proto>", "only this protocol").choices(["tcp", "udp", "icmp", "sctp"]))
+    .option("--watch", "tell each change as it happens, a line each; Ctrl-C ends")
+    .addOption(new Option("--after <work>", "do this first, so that there is something to see").choices(["verify"]))
+    .addOption(new Option("--format <format>", "output").choices(["table", "json"]).default("table"))
+    .addHelpText("after", CONNTRACK_HELP)
+    .action((node, flags) => untilInterrupted((signal) => conntrack(node, flags, signal)));
+
+  addLabOptions(
+    command("graph", "draw a lab: namespaces, bridges, veth pairs with their indexes, addresses, published ports"),
+  )
+    .argument("[name...]", "only these nodes, services or networks, and what they hang on (default: all)")
+    .addOption(
+      new Option("--format <format>", "drawing for the terminal, or a text that others draw")
+        .choices(["text", "mermaid", "svg", "json"])
+        .default("text"),
+    )
+    .option("-o, --output <file>", "write it there instead of to standard output")
+    .option("--planned", "as the lab is meant: asks no kernel, needs no privilege, knows no indexes")
+    .option("--ascii", "draw the text without box characters")
+    .addHelpText("after", GRAPH_HELP)
+    .action((names, flags) => run((signal) => graph(names, flags, signal)));
 
   addLabOptions(command("down", "remove a lab that lives, and prove that nothing of it stayed"))
     .addOption(new Option("--format <format>", "output").choices(["text", "json"]).default("text"))
@@ -130,15 +212,7 @@ ${EXIT_HELP}`,
     .addOption(new Option("--while <work>", "capture as long as this takes").choices(["verify"]))
     .addOption(new Option("--format <format>", "of the live view").choices(["text", "json"]).default("text"))
     .addHelpText("after", CAPTURE_EXAMPLES)
-    .action(async (places, flags) => {
-      // Ctrl-C is how a capture ends: that it did is no failure
-      let code: number = EXIT.ok;
-      await run(async (signal) => {
-        code = await capture(places, flags, signal);
-        return code;
-      });
-      process.exitCode = code;
-    });
+    .action((places, flags) => untilInterrupted((signal) => capture(places, flags, signal)));
 
   command("ls", "list the labs that live on this machine")
     .addOption(new Option("--format <format>", "output").choices(["table", "json"]).default("table"))
@@ -190,6 +264,12 @@ ${EXIT_HELP}`,
 function milliseconds(text: string): number {
   const value = /^\d{1,6}$/.test(text) ? Number(text) : Number.NaN;
   if (!(value >= 1 && value <= 600_000)) throw new InvalidArgumentError("wanted milliseconds, 1 to 600000");
+  return value;
+}
+
+function portNumber(text: string): number {
+  const value = /^\d{1,5}$/.test(text) ? Number(text) : 0;
+  if (!(value >= 1 && value <= 65_535)) throw new InvalidArgumentError("wanted a port, 1 to 65535");
   return value;
 }
 

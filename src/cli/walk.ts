@@ -11,6 +11,7 @@ export interface WalkFlags extends LabFlags {
   readonly second?: boolean;
   readonly brief?: boolean;
   readonly silence?: number;
+  readonly sourcePort?: number;
   readonly format: "text" | "json";
 }
 
@@ -20,8 +21,10 @@ export async function walk(from: string, to: string, flags: WalkFlags, signal: A
     reply: flags.reply ?? false,
     second: flags.second ?? false,
     ...(flags.silence ? { silenceMs: flags.silence } : {}),
+    ...(flags.sourcePort ? { sourcePort: flags.sourcePort } : {}),
   };
-  const walked = (await walkLiving(from, to, options, flags)) ?? (await walkFile(from, to, options, flags, signal));
+  const walked =
+    (await walkLiving(from, to, options, flags, signal)) ?? (await walkFile(from, to, options, flags, signal));
   // not from the index: it would load all that builds labs
   const { renderWalk, renderWalkJson } = await import("../report/walk.ts");
   if (flags.format === "json") print(renderWalkJson(walked));
@@ -37,9 +40,15 @@ export async function walk(from: string, to: string, flags: WalkFlags, signal: A
 }
 
 /** undefined when a file is named, or none lives. */
-async function walkLiving(from: string, to: string, options: WalkOptions, flags: WalkFlags): Promise<Walk | undefined> {
+async function walkLiving(
+  from: string,
+  to: string,
+  options: WalkOptions,
+  flags: WalkFlags,
+  signal: AbortSignal,
+): Promise<Walk | undefined> {
   const living = await livingLab(flags);
-  return living && call<Walk>(living.client, "post", "walk", { from, to, ...options });
+  return living && call<Walk>(living.client, "post", "walk", { from, to, ...options }, signal);
 }
 
 async function walkFile(
@@ -51,5 +60,5 @@ async function walkFile(
 ): Promise<Walk> {
   const { buildLab } = await import("../index.ts");
   await using lab = await buildLab(await specToBuild(flags), { signal });
-  return await lab.walk(from, to, options);
+  return await lab.walk(from, to, { ...options, signal });
 }

@@ -1,6 +1,7 @@
 /**
  * Captures of a living lab. The daemon opens the packet sockets, inside the lab's namespaces, and gives them to a process of its own for
- * each capture (src/tap.ts): a flood, or a client that does not read, costs the daemon nothing but handing bytes on.
+ * each capture (src/recording-process.ts): a flood, or a client that does not read, costs the daemon nothing but handing bytes on.
+ * Links that appear while it runs are captured from their first frame on, and those that go let their namespace go.
  */
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -8,7 +9,10 @@ import type { Readable, Writable } from "node:stream";
 import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { DocknetError } from "../errors.ts";
-import { openTaps, type RecordingLimits } from "../recording.ts";
+import { openDescriptorChannel, sendDescriptors } from "../kernel/descriptor-channel.ts";
+import { closeFd } from "../kernel/libc.ts";
+import type { RecordingLimits } from "../recording.ts";
+import { type TapChange, TappedLinks, type Taps } from "../tapped-links.ts";
 import type { Engine } from "./engine.ts";
 
 export interface CaptureRequest {
@@ -22,14 +26,14 @@ export interface CaptureRequest {
 }
 
 export interface RunningCapture {
-  /** Frames as src/tap.ts writes them; ends with the capture. */
+  /** Frames as src/recording-process.ts writes them; ends with the capture. */
   readonly output: Readable;
   /** At once, without the rest. Idempotent. */
   abandon(): void;
 }
 
-/** The bundle of src/tap.ts: beside the daemon's. */
-const BUNDLE = fileURLToPath(new URL("./docknet-tap.mjs", import.meta.url));
+/** The bundle of src/recording-process.ts: beside the daemon's. */
+const BUNDLE = fileURLToPath(new URL("./docknet-recording.mjs", import.meta.url));
 /** Each has a process and a socket for each link. */
 const MAX_CAPTURES = 32;
 const FINISH_MS = 2000;
@@ -44,22 +48,49 @@ export class Captures {
     if (this.running.has(id)) throw new DocknetError("CONFLICT", `Cannot capture: capture ${id} runs already`);
     if (this.running.size >= MAX_CAPTURES)
       throw new DocknetError("CONFLICT", `Cannot capture: ${MAX_CAPTURES} captures run already`);
-    const { plan, sockets } = openTaps(engine.site, nodes, limits);
+    const links = new TappedLinks(engine.site, nodes, limits);
+    const taps = links.open();
+    const { sender, receiver } = openDescriptorChannel();
+    let child: ReturnType<typeof spawnRecording>;
     try {
-      const child = spawn(process.execPath, [BUNDLE], {
-        stdio: ["pipe", "pipe", "inherit", ...sockets.map((s) => s.fd)],
-        cwd: "/",
-      }) as ChildProcessByStdio<Writable, Readable, null>;
-      this.running.set(id, child);
-      child.once("close", () => this.running.delete(id));
-      child.once("error", () => child.stdout.destroy());
-      child.stdin.on("error", () => {}); // it has ended
-      child.stdin.write(`${JSON.stringify({ plan, limits, format })}\n`);
-      return { output: child.stdout, abandon: () => void child.kill("SIGKILL") };
+      child = spawnRecording(receiver);
+    } catch (error) {
+      for (const socket of taps.sockets) void socket.close();
+      closeFd(sender);
+      throw error;
     } finally {
-      // the child has its own by now
-      for (const socket of sockets) socket.handOver();
+      closeFd(receiver);
     }
+    this.running.set(id, child);
+    const tell = (told: object, { plan, sockets }: Taps): void => {
+      try {
+        sendDescriptors(
+          sender,
+          sockets.map((s) => s.fd),
+        );
+        child.stdin.write(`${JSON.stringify({ ...told, plan })}\n`);
+      } catch {
+        // it has ended, or does not read any more
+        child.kill("SIGKILL");
+      } finally {
+        // the child has its own by now
+        for (const socket of sockets) socket.handOver();
+      }
+    };
+    const follow = (): void => {
+      const { gone, ...came }: TapChange = links.follow();
+      if (gone.length > 0 || came.sockets.length > 0) tell({ gone }, came);
+    };
+    child.once("close", () => {
+      this.running.delete(id);
+      engine.followers.delete(follow);
+      closeFd(sender);
+    });
+    child.once("error", () => child.stdout.destroy());
+    child.stdin.on("error", () => {}); // it has ended
+    tell({ limits, format }, taps);
+    engine.followers.add(follow);
+    return { output: child.stdout, abandon: () => void child.kill("SIGKILL") };
   }
 
   /** All give out what they have, and end; those whose clients do not read are not waited for long. */
@@ -78,3 +109,10 @@ export class Captures {
     return child !== undefined;
   }
 }
+
+/** @param channel by which it gets its sockets: its descriptor 3 */
+const spawnRecording = (channel: number): ChildProcessByStdio<Writable, Readable, null> =>
+  spawn(process.execPath, [BUNDLE], {
+    stdio: ["pipe", "pipe", "inherit", channel],
+    cwd: "/",
+  }) as ChildProcessByStdio<Writable, Readable, null>;

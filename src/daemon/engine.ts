@@ -36,6 +36,8 @@ export class Engine {
   readonly files: ContainerFiles;
   readonly logs: ContainerLogs;
   readonly execs = new ExecTable();
+  /** Called whenever the kernel has followed a change, before anything new runs there. */
+  readonly followers = new Set<() => void>();
   /** Containers whose removal was asked and has not ended. */
   readonly removing = new Set<string>();
   private readonly journal: Journal;
@@ -133,8 +135,10 @@ export class Engine {
     try {
       this.files.follow(next.state);
       await this.site.become(next.state);
+      this.tellFollowers();
       await work?.().catch(async (error: unknown) => {
         await this.site.become(this.state);
+        this.tellFollowers();
         throw error;
       });
     } catch (error) {
@@ -144,6 +148,17 @@ export class Engine {
     }
     this.memory = next;
     this.journal.commit();
+  }
+
+  /** They only look on: what goes wrong with them is not the change's. */
+  tellFollowers(): void {
+    for (const follow of this.followers) {
+      try {
+        follow();
+      } catch (error) {
+        process.stderr.write(`docknetd: ${error instanceof Error ? error.stack : String(error)}\n`);
+      }
+    }
   }
 
   /**

@@ -22,7 +22,8 @@ interface Written extends Memory {
   readonly version: typeof VERSION;
 }
 
-const VERSION = 1;
+/** Of the written State: another shape, another number. */
+const VERSION = 2;
 
 export class Journal {
   private readonly file: string;

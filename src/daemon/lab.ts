@@ -1,9 +1,15 @@
 /** The lab's own verbs over an engine: what Docker has no call for. up, down, verify, drift, reconcile. */
 import { DocknetError, type Problem } from "../errors.ts";
+import { type GraphOptions, graphSite } from "../graph.ts";
+import { type RulesOptions, rulesOfSite } from "../inspection.ts";
 import { rfc3339Nano } from "../kernel/clock.ts";
+import { type MatrixOptions, matrixSite } from "../matrix.ts";
 import { netnsName } from "../net/name.ts";
 import { findDrift } from "../observe/drift.ts";
+import type { Graph } from "../observe/graph.ts";
+import type { Matrix } from "../observe/matrix.ts";
 import type { Drift, Report } from "../observe/report.ts";
+import type { RuleListing } from "../observe/rules.ts";
 import type { Walk } from "../observe/walk.ts";
 import { renderRepairOp } from "../plan/shell.ts";
 import { type LoadOptions, loadSpec } from "../spec/load.ts";
@@ -142,6 +148,23 @@ export function walk(engine: Engine, from: string, to: string, options: WalkOpti
   return engine.exclusive(() => walkSite(engine.site, from, to, options));
 }
 
+/** Who reaches what, as the lab is now; nothing else changes it meanwhile. @throws DocknetError */
+export function matrix(engine: Engine, options: MatrixOptions): Promise<Matrix> {
+  return engine.exclusive(() =>
+    matrixSite(engine.site, { files: engine.spec?.files ?? [], warnings: [], buildMs: 0 }, options),
+  );
+}
+
+/** What rules there are; nothing else changes the lab meanwhile. @throws DocknetError */
+export function rules(engine: Engine, options: RulesOptions): Promise<RuleListing> {
+  return engine.exclusive(() => rulesOfSite(engine.site, options));
+}
+
+/** The lab as it is at this moment, as data to draw. @throws DocknetError NOT_FOUND */
+export function graph(engine: Engine, options: GraphOptions): Promise<Graph> {
+  return engine.exclusive(async () => graphSite(engine.site, options));
+}
+
 /** What the kernel has otherwise than the lab wants. */
 export function drift(engine: Engine): Promise<readonly Drift[]> {
   return engine.exclusive(() => findDrift(engine.site.instruments(), engine.site.layout));
@@ -157,6 +180,7 @@ export interface Reconciled {
 export function reconcile(engine: Engine): Promise<Reconciled> {
   return engine.exclusive(async () => {
     const { drift: found, done } = await engine.site.reconcile();
+    engine.tellFollowers();
     return { drift: found, commands: done.flatMap((op) => renderRepairOp(engine.lab, op)) };
   });
 }

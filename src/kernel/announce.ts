@@ -6,9 +6,10 @@ import type { Ipv4 } from "../net/address.ts";
 import { ETHERTYPE_ARP, encodeFrame } from "../net/frame.ts";
 import type { Mac } from "../net/mac.ts";
 import type { IfName } from "../net/name.ts";
-import { AF_PACKET, bind, closeFdLater, SOCK_RAW, send, socket } from "./libc.ts";
-import { encodeLinkAddress, indexOf } from "./link-address.ts";
+import { closeFdLater, send } from "./libc.ts";
+import { indexOf } from "./link-address.ts";
 import type { Netns } from "./netns.ts";
+import { bindPacketSocket } from "./packet-socket.ts";
 
 export interface Announcement {
   readonly link: IfName;
@@ -35,12 +36,8 @@ export function announce(ns: Netns, announcement: Announcement): void {
 function sendArp(ns: Netns, { link, address, mac }: Announcement): boolean {
   let fd: number | undefined;
   try {
-    fd = ns.enter(() => {
-      const packet = socket(AF_PACKET, SOCK_RAW, 0);
-      // protocol 0: it sends and receives nothing
-      bind(packet, encodeLinkAddress(0, indexOf(link)));
-      return packet;
-    });
+    // protocol 0: it sends and receives nothing
+    fd = ns.enter(() => bindPacketSocket(indexOf(link), 0));
     send(fd, gratuitousArp(mac, address));
     return true;
   } catch {

@@ -2,14 +2,16 @@
  * The conntrack table of a namespace, read by nfnetlink in process: what was translated into what. Original tuple, reply tuple
  * and state, as `conntrack -L` shows them. Source: include/uapi/linux/netfilter/nfnetlink_conntrack.h.
  */
-import { fromNumber, type Ipv4 } from "../net/address.ts";
+import { fromNumber, type Ipv4, toBytes } from "../net/address.ts";
 import { AF_INET } from "./libc.ts";
 import {
+  attribute,
   decodeAttributes,
   type Message,
   NETLINK_NETFILTER,
   NetlinkError,
   NetlinkSocket,
+  NLM_F_CREATE,
   NLM_F_DUMP,
   nested,
   type Request,
@@ -17,6 +19,7 @@ import {
 import type { Netns } from "./netns.ts";
 
 const NFNL_SUBSYS_CTNETLINK = 1;
+const IPCTNL_MSG_CT_NEW = 0;
 const IPCTNL_MSG_CT_GET = 1;
 const IPCTNL_MSG_CT_DELETE = 2;
 const CTA_TUPLE_ORIG = 1;
@@ -24,6 +27,8 @@ const CTA_TUPLE_REPLY = 2;
 const CTA_STATUS = 3;
 const CTA_PROTOINFO = 4;
 const CTA_TIMEOUT = 7;
+const CTA_COUNTERS_ORIG = 9;
+const CTA_COUNTERS_REPLY = 10;
 const CTA_TUPLE_IP = 1;
 const CTA_TUPLE_PROTO = 2;
 const CTA_IP_V4_SRC = 1;
@@ -32,6 +37,12 @@ const CTA_PROTO_NUM = 1;
 const CTA_PROTO_SRC_PORT = 2;
 const CTA_PROTO_DST_PORT = 3;
 const CTA_PROTO_ICMP_ID = 4;
+const CTA_PROTO_ICMP_TYPE = 5;
+const CTA_PROTO_ICMP_CODE = 6;
+/** RFC 792 */
+const ECHO_REQUEST = 8;
+const CTA_COUNTERS_PACKETS = 1;
+const CTA_COUNTERS_BYTES = 2;
 const CTA_PROTOINFO_TCP = 1;
 const CTA_PROTOINFO_TCP_STATE = 1;
 const IPS_SEEN_REPLY = 2;
@@ -50,6 +61,7 @@ const TCP_STATES = [
   "CLOSE",
   "SYN_SENT2",
 ];
+const PROTOCOL_NUMBERS = { icmp: 1, tcp: 6, udp: 17 } as const;
 const PROTOCOLS: Readonly<Record<number, string>> = { 1: "icmp", 6: "tcp", 17: "udp", 132: "sctp" };
 
 export interface Tuple {
@@ -70,6 +82,21 @@ export interface ConntrackEntry {
   readonly srcNat: boolean;
   readonly dstNat: boolean;
   readonly timeoutSeconds: number;
+  /** Of each direction, where net.netfilter.nf_conntrack_acct is 1. */
+  readonly counters?: { readonly original: FlowCounters; readonly reply: FlowCounters };
+}
+
+export interface FlowCounters {
+  readonly packets: number;
+  readonly bytes: number;
+}
+
+/** As `conntrack -E` names them. */
+export type ConntrackChange = "NEW" | "UPDATE" | "DESTROY";
+
+export interface ConntrackEvent {
+  readonly change: ConntrackChange;
+  readonly entry: ConntrackEntry;
 }
 
 /** All IPv4 entries at this moment. @throws NetlinkError */
@@ -80,6 +107,53 @@ export function readConntrack(ns: Netns): ConntrackEntry[] {
   } finally {
     socket.close();
   }
+}
+
+/** What an entry was born with, or is looked for by. */
+export interface FirstPacket extends Tuple {
+  readonly proto: "tcp" | "udp" | "icmp";
+}
+
+/**
+ * The entry of a flow, if there is one: a dump would go through all buckets of the kernel's table, 15 ms of it.
+ * @throws NetlinkError
+ */
+export function findConntrack(ns: Netns, first: FirstPacket): ConntrackEntry | undefined {
+  const socket = new NetlinkSocket(ns, NETLINK_NETFILTER);
+  try {
+    return socket.query(getRequest(first)).flatMap(decodeEntry)[0];
+  } catch (error) {
+    if (error instanceof NetlinkError && error.code === "ENOENT") return undefined;
+    throw error;
+  } finally {
+    socket.close();
+  }
+}
+
+function getRequest({ proto, src, dst, srcPort, dstPort }: FirstPacket): Request {
+  const number16 = (type: number, value: number): Buffer => attribute(type, Uint8Array.of(value >> 8, value & 0xff));
+  const number8 = (type: number, value: number): Buffer => attribute(type, Uint8Array.of(value));
+  const ends =
+    proto === "icmp"
+      ? [
+          number16(CTA_PROTO_ICMP_ID, srcPort),
+          number8(CTA_PROTO_ICMP_TYPE, ECHO_REQUEST),
+          number8(CTA_PROTO_ICMP_CODE, 0),
+        ]
+      : [number16(CTA_PROTO_SRC_PORT, srcPort), number16(CTA_PROTO_DST_PORT, dstPort)];
+  return {
+    what: "find a conntrack entry",
+    type: (NFNL_SUBSYS_CTNETLINK << 8) | IPCTNL_MSG_CT_GET,
+    flags: 0,
+    body: Buffer.concat([
+      Buffer.from([AF_INET, 0, 0, 0]),
+      nested(
+        CTA_TUPLE_ORIG,
+        nested(CTA_TUPLE_IP, attribute(CTA_IP_V4_SRC, toBytes(src)), attribute(CTA_IP_V4_DST, toBytes(dst))),
+        nested(CTA_TUPLE_PROTO, number8(CTA_PROTO_NUM, PROTOCOL_NUMBERS[proto]), ...ends),
+      ),
+    ]),
+  };
 }
 
 /**
@@ -124,13 +198,24 @@ function dumpRequest(): Request {
   };
 }
 
-function decodeEntry({ body }: Message): ConntrackEntry[] {
+/** What the kernel sends to listeners (NFNLGRP_CONNTRACK_*). Anything else than a change of an IPv4 entry is left out. */
+export function decodeConntrackEvent(type: number, flags: number, body: Buffer): ConntrackEvent[] {
+  if (type >>> 8 !== NFNL_SUBSYS_CTNETLINK || body.length < 4 || body.readUInt8(0) !== AF_INET) return [];
+  const message = type & 0xff;
+  if (message !== IPCTNL_MSG_CT_NEW && message !== IPCTNL_MSG_CT_DELETE) return [];
+  const isNew = (flags & NLM_F_CREATE) !== 0;
+  const change = message === IPCTNL_MSG_CT_DELETE ? "DESTROY" : isNew ? "NEW" : "UPDATE";
+  return decodeEntry({ body }).map((entry) => ({ change, entry }));
+}
+
+function decodeEntry({ body }: Pick<Message, "body">): ConntrackEntry[] {
   const attributes = decodeAttributes(body.subarray(4));
   const original = decodeTuple(attributes.get(CTA_TUPLE_ORIG));
   const reply = decodeTuple(attributes.get(CTA_TUPLE_REPLY));
   if (!original || !reply) return [];
   const status = attributes.get(CTA_STATUS)?.readUInt32BE(0) ?? 0;
   const state = decodeTcpState(attributes.get(CTA_PROTOINFO));
+  const [sent, answered] = [CTA_COUNTERS_ORIG, CTA_COUNTERS_REPLY].map((type) => decodeCounters(attributes.get(type)));
   return [
     {
       proto: PROTOCOLS[original.proto] ?? String(original.proto),
@@ -142,6 +227,7 @@ function decodeEntry({ body }: Message): ConntrackEntry[] {
       srcNat: (status & IPS_SRC_NAT) !== 0,
       dstNat: (status & IPS_DST_NAT) !== 0,
       timeoutSeconds: attributes.get(CTA_TIMEOUT)?.readUInt32BE(0) ?? 0,
+      ...(sent && answered ? { counters: { original: sent, reply: answered } } : {}),
     },
   ];
 }
@@ -163,6 +249,13 @@ function decodeTuple(bytes: Buffer | undefined): { proto: number; tuple: Tuple }
       dstPort: proto.get(CTA_PROTO_DST_PORT)?.readUInt16BE(0) ?? id,
     },
   };
+}
+
+function decodeCounters(bytes: Buffer | undefined): FlowCounters | undefined {
+  const counted = bytes && decodeAttributes(bytes);
+  const [packets, octets] = [counted?.get(CTA_COUNTERS_PACKETS), counted?.get(CTA_COUNTERS_BYTES)];
+  if (!packets || !octets) return undefined;
+  return { packets: Number(packets.readBigUInt64BE(0)), bytes: Number(octets.readBigUInt64BE(0)) };
 }
 
 function decodeTcpState(bytes: Buffer | undefined): string | undefined {

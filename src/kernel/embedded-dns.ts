@@ -4,7 +4,7 @@
  * and no timer. What is said is decided by the function that is given (src/dns/embedded.ts); the rest is asked of other servers
  * (dns-forward.ts). Over TCP a connection's queries are answered one after another, as miekg/dns server.go does.
  */
-import { createServer, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import type { Ipv4 } from "../net/address.ts";
 import type { Port } from "../net/port.ts";
 import {
@@ -19,7 +19,8 @@ import {
 import { closeFd } from "./libc.ts";
 import type { Netns } from "./netns.ts";
 import { Pool } from "./pool.ts";
-import { adoptListener, descriptorLimit, openTcpListener, openUdpSocket } from "./socket.ts";
+import { descriptorLimit, openTcpListener, openUdpSocket } from "./socket.ts";
+import { serveTcp } from "./tcp-server.ts";
 import { readDatagrams } from "./udp.ts";
 
 export type { ForwardServer };
@@ -105,7 +106,7 @@ export function openEmbeddedDns(ns: Netns, options: EmbeddedDnsOptions): Embedde
   const counters = { queries: 0, answers: 0, forwards: 0 };
   const forwarder = new Forwarder(limits, pools);
   const connections = pools.connections.open(limits.connections);
-  let closing: Promise<void> | undefined;
+  let closed = false;
 
   const say = async (query: Uint8Array, transport: "udp" | "tcp"): Promise<Uint8Array | undefined> => {
     counters.queries += 1;
@@ -118,44 +119,38 @@ export function openEmbeddedDns(ns: Netns, options: EmbeddedDnsOptions): Embedde
       const others = servers().filter((server) => server.address !== ADDRESS || server.ns !== ns);
       said = await forwarder.forward(others.slice(0, SERVERS), decision, transport);
     }
-    if (said && !closing) counters.answers += 1;
-    return closing ? undefined : said;
+    if (said && !closed) counters.answers += 1;
+    return closed ? undefined : said;
   };
 
   const [udp, tcp] = openSockets(ns, udpPort, tcpPort);
   const reader = readDatagrams(udp, async ({ data, reply }) => {
     const said = await say(data, "udp");
     // closed in between, the descriptor may be another's by now
-    if (said && !closing) reply(said);
+    if (said && !closed) reply(said);
   });
-  const sockets = new Set<Socket>();
-  const server = createServer({ allowHalfOpen: true }, (socket) => {
-    if (closing || !connections.tryTake()) {
+  const server = serveTcp(tcp, (socket) => {
+    if (closed || !connections.tryTake()) {
       socket.destroy();
       return;
     }
-    sockets.add(socket);
     socket.on("close", () => {
-      if (sockets.delete(socket)) connections.giveBack();
+      // all were given back at once when it was closed
+      if (!closed) connections.giveBack();
     });
     void serveConnection(socket, limits, (query) => say(query, "tcp"));
   });
-  // Out of descriptors while accepting, for one: the client sees it, and the server goes on.
-  server.on("error", () => {});
-  adoptListener(server, tcp);
   return {
     counters,
     close() {
-      closing ??= new Promise((resolve) => {
+      if (!closed) {
+        closed = true;
         reader.close();
         closeFd(udp);
         forwarder.close();
-        server.close(() => resolve());
-        for (const socket of sockets) socket.destroy();
-        sockets.clear();
         connections.close();
-      });
-      return closing;
+      }
+      return server.close();
     },
   };
 }

@@ -10,11 +10,11 @@ import { type Message, NETLINK_NETFILTER, NetlinkError, NetlinkSocket } from "./
 import type { Netns } from "./netns.ts";
 import { readResolver } from "./nft-listing.ts";
 import { iptablesIsNft } from "./nft-support.ts";
+import { findPeers, type PeerMap, placeOf } from "./peer.ts";
 import { readSysctl } from "./reading.ts";
 import {
   decodeAddress,
   decodeLinkFacts,
-  decodeNsid,
   decodePolicy,
   decodeRouteFacts,
   decodeTable,
@@ -24,7 +24,6 @@ import {
   dumpRoutes,
   dumpTables,
   type LinkFacts,
-  nsidOf,
   type TableFacts,
 } from "./rtnetlink-read.ts";
 import { readTables, type TablesReading } from "./rules.ts";
@@ -81,7 +80,7 @@ function readLinks(
   node: NodeName,
   own: readonly LinkFacts[],
   addresses: readonly Message[],
-  peers: ReadonlyMap<string, { node: NodeName; name: string }>,
+  peers: PeerMap,
 ): ObservedLink[] {
   const found = addresses.flatMap((m) => decodeAddress(m) ?? []);
   return own.map((link): ObservedLink => {
@@ -111,47 +110,15 @@ function readLinks(
   });
 }
 
-const placeOf = (node: NodeName, index: number): string => `${node} ${index}`;
-
-/**
- * Other ends of veths and parents of macvlans, where these are in a node of the lab. A link tells its peer's number and what its own namespace calls the
- * peer's; each namespace that has such links is asked what it calls the others until all are known.
- */
-function findPeers(
-  executor: Executor,
-  links: ReadonlyMap<NodeName, readonly LinkFacts[]>,
-): Map<string, { node: NodeName; name: string }> {
-  const peers = new Map<string, { node: NodeName; name: string }>();
-  // a container is mostly wired to a node with many ends: asking those first is mostly enough
-  const byEnds = [...links.keys()].sort((a, b) => endsOf(links.get(b)) - endsOf(links.get(a)));
-  for (const [node, own] of links) {
-    const unknown = new Set(own.flatMap((l) => l.peerNsid ?? []));
-    const nodeOfNsid = new Map<number | undefined, NodeName>([[undefined, node]]);
-    for (const other of byEnds) {
-      if (unknown.size === 0) break;
-      const nsid = executor
-        .node(node)
-        .route.query(nsidOf(executor.netns(other).fd))
-        .map(decodeNsid)[0];
-      if (nsid !== undefined && unknown.delete(nsid)) nodeOfNsid.set(nsid, other);
-    }
-    for (const link of own) {
-      const peerNode = link.peerIndex === undefined ? undefined : nodeOfNsid.get(link.peerNsid);
-      const peer = peerNode && links.get(peerNode)?.find((l) => l.index === link.peerIndex);
-      if (peerNode && peer) peers.set(placeOf(node, link.index), { node: peerNode, name: peer.name });
-    }
-  }
-  return peers;
-}
-
-const endsOf = (links: readonly LinkFacts[] = []): number => links.filter((l) => l.peerNsid !== undefined).length;
-
 function readSysctls(ns: Netns, node: Node): Map<string, string | undefined> {
   const keys = new Set([...node.sysctls, ...node.links.flatMap((l) => l.sysctls)].map((s) => s.key));
   return ns.enter(() => new Map([...keys].map((key) => [key, readSysctl(key)])));
 }
 
 // --- tables ----------------------------------------------------------------------------------------------------------
+
+/** Names of what nf_tables holds: "table ip nat", those that iptables made among them. @throws NetlinkError */
+export const readTableNames = (ns: Netns): string[] => listTables(ns, undefined).facts.map((t) => t.foreign.what);
 
 interface Tables {
   readonly facts: readonly TableFacts[];
@@ -197,7 +164,7 @@ async function readAllTables(
 }
 
 /** Of the iptables that is not a face of nftables. */
-function hasLegacyTables(ns: Netns): boolean {
+export function hasLegacyTables(ns: Netns): boolean {
   return ns.enter(() => {
     try {
       return readFileSync("/proc/thread-self/net/ip_tables_names", "utf8") !== "";

@@ -35,6 +35,7 @@ const native = {
   sethostname: libc.func("int sethostname(const char *name, size_t length)"),
   setdomainname: libc.func("int setdomainname(const char *name, size_t length)"),
   pipe2: libc.func("int pipe2(_Out_ int *ends, int flags)"),
+  socketpair: libc.func("int socketpair(int domain, int type, int protocol, _Out_ int *ends)"),
   flock: libc.func("int flock(int fd, int operation)"),
   syscall: libc.func("long syscall(long number, long first, long second)"),
 };
@@ -55,6 +56,7 @@ export const MS_SLAVE = 1 << 19;
 export const MS_SHARED = 1 << 20;
 export const MNT_DETACH = 2;
 
+export const AF_UNIX = 1;
 export const AF_INET = 2;
 export const AF_INET6 = 10;
 export const AF_NETLINK = 16;
@@ -62,6 +64,7 @@ export const AF_PACKET = 17;
 export const SOCK_STREAM = 1;
 export const SOCK_DGRAM = 2;
 export const SOCK_RAW = 3;
+export const SOCK_SEQPACKET = 5;
 export const SOCK_NONBLOCK = 0o4000;
 export const SOCK_CLOEXEC = 0o2000000;
 export const IPPROTO_IP = 0;
@@ -173,7 +176,7 @@ export function setsockopt(fd: number, level: number, name: number, value: numbe
 
 function int32(value: number): Uint8Array {
   const bytes = Buffer.alloc(4);
-  bytes.writeInt32LE(value);
+  bytes.writeInt32LE(value | 0);
   return bytes;
 }
 
@@ -227,12 +230,12 @@ export function recvmsg(fd: number, flags = 0): Message | undefined {
 }
 
 /** @param to sockaddr bytes, empty on a connected socket; @param control whole cmsg records, may be empty. @throws SystemError */
-export function sendmsg(fd: number, data: Uint8Array, to: Uint8Array, control: Uint8Array): number {
+export function sendmsg(fd: number, data: Uint8Array, to: Uint8Array, control: Uint8Array, flags = 0): number {
   area.data.set(data);
   area.name.set(to);
   area.control.set(control);
   area.header(to.length, data.length, control.length);
-  return check("sendmsg", Number(native.sendmsg(fd, area.address, 0)));
+  return check("sendmsg", Number(native.sendmsg(fd, area.address, flags)));
 }
 
 /** struct msghdr and struct iovec of 64-bit Linux (recvmsg(2)), with the buffers they point at, in memory that never moves. */
@@ -305,6 +308,14 @@ export function pipe(): { readonly reader: number; readonly writer: number } {
   check("pipe2", native.pipe2(ends, SOCK_CLOEXEC)); // O_CLOEXEC has the same value
   const [reader = -1, writer = -1] = ends;
   return { reader, writer };
+}
+
+/** Two ends that are connected (socketpair(2)), close-on-exec. */
+export function socketpair(domain: number, type: number): readonly [number, number] {
+  const ends: number[] = [-1, -1];
+  check("socketpair", native.socketpair(domain, type | SOCK_CLOEXEC, 0, ends));
+  const [one = -1, other = -1] = ends;
+  return [one, other];
 }
 
 /** @returns false when another process holds the lock, which ends with the last descriptor of its holder (flock(2)) */

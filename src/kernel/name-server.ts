@@ -3,11 +3,12 @@
  * function that answers is given (src/dns). Over TCP a message has its length before it (RFC 1035 4.2.2), several may come on
  * one connection, and the answers keep their order (RFC 7766 6.2.1.1). No client can make it hold more than the bounds below.
  */
-import { createServer, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { ANY_IPV4, type Ipv4 } from "../net/address.ts";
 import { closeFd } from "./libc.ts";
 import type { Netns } from "./netns.ts";
-import { adoptListener, openTcpListener, openUdpSocket, type SocketAddress } from "./socket.ts";
+import { openTcpListener, openUdpSocket, type SocketAddress } from "./socket.ts";
+import { serveTcp } from "./tcp-server.ts";
 import { readDatagrams } from "./udp.ts";
 
 /** The client's end of a query, and the end that it was sent to. */
@@ -61,30 +62,23 @@ export function openNameServer(ns: Netns, address: Ipv4, answer: AnswerQuery): N
     const said = counted(data, "udp", { from, to });
     if (said) reply(said);
   });
-  const sockets = new Set<Socket>();
-  const server = createServer({ allowHalfOpen: true }, (socket) => {
+  const serve = (socket: Socket): void => {
     counters.connections += 1;
-    sockets.add(socket);
-    socket.on("close", () => sockets.delete(socket));
     const from = { address: (socket.remoteAddress ?? ANY_IPV4) as Ipv4, port: socket.remotePort ?? 0 };
     const to = { address, port: DNS_PORT };
     serveConnection(socket, (query) => counted(query, "tcp", { from, to }));
-  });
-  server.maxConnections = CONNECTIONS;
-  // Out of descriptors while accepting, for one: the client sees it, and the server goes on.
-  server.on("error", () => {});
-  adoptListener(server, tcp);
-  let closing: Promise<void> | undefined;
+  };
+  const server = serveTcp(tcp, serve, { connections: CONNECTIONS });
+  let closed = false;
   return {
     counters,
     close() {
-      closing ??= new Promise((resolve) => {
+      if (!closed) {
+        closed = true;
         reader.close();
         closeFd(udp);
-        server.close(() => resolve());
-        for (const socket of sockets) socket.destroy();
-      });
-      return closing;
+      }
+      return server.close();
     },
   };
 }

@@ -1,7 +1,8 @@
 /**
  * What nf_tables does with chosen packets, told by the kernel itself: each rule that they match, each chain that they leave, each policy
  * (NFNLGRP_NFTRACE; what `nft monitor trace` and `xtables-monitor --trace` read). The packets are chosen by a table of our own that
- * sets their trace bit before any other table sees them; no rule of the namespace is touched, and the table goes with the trace.
+ * sets their trace bit before any other table sees them; no rule of the namespace is touched, and the table goes with the trace: it
+ * belongs to our socket, and the kernel removes it when that is closed, be it because the process was killed.
  * Source: include/uapi/linux/netfilter/{nf_tables,nfnetlink}.h; net/netfilter/{nf_tables_trace,nf_tables_core}.c.
  *
  * A rule that does not match is not told. Headers and links come with the first message of each base chain only, and a trace's number
@@ -27,6 +28,8 @@ import {
   attribute,
   decodeAttributes,
   NETLINK_NETFILTER,
+  NetlinkError,
+  NetlinkSocket,
   NLM_F_CREATE,
   nested,
   type Request,
@@ -34,7 +37,6 @@ import {
 } from "./netlink.ts";
 import type { Netns } from "./netns.ts";
 import {
-  commitBatch,
   expression,
   field,
   isDestination,
@@ -48,6 +50,7 @@ import {
   number32,
 } from "./nft-batch.ts";
 import { watchReadiness } from "./readiness.ts";
+import { keepRules } from "./rule-handle.ts";
 import { SOL_SOCKET } from "./socket.ts";
 
 /** Tables of walks begin so; traces of what happens in them are nobody's news. */
@@ -79,8 +82,11 @@ export interface TraceSelector {
   readonly destination?: Ipv4;
   readonly sport?: Port;
   readonly dport?: Port;
-  /** Of an echo request or its reply. */
-  readonly echoId?: number;
+  /** TCP's sequence number, and the one that it acknowledges. */
+  readonly sequence?: number;
+  readonly acknowledges?: number;
+  /** What a datagram's or an echo's data begins with; 16 bytes at most. */
+  readonly data?: Uint8Array;
   /** Of ICMP: 3 is "destination unreachable". */
   readonly icmpType?: number;
 }
@@ -107,14 +113,17 @@ let tables = 0;
  */
 export function openTrace(ns: Netns, selectors: readonly TraceSelector[], onEvent: (event: TraceEvent) => void): Trace {
   const table = `${WALK_TABLE}-${process.pid}-${++tables}`;
+  const owner = new NetlinkSocket(ns, NETLINK_NETFILTER);
   const fd = ns.enter(() => socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK, NETLINK_NETFILTER));
   try {
     bind(fd, Buffer.from([AF_NETLINK, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]));
     setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, NFNLGRP_NFTRACE);
     enlarge(fd);
-    commitBatch(ns, markTable(table, selectors));
+    createTable(owner, table, selectors);
+    keepRules(ns);
   } catch (error) {
     closeFd(fd);
+    owner.close();
     throw error;
   }
   let whole = true;
@@ -136,7 +145,13 @@ export function openTrace(ns: Netns, selectors: readonly TraceSelector[], onEven
       closed = true;
       watch.close();
       closeFd(fd);
-      commitBatch(ns, [deleteTable(table)]);
+      try {
+        // not left to the close of its socket, which waits for an RCU grace period then
+        owner.transact([deleteTable(table)]);
+        keepRules(ns);
+      } finally {
+        owner.close();
+      }
     },
   };
 }
@@ -168,15 +183,34 @@ const NFTA_IMMEDIATE_DREG = 1;
 const NFTA_IMMEDIATE_DATA = 2;
 const NFTA_DATA_VALUE = 1;
 const NFT_REG_1 = 1;
+const REGISTER_BYTES = 16;
+const NFTA_TABLE_FLAGS = 2;
+const NFT_TABLE_F_OWNER = 2;
 const NFT_PAYLOAD_TRANSPORT_HEADER = 2;
 /** Before raw (NF_IP_PRI_RAW is -300, linux/netfilter_ipv4.h). */
 const PRIORITY = -350;
 /** What comes in, and what is sent from here (uapi/linux/netfilter.h). */
 const HOOKS = { prerouting: 0, output: 3 } as const;
 
-function markTable(table: string, selectors: readonly TraceSelector[]): Request[] {
+/** Kernels before 5.12 know no owners; there, a table that a crash leaves is removed when the lab is taken up (observe/repair.ts). */
+function createTable(owner: NetlinkSocket, table: string, selectors: readonly TraceSelector[]): void {
+  try {
+    owner.transact(markTable(table, selectors, NFT_TABLE_F_OWNER));
+  } catch (error) {
+    if (!(error instanceof NetlinkError) || !["EOPNOTSUPP", "EINVAL"].includes(error.code)) throw error;
+    owner.transact(markTable(table, selectors, 0));
+  }
+}
+
+function markTable(table: string, selectors: readonly TraceSelector[], flags: number): Request[] {
   return [
-    message(`create table ${table}`, NFT_MSG_NEWTABLE, NLM_F_CREATE, textAttribute(NFTA_TABLE_NAME, table)),
+    message(
+      `create table ${table}`,
+      NFT_MSG_NEWTABLE,
+      NLM_F_CREATE,
+      textAttribute(NFTA_TABLE_NAME, table),
+      number32(NFTA_TABLE_FLAGS, flags),
+    ),
     ...Object.entries(HOOKS).flatMap(([chain, hook]) => [
       message(
         `create chain ${chain} of ${table}`,
@@ -195,17 +229,27 @@ function markTable(table: string, selectors: readonly TraceSelector[]): Request[
 const deleteTable = (table: string): Request =>
   message(`delete table ${table}`, NFT_MSG_DELTABLE, 0, textAttribute(NFTA_TABLE_NAME, table));
 
-function matches({ proto, source, destination, sport, dport, echoId, icmpType }: TraceSelector): Buffer[] {
+function matches({ proto, source, destination, sport, dport, ...inside }: TraceSelector): Buffer[] {
+  const { sequence, acknowledges, data, icmpType } = inside;
   return [
     ...isProtocol(PROTOCOLS[proto]),
     ...(source ? isSource(source) : []),
     ...(destination ? isDestination(destination) : []),
     ...(sport ? isSourcePort(sport) : []),
     ...(dport ? isDestinationPort(dport) : []),
-    // type, code, checksum, identifier (RFC 792)
+    // ports, sequence number, acknowledgment number (RFC 9293, section 3.1)
+    ...(sequence === undefined ? [] : field(NFT_PAYLOAD_TRANSPORT_HEADER, 4, bytes32(sequence))),
+    ...(acknowledges === undefined ? [] : field(NFT_PAYLOAD_TRANSPORT_HEADER, 8, bytes32(acknowledges))),
+    // headers of 8 bytes (RFC 768, RFC 792), of which ICMP's begins with the type
     ...(icmpType === undefined ? [] : field(NFT_PAYLOAD_TRANSPORT_HEADER, 0, Uint8Array.of(icmpType))),
-    ...(echoId === undefined ? [] : field(NFT_PAYLOAD_TRANSPORT_HEADER, 4, Uint8Array.of(echoId >> 8, echoId & 0xff))),
+    ...(data ? field(NFT_PAYLOAD_TRANSPORT_HEADER, 8, data.subarray(0, REGISTER_BYTES)) : []),
   ];
+}
+
+function bytes32(value: number): Uint8Array {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(value >>> 0);
+  return bytes;
 }
 
 /** "meta nftrace set 1" */
@@ -270,12 +314,12 @@ export function decodeMessages(bytes: Buffer): TraceEvent[] {
 function decodeTrace(body: Buffer): TraceEvent | undefined {
   if (body.readUInt8(0) !== AF_INET) return undefined;
   const attributes = decodeAttributes(body.subarray(NFGEN_BYTES));
-  const number = (type: number): number | undefined => attributes.get(type)?.readUInt32BE(0);
+  const number = (type: number): number | undefined => ofSize(4, attributes.get(type))?.readUInt32BE(0);
   const kind = KINDS[number(NFTA_TRACE.type) ?? 0];
   const verdict =
     kind === "policy" ? policyOf(number(NFTA_TRACE.policy)) : verdictOf(attributes.get(NFTA_TRACE.verdict));
   if (!kind || !verdict) return undefined;
-  const [handle, network] = [attributes.get(NFTA_TRACE.handle), attributes.get(NFTA_TRACE.network)];
+  const [handle, network] = [ofSize(8, attributes.get(NFTA_TRACE.handle)), attributes.get(NFTA_TRACE.network)];
   const [iif, oif] = [number(NFTA_TRACE.iif), number(NFTA_TRACE.oif)];
   return {
     table: textOf(attributes.get(NFTA_TRACE.table)),
@@ -291,13 +335,17 @@ function decodeTrace(body: Buffer): TraceEvent | undefined {
   };
 }
 
+/** A number of another size is no number. */
+const ofSize = (size: number, bytes: Buffer | undefined): Buffer | undefined =>
+  bytes?.length === size ? bytes : undefined;
+
 const textOf = (bytes: Buffer | undefined): string => bytes?.toString("utf8").replace(/\0.*$/s, "") ?? "";
 
 const policyOf = (policy: number | undefined): TraceVerdict => ({ kind: policy === 0 ? "DROP" : "ACCEPT" });
 
 function verdictOf(bytes: Buffer | undefined): TraceVerdict | undefined {
   const parts = bytes && decodeAttributes(bytes);
-  const kind = VERDICTS[parts?.get(NFTA_VERDICT_CODE)?.readInt32BE(0) ?? Number.NaN];
+  const kind = VERDICTS[ofSize(4, parts?.get(NFTA_VERDICT_CODE))?.readInt32BE(0) ?? Number.NaN];
   if (kind === undefined) return undefined;
   return kind === "JUMP" || kind === "GOTO" ? { kind, chain: textOf(parts?.get(NFTA_VERDICT_CHAIN)) } : { kind };
 }

@@ -6,8 +6,7 @@
  * (`PacketSocket.statistics`). Nothing here grows with the traffic.
  */
 import { BATCH, type Packet, readBatch } from "./packet-batch.ts";
-import type { PacketSocket } from "./packet-socket.ts";
-import { ReadySet } from "./ready-set.ts";
+import type { PacketSockets } from "./packet-sockets.ts";
 
 /** Between two looks while packets come; a packet is handed on after two of them at most. */
 const TURN_MS = 4;
@@ -19,27 +18,28 @@ const MAX_BATCHES = 64;
 const MAX_PENDING = 8 * MAX_BATCHES * BATCH;
 
 /**
- * Reads until `signal` aborts; then come those that were there already, and no more. The sockets stay the caller's.
- * @returns batches, never empty; of one time stamp the packets are in the order of `sockets`
+ * Reads until `signal` aborts; then come those that were there already, and no more. The sockets stay the caller's, who may add some
+ * and let some leave meanwhile. @returns batches, never empty; of one time stamp the packets are in the order of `sockets`
  */
 export async function* readPackets(
-  sockets: readonly PacketSocket[],
+  sockets: PacketSockets,
   signal: AbortSignal,
 ): AsyncGenerator<readonly Packet[], void, void> {
-  using ready = new ReadySet(sockets.map((s) => s.fd));
   let pending: Packet[] = [];
   let stopped = false;
   for (;;) {
     if (signal.aborted && !stopped) {
-      for (const socket of sockets) socket.stop();
+      sockets.stop();
       stopped = true;
     }
     if (!stopped) {
-      if (pending.length === 0) await ready.wait(signal);
+      if (pending.length === 0 && !sockets.isLeaving) await sockets.ready.wait(signal);
       await new Promise((resolve) => setTimeout(resolve, TURN_MS));
     }
     const settledMs = Date.now() - SETTLE_MS;
-    const { isEmpty, completeMs } = readTurn(sockets, ready.taps(), pending);
+    const readable = sockets.ready.taps();
+    const { isEmpty, completeMs } = readTurn(sockets, readable, pending);
+    sockets.dismiss(readable);
     pending.sort(byTime);
     const isOver = stopped && isEmpty;
     const due = isOver || pending.length > MAX_PENDING ? pending.length : countUntil(pending, settledMs, completeMs);
@@ -52,7 +52,7 @@ export async function* readPackets(
 
 /** A batch of each, again and again, until they are empty or enough is read. @returns up to when nothing is missing */
 function readTurn(
-  sockets: readonly PacketSocket[],
+  sockets: PacketSockets,
   taps: readonly number[],
   packets: Packet[],
 ): { isEmpty: boolean; completeMs: number } {
@@ -62,7 +62,7 @@ function readTurn(
     const full: number[] = [];
     completeMs = Number.POSITIVE_INFINITY;
     for (const tap of left) {
-      const socket = sockets[tap];
+      const socket = sockets.at(tap);
       if (!socket || readBatch(socket.fd, tap, packets) < BATCH) continue;
       full.push(tap);
       const last = packets.at(-1);

@@ -72,9 +72,9 @@ export class PacketSocket {
   /** The kernel starts from zero at each read (packet(7)), so only one process may ask. */
   statistics(): PacketStatistics {
     if (!this.closed) {
-      const bytes = getsockopt(this.fd, SOL_PACKET, PACKET_STATISTICS, 8);
-      this.total.received += bytes.readUInt32LE(0);
-      this.total.dropped += bytes.readUInt32LE(4);
+      const { received, dropped } = readStatistics(this.fd);
+      this.total.received += received;
+      this.total.dropped += dropped;
     }
     return { ...this.total };
   }
@@ -118,20 +118,35 @@ export function openPacketSocket(ns: Netns, ifName: IfName, options: PacketSocke
   }
 }
 
-/** Protocol 0 and then bind: before it is bound and filtered nothing comes in. */
 function openHere(ifName: IfName, program: Buffer, bufferBytes: number): number {
-  const fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK, 0);
-  try {
+  return bindPacketSocket(indexOf(ifName), ETH_P_ALL, (fd) => {
     enlargeReceiveBuffer(fd, bufferBytes);
     setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, 1);
     setsockopt(fd, SOL_PACKET, PACKET_AUXDATA, 1);
     attachFilter(fd, program);
-    bind(fd, encodeLinkAddress(ETH_P_ALL, indexOf(ifName)));
+  });
+}
+
+/**
+ * A packet socket of this thread's namespace. Protocol 0 and then bind: before it is prepared and bound nothing comes in.
+ * @param index of a link; 0 is every link. @param protocol ETH_P_ALL, or an EtherType. @throws SystemError, and then nothing is open
+ */
+export function bindPacketSocket(index: number, protocol: number, prepare: (fd: number) => void = () => {}): number {
+  const fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK, 0);
+  try {
+    prepare(fd);
+    bind(fd, encodeLinkAddress(protocol, index));
     return fd;
   } catch (error) {
     closeFd(fd);
     throw error;
   }
+}
+
+/** Since the last call: the kernel starts from zero again at each (packet(7)). */
+export function readStatistics(fd: number): PacketStatistics {
+  const bytes = getsockopt(fd, SOL_PACKET, PACKET_STATISTICS, 8);
+  return { received: bytes.readUInt32LE(0), dropped: bytes.readUInt32LE(4) };
 }
 
 /** BPF_MAXINSNS instructions (linux/bpf_common.h), in memory that never moves: the kernel follows a pointer to them. */

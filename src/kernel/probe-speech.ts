@@ -3,7 +3,8 @@
  * (responder.ts), to a name server a DNS query; either answer holds the one line that tells who answered, and whom.
  */
 import { type Ipv4, isIpv4 } from "../net/address.ts";
-import { isPort } from "../net/port.ts";
+import { takeReply } from "../net/ftp.ts";
+import { isPort, type Port } from "../net/port.ts";
 
 /** A query in place of the token, and how the responder's line is found in the answer (src/dns/question.ts). */
 export interface DnsSpeech {
@@ -33,7 +34,7 @@ export function overTcp(address: Ipv4, token: string, dns: DnsSpeech | undefined
       request: Buffer.from(`GET /${encodeURIComponent(token)} HTTP/1.0\r\nHost: ${address}\r\n\r\n`),
       // what does not begin as HTTP is another service's greeting; the responder ends what does
       isComplete: (said) => said.length > 0 && !said.toString("latin1").startsWith("HTTP/".slice(0, said.length)),
-      readAnswer: (said) => parseHttpAnswer(said.toString("latin1")),
+      readAnswer: (said) => parseHttpAnswer(said.toString("latin1")) ?? parseGreeting(said.toString("latin1")),
     };
   }
   // RFC 1035 4.2.2: a message has its length before it
@@ -62,15 +63,23 @@ function parseHttpAnswer(text: string): ResponderAnswer | undefined {
   return body.endsWith("\n") ? parseAnswer(body.slice(0, -1)) : undefined;
 }
 
+/** An FTP server of ours speaks first (ftp-server.ts). */
+function parseGreeting(text: string): ResponderAnswer | undefined {
+  const taken = takeReply(text);
+  return typeof taken === "object" && taken.reply.code === 220 ? parseAnswer(taken.reply.text) : undefined;
+}
+
 const ANSWER = /^service=(\S+) port=\d{1,5}\/(?:tcp|udp) from=([\d.]{7,15}):(\d{1,5}) to=([\d.]{7,15}):(\d{1,5})$/;
 
-function parseAnswer(line = ""): ResponderAnswer | undefined {
+/** A responder's line. */
+export function parseAnswer(line = ""): ResponderAnswer | undefined {
   const [, service, fromAddress, fromPort, toAddress, toPort] = ANSWER.exec(line) ?? [];
   const from = parseEnd(fromAddress, fromPort);
   const to = parseEnd(toAddress, toPort);
   return service !== undefined && from && to ? { service, from, to } : undefined;
 }
 
-function parseEnd(address = "", port = ""): { address: Ipv4; port: number } | undefined {
-  return isIpv4(address) && isPort(Number(port)) ? { address, port: Number(port) } : undefined;
+export function parseEnd(address = "", digits = ""): { readonly address: Ipv4; readonly port: Port } | undefined {
+  const port = Number(digits);
+  return isIpv4(address) && isPort(port) ? { address, port } : undefined;
 }

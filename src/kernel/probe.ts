@@ -13,9 +13,11 @@
  */
 import { DocknetError } from "../errors.ts";
 import type { Ipv4 } from "../net/address.ts";
+import type { DataEnd } from "../net/ftp.ts";
 import type { Port } from "../net/port.ts";
 import { closeFd, recv, SystemError, send } from "./libc.ts";
 import type { Netns } from "./netns.ts";
+import { decideErrno, type ProbeOutcome } from "./probe-outcome.ts";
 import { type DnsSpeech, overTcp, overUdp, type ResponderAnswer, type Speech } from "./probe-speech.ts";
 import { watchReadiness } from "./readiness.ts";
 import {
@@ -50,11 +52,14 @@ export interface Probe {
   readonly source?: { readonly address: Ipv4; readonly port: number };
   /** Rejects only with DocknetError KERNEL_FEATURE (no SCTP) or KERNEL_REFUSED (no descriptors left) and the like: never for what the network did. */
   readonly result: Promise<ProbeReply>;
+  /**
+   * For a transfer: the data connection is under way, or never will be. Whoever waits for silence waits from then on; a plain probe's
+   * packet is out when it starts.
+   */
+  readonly underway?: Promise<void>;
   /** Ends it at once, with outcome silent when nothing was decided yet. Idempotent. */
   abort(): void;
 }
-
-export type ProbeOutcome = "reach" | "refuse" | "unreachable" | "silent";
 
 export interface ProbeReply {
   readonly outcome: ProbeOutcome;
@@ -65,6 +70,19 @@ export interface ProbeReply {
   /** Milliseconds from the start to the decision. */
   readonly afterMs: number;
   readonly error?: string;
+  /** Of a transfer whose control connection got so far: then the outcome is that of this one. */
+  readonly data?: DataReply;
+}
+
+/** The data connection of an FTP transfer. */
+export interface DataReply {
+  readonly openedBy: "client" | "server";
+  /** The opener's end, as its own socket has it. Absent when there was no route to connect by, or the server did not tell. */
+  readonly from?: DataEnd;
+  /** As the other side announced it. */
+  readonly to: DataEnd;
+  /** The opener, as the other side saw it. */
+  readonly seenAs?: DataEnd;
 }
 
 /** An answer longer than this is not one of ours. */
@@ -86,7 +104,7 @@ export function startProbe(request: ProbeRequest): Probe {
     return { source, result: Promise.resolve(timed(failed)), abort: () => {} };
   } catch (error) {
     if (fd !== undefined) closeFd(fd);
-    return { result: decideError(error, replyToErrno).then(timed), abort: () => {} };
+    return { result: decideError(error, decideErrno).then(timed), abort: () => {} };
   }
 }
 
@@ -187,12 +205,12 @@ function streamExchange(speech: Speech): Exchange {
     first: "writable",
     atStart(fd) {
       const errno = takeSocketError(fd);
-      return errno === undefined ? undefined : replyToErrno(errno);
+      return errno === undefined ? undefined : decideErrno(errno);
     },
     onReady(fd) {
       if (!connected) {
         const errno = takeSocketError(fd);
-        if (errno !== undefined) return replyToErrno(errno);
+        if (errno !== undefined) return decideErrno(errno);
         connected = true;
         send(fd, speech.request, MSG_NOSIGNAL);
         return "readable";
@@ -209,7 +227,7 @@ function streamExchange(speech: Speech): Exchange {
     onErrno(code) {
       if (said.length > 0) return decided();
       if (connected && ["ECONNRESET", "EPIPE", "ENOTCONN"].includes(code)) return closedEarly(code);
-      return replyToErrno(code);
+      return decideErrno(code);
     },
     atDeadline() {
       if (said.length > 0) return decided();
@@ -233,7 +251,7 @@ function datagramExchange(speech: Omit<Speech, "isComplete">): Exchange {
       const answer = speech.readAnswer(buffer.subarray(0, got));
       return { outcome: "reach", ...(answer ? { answer } : {}) };
     },
-    onErrno: replyToErrno,
+    onErrno: decideErrno,
     atDeadline: () => ({ outcome: "silent" }),
     beforeClose: () => {},
   };
@@ -254,7 +272,7 @@ function echoExchange(token: string): Exchange {
       const isOurs = buffer[0] === 0 && buffer.subarray(8, got).equals(payload);
       return isOurs ? { outcome: "reach" } : undefined;
     },
-    onErrno: replyToErrno,
+    onErrno: decideErrno,
     atDeadline: () => ({ outcome: "silent" }),
     beforeClose: () => {},
   };
@@ -267,9 +285,9 @@ function connectOnlyExchange(): Exchange {
     atStart: () => undefined,
     onReady(fd) {
       const errno = takeSocketError(fd);
-      return errno === undefined ? { outcome: "reach" } : replyToErrno(errno);
+      return errno === undefined ? { outcome: "reach" } : decideErrno(errno);
     },
-    onErrno: replyToErrno,
+    onErrno: decideErrno,
     atDeadline: () => ({ outcome: "silent" }),
     beforeClose: resetOnClose,
   };
@@ -283,7 +301,7 @@ function sendOnce(fd: number, data: Uint8Array): Decision | undefined {
     send(fd, data, MSG_NOSIGNAL);
     return undefined;
   } catch (error) {
-    if (error instanceof SystemError) return replyToErrno(error.code);
+    if (error instanceof SystemError) return decideErrno(error.code);
     throw error;
   }
 }
@@ -295,29 +313,4 @@ function receive(fd: number, buffer: Buffer): number | undefined {
     if (error instanceof SystemError && error.code === "EAGAIN") return undefined;
     throw error;
   }
-}
-
-/** EPERM is the namespace's own OUTPUT chain that dropped it: nothing went out, nobody will answer. */
-const OUTCOMES: Readonly<Record<string, ProbeOutcome>> = {
-  ECONNREFUSED: "refuse",
-  ECONNRESET: "refuse",
-  EHOSTUNREACH: "unreachable",
-  ENETUNREACH: "unreachable",
-  EHOSTDOWN: "unreachable",
-  ENONET: "unreachable",
-  EACCES: "unreachable",
-  ENOPROTOOPT: "refuse",
-  ETIMEDOUT: "silent",
-  EPERM: "silent",
-};
-
-/** @throws DocknetError for an errno that the network cannot have caused: the request or this process is at fault */
-function replyToErrno(errno: string): Decision {
-  const outcome = OUTCOMES[errno];
-  if (outcome !== undefined) return { outcome, errno };
-  throw new DocknetError("KERNEL_REFUSED", `Cannot send the probe: ${errno}`, {
-    ...(errno === "EADDRINUSE" || errno === "EADDRNOTAVAIL"
-      ? { remedy: "Choose a source address that the node has, and a source port that is free" }
-      : {}),
-  });
 }

@@ -13,27 +13,22 @@ const native = {
 // sys/epoll.h
 const EPOLL_CLOEXEC = 0o2000000;
 const EPOLL_CTL_ADD = 1;
+const EPOLL_CTL_DEL = 2;
 const EPOLLIN = 1;
 /** struct epoll_event is packed on x86-64, and only there. */
 const [EVENT_BYTES, DATA_AT] = process.arch === "x64" ? [12, 4] : [16, 8];
 
 export class ReadySet implements Disposable {
   private readonly fd: number;
-  private readonly events: Buffer;
+  private events = Buffer.alloc(0);
+  private count = 0;
   private readonly watch: ReturnType<typeof watchReadiness>;
   private wake: () => void = () => {};
 
-  /** The descriptors stay the caller's. @throws SystemError */
-  constructor(fds: readonly number[]) {
+  /** @throws SystemError */
+  constructor() {
     this.fd = check("epoll_create1", native.create(EPOLL_CLOEXEC));
-    this.events = Buffer.alloc(Math.max(1, fds.length) * EVENT_BYTES);
     try {
-      for (const [i, fd] of fds.entries()) {
-        const event = Buffer.alloc(EVENT_BYTES);
-        event.writeUInt32LE(EPOLLIN, 0);
-        event.writeUInt32LE(i, DATA_AT);
-        check("epoll_ctl", native.control(this.fd, EPOLL_CTL_ADD, fd, event));
-      }
       this.watch = watchReadiness(this.fd, "error", () => this.wake());
     } catch (error) {
       closeFd(this.fd);
@@ -41,8 +36,30 @@ export class ReadySet implements Disposable {
     }
   }
 
-  /** Positions, in the list of descriptors, of those that can be read now. */
+  /** The descriptor stays the caller's. @param position by which `taps` names it. @throws SystemError */
+  add(fd: number, position: number): void {
+    const event = Buffer.alloc(EVENT_BYTES);
+    event.writeUInt32LE(EPOLLIN, 0);
+    event.writeUInt32LE(position, DATA_AT);
+    check("epoll_ctl", native.control(this.fd, EPOLL_CTL_ADD, fd, event));
+    this.count += 1;
+    this.events = Buffer.alloc(this.count * EVENT_BYTES);
+  }
+
+  /** Before it is closed. @throws SystemError */
+  remove(fd: number): void {
+    check("epoll_ctl", native.control(this.fd, EPOLL_CTL_DEL, fd, Buffer.alloc(EVENT_BYTES)));
+    this.count -= 1;
+  }
+
+  /** Ends a wait: something else is to be looked at. */
+  nudge(): void {
+    this.wake();
+  }
+
+  /** Positions of those that can be read now. */
   taps(): number[] {
+    if (this.count === 0) return [];
     const count = check("epoll_wait", native.wait(this.fd, this.events, this.events.length / EVENT_BYTES, 0));
     return Array.from({ length: count }, (_, i) => this.events.readUInt32LE(i * EVENT_BYTES + DATA_AT));
   }

@@ -1,16 +1,19 @@
 /**
  * What stands in for a container's program: an HTTP echo or a UDP echo that tells who asked, and under which address it was
- * asked. Its one line is the evidence of NAT: the source address after every translation on the way.
+ * asked; on 21/tcp an FTP server that greets with the same line. Its one line is the evidence of NAT: the source address after every translation on the way.
  *
  * The answer's form is a contract with probe-speech.ts: `service=web port=80/tcp from=192.168.0.20:41234 to=172.17.0.2:80`.
  */
-import { createServer, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { DocknetError } from "../errors.ts";
 import { ANY_IPV4, type Ipv4 } from "../net/address.ts";
+import { FTP_PORT } from "../net/ftp.ts";
 import { type ProtoPort, renderProtoPort } from "../net/port.ts";
+import { FTP_CONNECTIONS, serveFtp } from "./ftp-server.ts";
 import { closeFd } from "./libc.ts";
 import type { Netns } from "./netns.ts";
-import { adoptListener, openSctpListener, openTcpListener, openUdpSocket, type SocketAddress } from "./socket.ts";
+import { openSctpListener, openTcpListener, openUdpSocket, type SocketAddress } from "./socket.ts";
+import { serveTcp } from "./tcp-server.ts";
 import { readDatagrams } from "./udp.ts";
 
 export interface ResponderRequest {
@@ -48,7 +51,11 @@ export function openResponder(ns: Netns, request: ResponderRequest): Responder {
   const inUse = `Cannot open a responder for ${request.service} on ${renderProtoPort(request.port)} in ${ns.label}: address already in use`;
   switch (request.port.proto) {
     case "tcp":
-      return openTcpResponder(openTcpListener(ns, request.address ?? ANY_IPV4, request.port.port, { inUse }), request);
+      return openTcpResponder(
+        ns,
+        openTcpListener(ns, request.address ?? ANY_IPV4, request.port.port, { inUse }),
+        request,
+      );
     case "udp":
       return openUdpResponder(openUdpSocket(ns, request.address ?? ANY_IPV4, request.port.port, { inUse }), request);
     case "sctp":
@@ -60,35 +67,37 @@ export function openResponder(ns: Netns, request: ResponderRequest): Responder {
   }
 }
 
-function openTcpResponder(fd: number, { service, port, onAnswer }: ResponderRequest): Responder {
+function openTcpResponder(ns: Netns, fd: number, request: ResponderRequest): Responder {
+  const { service, port } = request;
+  const isFtp = port.port === FTP_PORT;
   const counters = { connections: 0, datagrams: 0 };
-  const sockets = new Set<Socket>();
-  const server = createServer({ allowHalfOpen: true }, (socket) => {
-    counters.connections += 1;
-    sockets.add(socket);
-    socket.on("close", () => sockets.delete(socket));
-    answerHttp(socket, { service, port, ...(onAnswer ? { onAnswer } : {}) });
-  });
-  // Out of descriptors while accepting, for one: the client sees it, and the responder goes on.
-  server.on("error", () => {});
-  adoptListener(server, fd);
-  let closing: Promise<void> | undefined;
-  return {
-    service,
-    port,
-    counters,
-    close() {
-      closing ??= new Promise((resolve) => {
-        server.close(() => resolve());
-        for (const socket of sockets) socket.destroy();
-      });
-      return closing;
+  const server = serveTcp(
+    fd,
+    (socket) => {
+      counters.connections += 1;
+      if (isFtp) answerFtp(socket, ns, request);
+      else answerHttp(socket, request);
     },
-  };
+    isFtp ? { connections: FTP_CONNECTIONS } : {},
+  );
+  return { service, port, counters, close: () => server.close() };
+}
+
+function answerFtp(socket: Socket, ns: Netns, { service, port, onAnswer }: ResponderRequest): void {
+  serveFtp(socket, {
+    ns,
+    service,
+    greeting: (from, to) => {
+      const line = renderAnswer(service, port, from, to);
+      onAnswer?.(line);
+      return line;
+    },
+    ...(onAnswer ? { onTransfer: onAnswer } : {}),
+  });
 }
 
 /** Answers when the first line is there, whatever it says; then waits for the client to end, so that nothing unread turns the end into a reset. */
-function answerHttp(socket: Socket, { service, port, onAnswer }: Omit<ResponderRequest, "address">): void {
+function answerHttp(socket: Socket, { service, port, onAnswer }: ResponderRequest): void {
   let received = 0;
   let answered = false;
   const timer = setTimeout(() => socket.destroy(), REQUEST_MS);

@@ -59,9 +59,15 @@ export async function readRules(ns: Netns): Promise<KernelRule[]> {
   return parseSave(await save(ns));
 }
 
+export interface CountedChain extends ObservedChain {
+  /** Of a built-in chain: packets that its policy decided about. Absent: they were not asked for. */
+  readonly packets?: number;
+  readonly bytes?: number;
+}
+
 /** What iptables' tables hold. */
 export interface TablesReading {
-  readonly chains: readonly ObservedChain[];
+  readonly chains: readonly CountedChain[];
   readonly rules: readonly ObservedRule[];
   /** Tables of iptables that nft changed so that iptables cannot read them whole: of those nothing is told. */
   readonly unreadable: readonly string[];
@@ -93,7 +99,7 @@ export function parseSave(text: string): KernelRule[] {
   const { chains, rules } = parseTables(text);
   const counted = new Map<string, number>();
   return [
-    ...chains.flatMap(({ table, name, policy, packets, bytes }) =>
+    ...chains.flatMap(({ table, name, policy, packets = 0, bytes = 0 }) =>
       policy === undefined ? [] : [{ table, chain: name, spec: `policy ${policy}`, packets, bytes, position: 0 }],
     ),
     ...rules.map((rule) => {
@@ -105,18 +111,9 @@ export function parseSave(text: string): KernelRule[] {
   ];
 }
 
-interface ChainLine extends ObservedChain {
-  readonly packets: number;
-  readonly bytes: number;
-}
-
-interface Tables extends TablesReading {
-  readonly chains: readonly ChainLine[];
-}
-
 /** Text of `iptables-save -c`. Pure. */
-export function parseTables(text: string): Tables {
-  const [chains, rules, unreadable]: [ChainLine[], ObservedRule[], string[]] = [[], [], []];
+export function parseTables(text: string): TablesReading {
+  const [chains, rules, unreadable]: [CountedChain[], ObservedRule[], string[]] = [[], [], []];
   let table = "";
   for (const line of wholeLines(text)) {
     if (line.startsWith("*")) table = line.slice(1).trim();

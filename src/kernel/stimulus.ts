@@ -2,6 +2,8 @@
  * One packet that a node really sends: the SYN of a connection, a datagram, or an echo request. The source port is known before
  * anything is sent, so that the packet can be awaited; the socket stays open until closed, so that conntrack can be read as it is.
  */
+import { randomBytes } from "node:crypto";
+import { DocknetError } from "../errors.ts";
 import { ANY_IPV4, type Ipv4 } from "../net/address.ts";
 import type { Port } from "../net/port.ts";
 import {
@@ -32,6 +34,8 @@ export interface StimulusRequest {
   readonly port?: Port;
   /** Of a datagram or an echo request. */
   readonly payload: Uint8Array;
+  /** Source port; for icmp the echo id. A free one unless said. */
+  readonly sourcePort?: Port;
 }
 
 /** What came back first. */
@@ -44,6 +48,8 @@ export type Reaction =
 export interface Stimulus {
   /** Source port; for icmp the echo id. */
   readonly port: number;
+  /** Of tcp: the SYN's sequence number, which no NAT changes. */
+  readonly sequence?: number;
   /** Sends. Call once. @returns what came back, whenever it comes; never when nothing does */
   fire(): Promise<Reaction>;
   /** Another datagram or echo request of the same flow; nothing for tcp, whose handshake has a second packet of its own. */
@@ -53,14 +59,21 @@ export interface Stimulus {
 }
 
 const IP_RECVERR = 11;
+// linux/tcp.h
+const TCP_REPAIR = 19;
+const TCP_REPAIR_QUEUE = 20;
+const TCP_QUEUE_SEQ = 21;
+const TCP_SEND_QUEUE = 2;
+const TCP_REPAIR_OFF_NO_WP = -1;
 /** type 8, code 0; the kernel writes checksum and id; sequence number (RFC 792) */
 const echoHeader = (sequence: number): number[] => [8, 0, 0, 0, 0, 0, sequence >> 8, sequence & 0xff];
 const ANSWER_BYTES = 65536;
 
-/** A socket in the namespace, bound to a free port, that has sent nothing. The caller closes it. @throws SystemError */
+/** A socket in the namespace, bound to its port, that has sent nothing. The caller closes it. @throws SystemError; CONFLICT for the port */
 export function openStimulus(ns: Netns, request: StimulusRequest): Stimulus {
   const { proto } = request;
-  const fd = ns.enter(() => openBound(proto));
+  const isn = randomBytes(4).readUInt32LE() || 1;
+  const fd = ns.enter(() => openBound(request, isn));
   let watch: Readiness | undefined;
   let closed = false;
   let sequence = 0;
@@ -71,6 +84,7 @@ export function openStimulus(ns: Netns, request: StimulusRequest): Stimulus {
   };
   return {
     port: localAddressOf(fd).port,
+    ...(proto === "tcp" ? { sequence: isn } : {}),
     fire() {
       return new Promise((resolve, reject) => {
         const decide = (step: () => Reaction | undefined): void => {
@@ -116,7 +130,7 @@ export function openStimulus(ns: Netns, request: StimulusRequest): Stimulus {
 }
 
 /** Runs inside the bracket. */
-function openBound(proto: StimulusRequest["proto"]): number {
+function openBound({ proto, sourcePort = 0 as Port }: StimulusRequest, isn: number): number {
   const [type, protocol] = {
     tcp: [SOCK_STREAM, IPPROTO_TCP],
     udp: [SOCK_DGRAM, 0],
@@ -124,13 +138,26 @@ function openBound(proto: StimulusRequest["proto"]): number {
   }[proto] as [number, number];
   const fd = socket(AF_INET, type | SOCK_NONBLOCK, protocol);
   try {
-    if (proto !== "tcp") setsockopt(fd, IPPROTO_IP, IP_RECVERR, 1);
-    bind(fd, encodeSockaddr(ANY_IPV4, 0));
+    if (proto === "tcp") beginAt(fd, isn);
+    else setsockopt(fd, IPPROTO_IP, IP_RECVERR, 1);
+    bind(fd, encodeSockaddr(ANY_IPV4, sourcePort));
     return fd;
   } catch (error) {
     closeFd(fd);
-    throw error;
+    if (!(error instanceof SystemError) || error.code !== "EADDRINUSE") throw error;
+    throw new DocknetError("CONFLICT", `Cannot send from ${proto} port ${sourcePort}: another socket has it`, {
+      cause: error,
+      remedy: "Choose another source port",
+    });
   }
+}
+
+/** Chooses the first sequence number, which the kernel else draws (net/ipv4/tcp.c TCP_REPAIR, tcp_ipv4.c tcp_v4_connect). */
+function beginAt(fd: number, sequence: number): void {
+  setsockopt(fd, IPPROTO_TCP, TCP_REPAIR, 1);
+  setsockopt(fd, IPPROTO_TCP, TCP_REPAIR_QUEUE, TCP_SEND_QUEUE);
+  setsockopt(fd, IPPROTO_TCP, TCP_QUEUE_SEQ, sequence);
+  setsockopt(fd, IPPROTO_TCP, TCP_REPAIR, TCP_REPAIR_OFF_NO_WP);
 }
 
 function look(fd: number, proto: StimulusRequest["proto"]): Reaction | undefined {

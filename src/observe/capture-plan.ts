@@ -48,6 +48,21 @@ export function planCapture(
   return { links: chosen, names: namesOf(state), translators: translatorsOf(layout) };
 }
 
+/** The same for a lab that has changed since: what is not there now is left out. */
+export function replanCapture(...[state, layout, wanted, nodeOf]: Parameters<typeof planCapture>): CapturePlan {
+  const present = wanted.filter((w) => {
+    try {
+      return find(layout, w, nodeOf ?? (() => undefined)).length > 0;
+    } catch (error) {
+      if (error instanceof DocknetError && error.code === "NOT_FOUND") return false;
+      throw error;
+    }
+  });
+  if (wanted.length > 0 && present.length === 0)
+    return { links: [], names: namesOf(state), translators: translatorsOf(layout) };
+  return planCapture(state, layout, present, nodeOf);
+}
+
 const isFirst = (link: TappedLink, i: number, all: readonly TappedLink[]): boolean =>
   all.findIndex((l) => l.node === link.node && l.link === link.link) === i;
 
@@ -105,6 +120,7 @@ function namesOf(state: State): AddressName[] {
     { address: neighbour, name: "neighbour" },
     { address: router.lan, name: "router.lan0" },
     { address: router.public, name: "router.wan0" },
+    ...router.static.map((s) => ({ address: s.public, name: staticName(state.world, s.to) })),
     { address: internet.www, name: "www.internet" },
     { address: internet.dns, name: "dns.internet" },
     ...bridgesOf(state).flatMap((n) => (n.gateway ? [{ address: n.gateway, name: `host.${n.bridge}` }] : [])),
@@ -115,4 +131,10 @@ function namesOf(state: State): AddressName[] {
       })),
     ),
   ];
+}
+
+/** After the machine that the public address stands for. */
+function staticName({ host, neighbour }: State["world"], to: Ipv4): string {
+  if (to === host) return "host.public";
+  return to === neighbour ? "neighbour.public" : `${to}.public`;
 }

@@ -9,6 +9,7 @@ import type { NodeReading } from "../kernel/reading.ts";
 import type { KernelRule } from "../kernel/rules.ts";
 import type { Ipv4 } from "../net/address.ts";
 import type { Frame } from "../net/frame.ts";
+import type { Transfer } from "../net/ftp.ts";
 import type { Mac } from "../net/mac.ts";
 import type { IfName, NodeName } from "../net/name.ts";
 import type { Port } from "../net/port.ts";
@@ -21,6 +22,7 @@ export interface Instruments {
     address: Ipv4;
     port?: Port;
     sourcePort?: Port;
+    transfer?: Transfer;
     deadlineMs: number;
   }): Probe;
   /** Opened before it returns: the first packet after it is seen. */

@@ -6,12 +6,16 @@ import type { Outcome } from "../plan/prediction.ts";
 import { renderSpec } from "../plan/rule.ts";
 import { describePlanned } from "./counters.ts";
 import type { CheckResult, Evidence, Lost, Observed, RuleSeen, TranslationSeen, Verdict } from "./report.ts";
-import type { ProbeRun } from "./run.ts";
-import { hopOf, rewritesOf, type Trail } from "./trail.ts";
+import type { ProbeRun, ProbeSource, Probing } from "./run.ts";
+import { type Flow, hopOf, rewritesOf, type Trail } from "./trail.ts";
+import { decidingFlow, type FlowRun, namedFlow, wrongDataSource, wrongStage } from "./transfer.ts";
 
 export interface Testimony {
   readonly run: ProbeRun;
+  /** Of the flow whose fate is the outcome. */
   readonly trail: Trail;
+  /** Of a transfer that came to a data connection: the control connection's. */
+  readonly control?: Trail;
   /** For an expected drop: did the predicted rule count exactly this probe's frames? undefined: no rule to ask. */
   readonly dropCounted?: boolean;
   /** The predicted rule's counter does not agree, and there was no time to ask for this probe alone. */
@@ -25,7 +29,11 @@ export interface Testimony {
 
 export function judge(check: Check, testimony: Testimony): CheckResult {
   const observed = observedOf(testimony.run);
-  const wrong = [...wrongOutcome(check, observed, testimony), ...wrongAnswer(check, observed, testimony)];
+  const wrong = [
+    ...wrongOutcome(check, observed, testimony),
+    ...wrongStage(check, testimony.run),
+    ...wrongAnswer(check, observed, testimony),
+  ];
   const unseen = wrong.length === 0 ? wrongWay(check, observed, testimony) : [];
   const uncounted = testimony.unproven === true && wrong.length === 0 && unseen.length === 0;
   const inconclusive =
@@ -39,7 +47,7 @@ export function judge(check: Check, testimony: Testimony): CheckResult {
       : uncounted
         ? ["it was dropped, but the counter of the rule that should have done it does not agree"]
         : [...wrong, ...unseen];
-  const { from, address, port, proto } = check.probe;
+  const { from, address, port, proto, transfer } = check.probe;
   const { outcome, seenAs, because } = check.predicted;
   return {
     id: check.id,
@@ -50,18 +58,20 @@ export function judge(check: Check, testimony: Testimony): CheckResult {
     address,
     ...(port ? { port } : {}),
     proto,
+    ...(transfer ? { transfer } : {}),
     verdict,
     expected: check.expected,
     predicted: { outcome, ...(seenAs ? { seenAs } : {}), because },
     observed,
     reasons,
-    evidence: evidenceOf(check, observed, testimony),
+    ...evidencesOf(check, observed, testimony),
     ...(check.control ? { control: check.control } : {}),
     ...(check.at ? { at: check.at } : {}),
   };
 }
 
-function observedOf({ reply }: ProbeRun): Observed {
+/** What a probe's reply says, in the report's words. */
+export function observedOf({ reply }: Pick<ProbeRun, "reply">): Observed {
   const outcome: Outcome = reply.outcome === "silent" ? "drop" : reply.outcome;
   return {
     outcome,
@@ -107,8 +117,12 @@ function wrongEchoSource(check: Check, { request }: Trail): string[] {
 
 function wrongAnswer(check: Check, observed: Observed, { run, trail }: Testimony): string[] {
   if (observed.outcome !== "reach" || check.expected.outcome !== "reach") return [];
-  const { answer } = run.reply;
   if (check.probe.proto === "icmp") return wrongEchoSource(check, trail);
+  return [...wrongResponder(check, run.reply), ...wrongDataSource(check, run)];
+}
+
+/** Of a check that expects an answer: who gave it, and as whom it has seen the sender. */
+export function wrongResponder(check: Probing, { answer }: ProbeRun["reply"]): string[] {
   if (!answer) return ["something answered, but not the lab's responder"];
   const reasons: string[] = [];
   if (check.expected.seenAs && answer.from.address !== check.expected.seenAs) {
@@ -116,6 +130,9 @@ function wrongAnswer(check: Check, observed: Observed, { run, trail }: Testimony
       `the server saw ${answer.from.address} as the sender, not ${check.expected.seenAs}: ${check.predicted.because}`,
     );
   }
+  const { seenPort } = check.expected;
+  if (seenPort !== undefined && answer.from.port !== seenPort)
+    reasons.push(`the server saw source port ${answer.from.port}, not ${seenPort}`);
   const server = check.predicted.server;
   if (server && server !== answer.service) reasons.push(`${answer.service} answered, not ${server}`);
   return reasons;
@@ -124,7 +141,11 @@ function wrongAnswer(check: Check, observed: Observed, { run, trail }: Testimony
 /** The outcome is right; was the way? */
 function wrongWay(check: Check, observed: Observed, testimony: Testimony): string[] {
   if (check.predicted.outcome !== observed.outcome) return [];
-  const reasons = wayReasons(testimony.trail);
+  const { control } = testimony;
+  const reasons = [
+    ...wayReasons(testimony.trail),
+    ...(control ? wayReasons(control).map((reason) => `the control connection: ${reason}`) : []),
+  ];
   const rule = check.predicted.stop?.rule;
   if (testimony.dropCounted !== false || !rule) return reasons;
   const other = testimony.dropper
@@ -155,19 +176,36 @@ function wayReasons({ missing, extra, request }: Trail): string[] {
   return reasons;
 }
 
-function evidenceOf(check: Check, observed: Observed, testimony: Testimony): Evidence {
-  const { trail } = testimony;
-  const lost = observed.outcome === "drop" ? lostOf(check, testimony) : undefined;
+/** Of what the check names, and of a transfer's data connection beside it. */
+function evidencesOf(check: Check, observed: Observed, testimony: Testimony): Pick<CheckResult, "evidence" | "data"> {
+  const { run, trail, control, conntrack } = testimony;
+  const lost = observed.outcome === "drop" ? { lost: lostOf(check, testimony) } : {};
+  const deciding = { ...evidenceOf(decidingFlow(run), trail, conntrack), ...lost };
+  const { data } = run.reply;
+  if (!control || !data) return { evidence: deciding };
+  const renderEnd = ({ address, port }: ProbeSource): string => `${address}:${port}`;
   return {
-    hops: trail.request.map(hopOf),
-    translations: translationsOf(check, trail),
-    conntrack: conntrackOf(check, testimony),
-    ...(lost ? { lost } : {}),
+    evidence: evidenceOf(namedFlow(run), control, conntrack),
+    data: {
+      openedBy: check.predicted.transfer?.data.from ?? data.openedBy,
+      ...(data.from ? { from: renderEnd(data.from) } : {}),
+      to: renderEnd(data.to),
+      ...(data.seenAs ? { seenAs: renderEnd(data.seenAs) } : {}),
+      evidence: deciding,
+    },
   };
 }
 
-function translationsOf(check: Check, trail: Trail): TranslationSeen[] {
-  const pending = [...check.predicted.translations];
+function evidenceOf(run: FlowRun, trail: Trail, conntrack: ConntrackIndex): Evidence {
+  return {
+    hops: trail.request.map(hopOf),
+    translations: translationsOf(run.flow, trail),
+    conntrack: conntrackOf(run, trail, conntrack),
+  };
+}
+
+function translationsOf({ predicted }: Flow, trail: Trail): TranslationSeen[] {
+  const pending = [...predicted.translations];
   return rewritesOf(trail.request).map((rewrite): TranslationSeen => {
     // DNAT and MASQUERADE of one node happen between the same two links; the first is named, its rule the telling one
     const at = pending.findIndex((t) => t.node === rewrite.node);
@@ -221,16 +259,14 @@ const tupleKey = (
 ): string => `${proto} ${src}:${sport ?? ""} ${dst}:${dport ?? ""}`;
 
 /** Entries of the probe's flow: its original tuple is the packet as it entered the node, or as the node's own sender made it. */
-function conntrackOf(check: Check, { run, trail, conntrack }: Testimony): { node: string; entry: string }[] {
-  const { proto, address } = check.probe;
+function conntrackOf({ flow, source }: FlowRun, trail: Trail, conntrack: ConntrackIndex): Evidence["conntrack"] {
+  const { proto, address, port } = flow.probe;
   return [...conntrack].flatMap(([node, entries]) => {
     const entered = trail.request.find((s) => s.node === node && s.direction === "in");
     const hop = entered && hopOf(entered);
     const keys = [
       ...(hop ? [tupleKey(proto, hop.src, hop.sport, hop.dst, hop.dport ?? hop.sport)] : []),
-      ...(run.source
-        ? [tupleKey(proto, run.source.address, run.source.port, address, check.probe.port ?? run.source.port)]
-        : []),
+      ...(source ? [tupleKey(proto, source.address, source.port, address, port ?? source.port)] : []),
     ];
     const entry = keys.map((k) => entries.get(k)).find((e) => e !== undefined);
     return entry ? [{ node, entry: renderConntrack(entry) }] : [];
@@ -243,4 +279,5 @@ export function renderConntrack(e: ConntrackEntry): string {
   return `${e.proto}${e.state ? ` ${e.state}` : ""} ${side(e.original)}, ${e.replied ? "replies" : "awaits replies"} ${side(e.reply)}`;
 }
 
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+/** Of whatever was thrown. */
+export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

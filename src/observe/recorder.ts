@@ -74,6 +74,11 @@ export class Recorder {
     return this.captures.length;
   }
 
+  /** The `order` of the newest sighting. */
+  get last(): number {
+    return this.delivered;
+  }
+
   isCaptured(node: NodeName, link: IfName): boolean {
     return this.captured.has(`${node} ${link}`);
   }

@@ -1,5 +1,6 @@
 /** The result of a verification as plain data: what `report/` renders and `--format json` prints. */
 import type { Origin, Problem } from "../errors.ts";
+import type { Transfer } from "../net/ftp.ts";
 import type { CheckGroup } from "../plan/check.ts";
 import type { Outcome } from "../plan/prediction.ts";
 
@@ -49,7 +50,7 @@ export interface Topology {
     readonly kind: string;
     /** "172.17.0.2 on bridge (eth0)" and the like; "host network", "no network". */
     readonly attachments: readonly string[];
-    /** "0.0.0.0:8080->80/tcp" */
+    /** "0.0.0.0:8080->80/tcp"; of the router its forwards, and "203.0.113.92<->192.168.0.10" for 1:1 NAT. */
     readonly published: readonly string[];
     /** "80/tcp" */
     readonly serves: readonly string[];
@@ -66,13 +67,17 @@ export interface CheckResult {
   readonly address: string;
   readonly port?: number;
   readonly proto: string;
+  /** A file was fetched by FTP: outcomes are the data connection's, where it came to one. */
+  readonly transfer?: Transfer;
   readonly verdict: Verdict;
-  readonly expected: { readonly outcome: Outcome; readonly seenAs?: string };
+  readonly expected: { readonly outcome: Outcome; readonly seenAs?: string; readonly seenPort?: number };
   readonly predicted: { readonly outcome: Outcome; readonly seenAs?: string; readonly because: string };
   readonly observed: Observed;
   /** Why it is not PASS, most telling first; empty on PASS. */
   readonly reasons: readonly string[];
   readonly evidence: Evidence;
+  /** The data connection of a transfer; `evidence` is then the control connection's. */
+  readonly data?: DataSeen;
   /** Id of the positive control beside a negative. */
   readonly control?: string;
   /** The line of the lab file that it is about. */
@@ -88,6 +93,18 @@ export interface Observed {
   readonly afterMs: number;
   /** ECONNREFUSED and the like. */
   readonly errno?: string;
+}
+
+export interface DataSeen {
+  /** The node that opened it. */
+  readonly openedBy: string;
+  /** "172.18.0.2:20", as its socket had it; absent when it had no route to send by. */
+  readonly from?: string;
+  /** "192.168.0.20:43121", as the other side announced it. */
+  readonly to: string;
+  /** `from`, as the other side saw it; absent when it never came. */
+  readonly seenAs?: string;
+  readonly evidence: Evidence;
 }
 
 export interface Evidence {

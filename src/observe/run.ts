@@ -13,8 +13,11 @@ export interface ProbeSource {
   readonly port: number;
 }
 
-export interface ProbeRun {
-  readonly check: Check;
+/** What running needs of a check. */
+export type Probing = Pick<Check, "probe" | "predicted" | "expected">;
+
+export interface ProbeRun<C extends Probing = Check> {
+  readonly check: C;
   readonly source?: ProbeSource;
   readonly reply: ProbeReply;
   /** The probe could not be made: the kernel lacks the protocol, no descriptors were left. */
@@ -27,27 +30,35 @@ export interface RunOptions {
   /** Silence counts as silence after this time at least, and after every answer that was expected has come. */
   readonly silenceMs: number;
   readonly concurrency: number;
+  /** A probe that is silent for so many milliseconds makes room for another; unless said, when it has ended: captures must keep up. */
+  readonly youngMs?: number;
+  /** Which of those that expect no answer need not be waited for beyond `silenceMs`; unless said, those that expect and predict a drop. */
+  readonly isSilent?: (check: Probing) => boolean;
   readonly signal?: AbortSignal;
   readonly onProgress?: (done: number, total: number) => void;
 }
 
 /** Probes sent in one turn of the event loop. */
 const BURST = 16;
+/** A transfer is some ten round trips between two ends that share this thread: many at once would all be late. */
+const TRANSFERS_AT_ONCE = 16;
 /** ARP gives up after three tries a second apart (arp(7), ucast/mcast_solicit), later on a busy machine; no route at all is told at once. */
 const ARP_FAILURE_MS = 5000;
 
-export async function runProbes(
-  instruments: Instruments,
-  checks: readonly Check[],
+export async function runProbes<C extends Probing>(
+  instruments: Pick<Instruments, "probe">,
+  checks: readonly C[],
   options: RunOptions,
-): Promise<ProbeRun[]> {
-  const silent = checks.filter((c) => c.expected.outcome === "drop" && c.predicted.outcome === "drop");
-  const spoken = checks.filter((c) => !silent.includes(c));
-  const runs = new Map<Check, Promise<ProbeRun>>();
+): Promise<ProbeRun<C>[]> {
+  const { isSilent = expectsSilence } = options;
+  const plain = checks.filter((c) => !c.predicted.transfer);
+  const transfers = checks.filter((c) => c.predicted.transfer);
+  const runs = new Map<C, Promise<ProbeRun<C>>>();
   const abort: (() => void)[] = [];
-  const startedAt = performance.now();
+  const stopSilent: (() => void)[] = [];
+  let silenceFrom = performance.now();
   let done = 0;
-  const launch = (check: Check, deadlineMs: number): Promise<ProbeRun> => {
+  const launch = (check: C, deadlineMs: number): StartedCheck<C> => {
     const started = startCheck(instruments, check, deadlineMs);
     abort.push(started.abort);
     const run = started.run.then((r) => {
@@ -55,47 +66,69 @@ export async function runProbes(
       return r;
     });
     runs.set(check, run);
-    return run;
+    return { ...started, run };
   };
+  const launchSilent = (check: C): Promise<void> => {
+    const started = launch(check, options.answerDeadlineMs);
+    stopSilent.push(started.abort);
+    return started.underway;
+  };
+  const launchSpoken = (check: C): Promise<unknown> => launch(check, deadlineOf(check, options)).run;
   const onAbort = (): void => {
     for (const stop of abort) stop();
   };
   options.signal?.addEventListener("abort", onAbort, { once: true });
   try {
-    const stopSilent: (() => void)[] = [];
-    for (const [i, check] of silent.entries()) {
+    for (const [i, check] of plain.filter(isSilent).entries()) {
       // the captures must be read in between, or their rings overflow
       if (i % BURST === BURST - 1) await new Promise((resolve) => setImmediate(resolve));
-      launch(check, options.answerDeadlineMs);
-      stopSilent.push(abort.at(-1) as () => void);
+      void launchSilent(check);
     }
-    await inPool(spoken, options.concurrency, (check) => launch(check, deadlineOf(check, options)));
-    const rest = options.silenceMs - (performance.now() - startedAt);
-    if (silent.length > 0 && rest > 0)
+    await inPool(
+      plain.filter((c) => !isSilent(c)),
+      options,
+      launchSpoken,
+    );
+    const few = { ...options, concurrency: TRANSFERS_AT_ONCE };
+    await inPool(transfers, few, (c) => (isSilent(c) ? launchSilent(c) : launchSpoken(c)));
+    // data connections begin late: what is silent about them is their own silence
+    if (transfers.some(isSilent)) silenceFrom = performance.now();
+    const rest = options.silenceMs - (performance.now() - silenceFrom);
+    if (stopSilent.length > 0 && rest > 0)
       await settled(
-        [...silent].map((c) => runs.get(c) as Promise<ProbeRun>),
+        checks.filter(isSilent).map((c) => runs.get(c) as Promise<ProbeRun<C>>),
         rest,
       );
     for (const stop of stopSilent) stop();
-    return await Promise.all(checks.map((c) => runs.get(c) as Promise<ProbeRun>));
+    return await Promise.all(checks.map((c) => runs.get(c) as Promise<ProbeRun<C>>));
   } finally {
     options.signal?.removeEventListener("abort", onAbort);
   }
 }
 
-function deadlineOf(check: Check, options: RunOptions): number {
+const expectsSilence = ({ expected, predicted }: Probing): boolean =>
+  expected.outcome === "drop" && predicted.outcome === "drop";
+
+function deadlineOf(check: Probing, options: RunOptions): number {
   const arp = check.predicted.outcome === "unreachable" && check.predicted.legs.length > 0;
   return arp || check.expected.outcome === "unreachable"
     ? Math.max(options.answerDeadlineMs, ARP_FAILURE_MS)
     : options.answerDeadlineMs;
 }
 
-function startCheck(
-  instruments: Instruments,
-  check: Check,
+interface StartedCheck<C extends Probing> {
+  readonly run: Promise<ProbeRun<C>>;
+  /** The packet that decides is sent. */
+  readonly underway: Promise<void>;
+  readonly abort: () => void;
+}
+
+function startCheck<C extends Probing>(
+  instruments: Pick<Instruments, "probe">,
+  check: C,
   deadlineMs: number,
-): { run: Promise<ProbeRun>; abort: () => void } {
-  const { from, address, port, proto, sourcePort } = check.probe;
+): StartedCheck<C> {
+  const { from, address, port, proto, sourcePort, transfer }: Check["probe"] = check.probe;
   const silent: ProbeReply = { outcome: "silent", afterMs: 0 };
   try {
     const probe = instruments.probe({
@@ -105,25 +138,37 @@ function startCheck(
       deadlineMs,
       ...(port ? { port } : {}),
       ...(sourcePort ? { sourcePort } : {}),
+      ...(transfer ? { transfer } : {}),
     });
     const source = probe.source ? { source: probe.source } : {};
     const run = probe.result.then(
-      (reply): ProbeRun => ({ check, ...source, reply }),
-      (failure: unknown): ProbeRun => ({ check, ...source, reply: silent, failure }),
+      (reply): ProbeRun<C> => ({ check, ...source, reply }),
+      (failure: unknown): ProbeRun<C> => ({ check, ...source, reply: silent, failure }),
     );
-    return { run, abort: () => probe.abort() };
+    return { run, underway: probe.underway ?? Promise.resolve(), abort: () => probe.abort() };
   } catch (failure) {
-    return { run: Promise.resolve({ check, reply: silent, failure }), abort: () => {} };
+    const run = Promise.resolve({ check, reply: silent, failure });
+    return { run, underway: Promise.resolve(), abort: () => {} };
   }
 }
 
-/** At most `size` at a time, in order. */
-async function inPool<T>(items: readonly T[], size: number, work: (item: T) => Promise<unknown>): Promise<void> {
+/** At most `concurrency` at a time, in order, but for those that are no longer young. Ends when all have ended. */
+async function inPool<T>(
+  items: readonly T[],
+  { concurrency, youngMs }: Pick<RunOptions, "concurrency" | "youngMs">,
+  work: (item: T) => Promise<unknown>,
+): Promise<void> {
   let next = 0;
+  const running: Promise<unknown>[] = [];
   const worker = async (): Promise<void> => {
-    for (let i = next++; i < items.length; i = next++) await work(items[i] as T);
+    for (let i = next++; i < items.length; i = next++) {
+      const run = work(items[i] as T);
+      running.push(run);
+      await (youngMs === undefined ? run : settled([run], youngMs));
+    }
   };
-  await Promise.all(Array.from({ length: Math.min(size, items.length) }, worker));
+  await Promise.all(Array.from({ length: Math.min(concurrency, items.length) }, worker));
+  await Promise.all(running);
 }
 
 /** All of them, or the time, whichever comes first. */

@@ -15,6 +15,7 @@ export function describeTopology(state: State): Topology {
   const forwards = world.router.forwards.map(
     (f) => `${world.router.public}:${f.publicPort}->${f.to}:${f.toPort}/${f.proto}`,
   );
+  const statics = world.router.static.map((s) => `${s.public}<->${s.to}`);
   return {
     networks: state.networks.map((n) => ({
       name: n.name,
@@ -27,7 +28,12 @@ export function describeTopology(state: State): Topology {
     })),
     nodes: [
       machine(INTERNET, "internet", [`${world.internet.www} on eth0 (www)`, `${world.internet.dns} on eth0 (dns)`]),
-      machine(ROUTER, "router", [`${world.router.public} on wan0`, `${world.router.lan} on lan0`], forwards),
+      machine(
+        ROUTER,
+        "router",
+        [`${world.router.public} on wan0`, `${world.router.lan} on lan0`],
+        [...forwards, ...statics],
+      ),
       machine(NEIGHBOUR, "neighbour", [`${world.neighbour} on eth0`]),
       machine(HOST, "host", [`${world.host} on eth0`]),
       ...state.containers.map((c) => describeContainer(state, c)),

@@ -1,11 +1,16 @@
 /** The way of one probe through the captures: its request on each link, compared with the legs that were predicted. */
 import { renderIpv4 } from "../net/frame.ts";
 import { HOST } from "../net/name.ts";
-import type { Check } from "../plan/check.ts";
-import type { Leg, Stop } from "../plan/prediction.ts";
+import type { Leg, Prediction, ProbeSpec, Stop } from "../plan/prediction.ts";
 import { isRequest, type Recorder, type Sighting, sourcePortOf, targetPortOf } from "./recorder.ts";
 import type { Hop, TranslationSeen } from "./report.ts";
 import type { ProbeSource } from "./run.ts";
+
+/** One connection, datagram or echo request: a check's own, or a transfer's second one. */
+export interface Flow {
+  readonly probe: ProbeSpec;
+  readonly predicted: Prediction;
+}
 
 export interface Trail {
   /** The request, link by link, in order of the way; first transmission only. */
@@ -21,18 +26,18 @@ export interface Trail {
 /** @param serverSaw the source port that the server told: it singles out the proxy's own connection among many */
 export function followTrail(
   recorder: Recorder,
-  check: Check,
+  flow: Flow,
   source: ProbeSource | undefined,
   serverSaw?: number,
 ): Trail {
-  const own = source ? firstTransmission(recorder, check, source) : [];
+  const own = source ? firstTransmission(recorder, flow, source) : [];
   const claimed = new Set<Sighting>();
   const missing: Leg[] = [];
   const ordered: Sighting[] = [];
-  for (const leg of check.predicted.legs) {
+  for (const leg of flow.predicted.legs) {
     if (!recorder.isCaptured(leg.node, leg.link)) continue;
     const found = (leg.newFlow ? laterFlow(recorder, leg, ordered.at(-1), serverSaw) : own).find(
-      (s) => !claimed.has(s) && matchesLeg(s, leg, check.probe.proto),
+      (s) => !claimed.has(s) && matchesLeg(s, leg, flow.probe.proto),
     );
     if (found) {
       claimed.add(found);
@@ -40,8 +45,8 @@ export function followTrail(
     } else missing.push(leg);
   }
   const expected = (s: Sighting): boolean =>
-    check.predicted.legs.some((leg) => matchesLeg(s, leg, check.probe.proto)) ||
-    (check.predicted.unsure?.some((u) => u.node === s.node && u.link === s.link) ?? false);
+    flow.predicted.legs.some((leg) => matchesLeg(s, leg, flow.probe.proto)) ||
+    (flow.predicted.unsure?.some((u) => u.node === s.node && u.link === s.link) ?? false);
   const extra = own.filter((s) => !claimed.has(s) && !expected(s)).sort((a, b) => a.order - b.order);
   const request = insertByWay(ordered, extra);
   const last = request.at(-1);
@@ -59,8 +64,8 @@ function insertByWay(ordered: readonly Sighting[], strays: readonly Sighting[]):
 }
 
 /** The probe's own packet wherever it was seen: found by its source port, followed by what NAT does not change. */
-function firstTransmission(recorder: Recorder, check: Check, source: ProbeSource): Sighting[] {
-  const { probe } = check;
+function firstTransmission(recorder: Recorder, flow: Flow, source: ProbeSource): Sighting[] {
+  const { probe } = flow;
   const start = recorder
     .requestsFrom(source.port)
     .find(
@@ -69,18 +74,18 @@ function firstTransmission(recorder: Recorder, check: Check, source: ProbeSource
         ((s.ip.src === source.address &&
           s.ip.dst === probe.address &&
           (targetPortOf(s.ip) === probe.port || probe.proto === "icmp")) ||
-          isOwnTranslation(s, check)),
+          isOwnTranslation(s, flow)),
     );
   return start ? recorder.sameFlow(start).filter((s) => isRequest(s.ip)) : [];
 }
 
 /** The host's own packet to a published port is first seen after nat OUTPUT has changed its destination. */
-function isOwnTranslation(s: Sighting, check: Check): boolean {
+function isOwnTranslation(s: Sighting, flow: Flow): boolean {
   return (
     s.node === HOST &&
     s.direction === "out" &&
-    check.probe.from === HOST &&
-    check.predicted.legs.some((leg) => !leg.newFlow && matchesLeg(s, leg, check.probe.proto))
+    flow.probe.from === HOST &&
+    flow.predicted.legs.some((leg) => !leg.newFlow && matchesLeg(s, leg, flow.probe.proto))
   );
 }
 
@@ -163,38 +168,46 @@ const renderEnd = (address: string, port: number | undefined): string =>
 /**
  * How many frames of this probe the deciding rule of a node must have counted, repetitions included: requests that entered the node,
  * or, where the answer is what is lost, answers that the server sent.
+ * @param until the order of the last sighting that counts
  */
-export function framesInto(recorder: Recorder, check: Check, source: ProbeSource): number {
-  const { legs, stop } = check.predicted;
+export function framesInto(recorder: Recorder, flow: Flow, source: ProbeSource, until: number): number {
+  const { legs, stop } = flow.predicted;
   const last = legs.at(-1);
   if (!stop || !last) return 0;
   const at = (leg: Leg, sightings: readonly Sighting[]): Sighting[] =>
-    sightings.filter((s) => s.node === leg.node && s.link === leg.link);
+    sightings.filter((s) => s.node === leg.node && s.link === leg.link && s.order <= until);
   if (stop.onReply) {
     return at(last, recorder.answersTo(source.port)).filter((s) => s.direction === "out" && isAnswerOn(s, last, source))
       .length;
   }
   const entry = entryOf(legs, stop, last);
-  return at(entry, recorder.requestsFrom(source.port)).filter((s) => matchesLeg(s, entry, check.probe.proto)).length;
+  return at(entry, recorder.requestsFrom(source.port)).filter((s) => matchesLeg(s, entry, flow.probe.proto)).length;
 }
 
 /**
- * Resets and refusals to containers that came in where this probe did, which no probe sent: a container that answers past the NAT (by
- * a macvlan) is told off at its own address, and the rule that drops the probe may count those too.
+ * Resets and refusals that came into the deciding rule's node and that no probe sent: who gets an answer from another address than it
+ * asked tells that address off, and the rule that drops the probe may count those too. Resets to the address that the rule is about, and
+ * what came to a container by the link of the probe (its answer went past the NAT, by a macvlan).
  */
 export function complaintsInto(
   recorder: Recorder,
-  { predicted: { legs, stop } }: Check,
+  { predicted: { legs, stop } }: Flow,
   containers: ReadonlySet<string>,
 ): number {
   const last = legs.at(-1);
   if (!stop || !last) return 0;
-  const { node, link } = entryOf(legs, stop, last);
-  return recorder
-    .on(node, link)
-    .filter((s) => s.direction === "in" && containers.has(s.ip.dst) && (s.ip.tcp?.flags.rst || s.ip.icmp?.type === 3))
-    .length;
+  const { link } = entryOf(legs, stop, last);
+  const guarded = stop.rule?.match.destination;
+  return recorder.sightings.filter(
+    (s) =>
+      s.node === stop.node &&
+      s.direction === "in" &&
+      ((s.ip.tcp?.flags.rst && s.ip.dst === guarded) || (s.link === link && isComplaintTo(containers, s))),
+  ).length;
 }
+
+const isComplaintTo = (containers: ReadonlySet<string>, { ip }: Sighting): boolean =>
+  containers.has(ip.dst) && (ip.tcp?.flags.rst === true || ip.icmp?.type === 3);
 
 const entryOf = (legs: readonly Leg[], stop: Stop, last: Leg): Leg =>
   legs.findLast((leg) => leg.node === stop.node && leg.direction === "in") ?? last;

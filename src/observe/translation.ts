@@ -36,12 +36,17 @@ const MAX_UNDER_WAY = 32_768;
 const PROTO_NAMES: Readonly<Record<number, string>> = { [PROTO_TCP]: "tcp", [PROTO_UDP]: "udp", [PROTO_ICMP]: "icmp" };
 
 export class TranslationWatch {
-  private readonly translators: readonly Translator[];
+  private translators: readonly Translator[];
   /** Where each packet was seen last, by its key. */
   private young = new Map<number, Seen>();
   private old = new Map<number, Seen>();
 
   constructor(translators: readonly Translator[]) {
+    this.translators = translators;
+  }
+
+  /** What is translated by from now on. */
+  follow(translators: readonly Translator[]): void {
     this.translators = translators;
   }
 
@@ -71,10 +76,10 @@ export class TranslationWatch {
     const change = `${end(old.dst, old.dport)} -> ${end(after.dst, after.dport)}`;
     const to = addressIn(after.dst);
     const rule = this.find(before.node, ({ match, target }) => {
-      if (target.kind !== "DNAT" || target.to !== to || target.port !== after.dport) return false;
+      if (target.kind !== "DNAT" || target.to !== to || (target.port ?? old.dport) !== after.dport) return false;
       return matches(match, old, { dst: old.dst });
     });
-    if (rule) return `DNAT ${change} by ${nameOf(rule)}`;
+    if (rule) return isStatic(rule) ? staticWords(rule, change) : `DNAT ${change} by ${nameOf(rule)}`;
     // what was masqueraded had an address of the node
     const wasOwn = this.translators.some((t) => t.addresses.includes(addressIn(old.dst)));
     return wasOwn ? `SNAT undone for the reply: ${change}` : `destination ${change} by no rule of the lab`;
@@ -103,6 +108,7 @@ export class TranslationWatch {
       if (match.srcType === "LOCAL" && !translator.addresses.includes(from)) return false;
       return matches(match, old, { dst: after.dst, dport: after.dport, ...(out ? { out } : {}) });
     });
+    if (rule && isStatic(rule)) return staticWords(rule, change);
     return `SNAT ${change}${rule ? ` by ${nameOf(rule)}` : ""}`;
   }
 
@@ -117,13 +123,17 @@ export class TranslationWatch {
   }
 }
 
+/** 1:1 NAT changes a flow's packets and the answers of one that came the other way alike: a single packet does not tell which it is. */
+const isStatic = ({ purpose }: Rule): boolean => purpose === "static-in" || purpose === "static-out";
+const staticWords = ({ owner }: Rule, change: string): string => `1:1 NAT ${change} (${owner.label})`;
+
 const isSame = (a: Flow, b: Flow): boolean =>
   a.src === b.src && a.dst === b.dst && a.sport === b.sport && a.dport === b.dport;
 
 /** As far as a packet shows it; the interface it came in by is not asked. */
-function matches(
+export function matches(
   match: Match,
-  flow: Flow,
+  flow: Pick<Flow, "proto" | "src" | "sport" | "dport">,
   now: { readonly dst: number; readonly dport?: number; readonly out?: IfName },
 ): boolean {
   return (

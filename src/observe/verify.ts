@@ -13,10 +13,12 @@ import { describeRule, isDrop, isRule, type Moved, movedRules } from "./counters
 import { findDrift, relatedDrift, renderDrift } from "./drift.ts";
 import type { Instruments } from "./instruments.ts";
 import { type ConntrackIndex, indexConntrack, judge } from "./judge.ts";
+import { compareNapt } from "./napt.ts";
 import { linksToCapture, Recorder } from "./recorder.ts";
 import type { CheckResult, Drift, RuleSeen } from "./report.ts";
 import { type ProbeRun, runProbes } from "./run.ts";
-import { complaintsInto, followTrail, framesInto } from "./trail.ts";
+import { complaintsInto, followTrail, framesInto, type Trail } from "./trail.ts";
+import { decidingFlow, type FlowRun, namedFlow } from "./transfer.ts";
 
 export interface VerifyOptions {
   readonly answerDeadlineMs: number;
@@ -56,6 +58,13 @@ export async function verifyLayout(
   }
 }
 
+interface Measured {
+  readonly runs: ProbeRun[];
+  readonly moved: Moved[];
+  /** The last frame that the counters have for certain; those that came while they were read they may have or not. */
+  readonly settled: number;
+}
+
 class Session {
   private readonly instruments: Instruments;
   private readonly layout: Layout;
@@ -78,9 +87,10 @@ class Session {
   }
 
   async verify(checks: readonly Check[]): Promise<Verified> {
-    const { runs, moved } = await this.measure(checks);
+    const measured = await this.measure(checks);
+    const { runs } = measured;
     const conntrack = this.readConntrack();
-    const counted = this.countDrops(runs, moved);
+    const counted = this.countDrops(measured);
     const alone = new Map<Check, RuleSeen | undefined>();
     for (const check of chooseAlone(runs, counted)) {
       if (this.options.signal?.aborted) break;
@@ -96,7 +106,8 @@ class Session {
       const dropCounted = isAlone ? sameRule(alone.get(check), check) : exact === true ? true : undefined;
       return judge(check, {
         run,
-        trail: followTrail(this.recorder, check, run.source, run.reply.answer?.from.port),
+        trail: this.trailOf(decidingFlow(run)),
+        ...(check.predicted.transfer && run.reply.data ? { control: this.trailOf(namedFlow(run)) } : {}),
         ...(dropCounted === undefined ? {} : { dropCounted }),
         unproven: exact === false && !isAlone,
         ...(dropper ? { dropper } : {}),
@@ -104,7 +115,7 @@ class Session {
         framesLost,
       });
     });
-    const judged = compareNapt(withControls(results));
+    const judged = compareNapt(withControls(results), checks);
     const wanted = this.options.drift || judged.some((r) => r.verdict === "FAIL");
     const drift = wanted ? await findDrift(this.instruments, this.layout) : [];
     const { received } = this.recorder.totals();
@@ -115,18 +126,22 @@ class Session {
     };
   }
 
-  private async measure(
-    checks: readonly Check[],
-    options: VerifyOptions = this.options,
-  ): Promise<{ runs: ProbeRun[]; moved: Moved[] }> {
+  private async measure(checks: readonly Check[], options: VerifyOptions = this.options): Promise<Measured> {
     const before = await this.readRules();
     const runs = await runProbes(this.instruments, checks, { ...options, concurrency: CONCURRENCY });
-    if (!(await this.recorder.drain(DRAIN_MS))) this.unread = true;
+    await this.drain();
+    const settled = this.recorder.last;
     const after = await this.readRules();
+    await this.drain();
     return {
       runs,
+      settled,
       moved: FIREWALLS.flatMap((node) => movedRules(node, before.get(node) ?? [], after.get(node) ?? [])),
     };
+  }
+
+  private async drain(): Promise<void> {
+    if (!(await this.recorder.drain(DRAIN_MS))) this.unread = true;
   }
 
   private async readRules(): Promise<Map<NodeName, readonly KernelRule[]>> {
@@ -135,34 +150,42 @@ class Session {
     );
   }
 
+  private trailOf({ flow, source, serverSaw }: FlowRun): Trail {
+    return followTrail(this.recorder, flow, source, serverSaw);
+  }
+
   private readConntrack(): ConntrackIndex {
     return new Map(FIREWALLS.map((node) => [node, indexConntrack(this.instruments.readConntrack(node))]));
   }
 
   /** A rule is proven the dropper when it counted exactly the frames of the probes that it should have dropped. */
-  private countDrops(
-    runs: readonly ProbeRun[],
-    moved: readonly Moved[],
-  ): Map<Check, { exact: boolean; rule?: RuleSeen }> {
+  private countDrops({ runs, moved, settled }: Measured): Map<Check, { exact: boolean; rule?: RuleSeen }> {
     const byRule = new Map<Rule, ProbeRun[]>();
     for (const run of runs) {
-      const { stop, outcome } = run.check.predicted;
-      // what is refused by a rule is counted by it too
-      if (outcome === "reach" || !stop?.rule) continue;
+      const { stop, outcome } = decidingFlow(run).flow.predicted;
+      if (outcome !== "drop" || !stop?.rule) continue;
       byRule.set(stop.rule, [...(byRule.get(stop.rule) ?? []), run]);
     }
     const result = new Map<Check, { exact: boolean; rule?: RuleSeen }>();
     for (const [rule, its] of byRule) {
       const node = its[0]?.check.predicted.stop?.node ?? HOST;
-      const frames = its.map((run) => (run.source ? framesInto(this.recorder, run.check, run.source) : 0));
+      const framesUntil = (until: number): number[] =>
+        its.map((run) => {
+          const { flow, source } = decidingFlow(run);
+          return source ? framesInto(this.recorder, flow, source, until) : 0;
+        });
+      const frames = framesUntil(settled);
       const least = frames.reduce((n, f) => n + f, 0);
+      // a server goes on answering a sender that is gone: such a frame may come while the counters are read
+      const late = framesUntil(this.recorder.last);
       // a packet that a bridge turns around may pass FORWARD twice, routed and bridged (br_nf_pre_routing_finish_bridge_slow)
-      const most = its.reduce((n, run, i) => n + (frames[i] ?? 0) * (run.check.predicted.unsure ? 2 : 1), 0);
+      const most = its.reduce(
+        (n, run, i) => n + (late[i] ?? 0) * (run.check.predicted.unsure ? 2 : 1),
+        its[0] ? complaintsInto(this.recorder, decidingFlow(its[0]).flow, this.bridged) : 0,
+      );
       const counter = moved.find((m) => m.node === node && isRule(m.rule, rule));
-      const complaints = its[0] ? complaintsInto(this.recorder, its[0].check, this.bridged) : 0;
-      const exact = counter !== undefined && counter.packets >= least && counter.packets <= most + complaints;
+      const exact = counter !== undefined && counter.packets >= least && counter.packets <= most;
       its.forEach((run, i) => {
-        if (run.check.predicted.outcome !== "drop") return;
         const own =
           counter && exact ? { rule: describeRule({ ...counter, packets: frames[i] ?? 0 }, this.rulesOf(node)) } : {};
         result.set(run.check, { exact, ...own });
@@ -228,29 +251,11 @@ function withControls(results: readonly CheckResult[]): CheckResult[] {
   });
 }
 
-/** Two senders with one source port behind one address: the server must see two ports. */
-function compareNapt(results: readonly CheckResult[]): CheckResult[] {
-  const pair = results.filter((r) => r.group === "napt");
-  const seen = pair.map((r) => r.observed.seenAs);
-  const same = pair.length === 2 && seen[0] !== undefined && seen[0] === seen[1];
-  if (!same) return [...results];
-  return results.map((r) =>
-    r.group === "napt"
-      ? {
-          ...r,
-          verdict: "FAIL",
-          reasons: [...r.reasons, `both senders were seen as ${seen[0]}: the port was not rewritten`],
-        }
-      : r,
-  );
-}
-
 /** A failed check names what in the kernel is otherwise on the nodes of its way. */
 function withDrift(result: CheckResult, drift: readonly Drift[]): CheckResult {
   if (result.verdict !== "FAIL") return result;
-  const nodes = [
-    ...new Set([result.from, ...result.evidence.hops.map((h) => h.node), HOST, ROUTER, result.to.split(":")[0] ?? ""]),
-  ];
+  const hops = [...result.evidence.hops, ...(result.data?.evidence.hops ?? [])];
+  const nodes = [...new Set([result.from, ...hops.map((h) => h.node), HOST, ROUTER, result.to.split(":")[0] ?? ""])];
   const related = relatedDrift(drift, nodes).slice(0, 5);
   return {
     ...result,

@@ -26,7 +26,10 @@ export interface WalkCourse {
   readonly second: boolean;
 }
 
-export type Story = Pick<Walk, "verdict" | "reason" | "rule" | "ways">;
+export interface Story extends Pick<Walk, "verdict" | "reason" | "rule" | "ways"> {
+  /** The packets by which flows began: the request, and the proxy's own. */
+  readonly firsts: readonly Ipv4Packet[];
+}
 
 export function joinWalk(record: WalkRecord, course: WalkCourse): Story {
   const packet = requestOf(record, course);
@@ -55,6 +58,7 @@ export function joinWalk(record: WalkRecord, course: WalkCourse): Story {
       ...(second ? [second] : []),
       ...(reply && (course.reply || back.some((v) => v.dropped)) ? [reply] : []),
     ],
+    firsts: [...(packet ? [packet] : []), ...(proxied ? [proxied.packet] : [])],
   };
 }
 
@@ -233,16 +237,18 @@ interface Ended {
 }
 
 function judge(
-  { reaction, proto }: WalkCourse,
+  { reaction, proto, sender }: WalkCourse,
   { end, because, refusal, hasAnswer, back, record }: Ended,
-): Omit<Story, "ways"> {
+): Omit<Story, "ways" | "firsts"> {
   if (!end) return { verdict: "silent", reason: because };
   if (end.dropped) return { verdict: rejected(end.dropped, reaction) ?? "drop", reason: because, rule: end.dropped };
   const { dst, dport } = endsOf(end.last);
   const place = dport === undefined ? `${end.node}` : `${dport}/${proto} of ${end.node}`;
   if (refusal) return { verdict: "refuse", reason: refusal };
   const lost = back.at(-1);
-  if (reaction?.kind === "answer") {
+  // a sender that is busy may not have read yet what came
+  const hasArrived = lost?.node === sender && lost.hop.action === "receive" && !lost.dropped;
+  if (reaction ? reaction.kind === "answer" : hasArrived) {
     const { src, sport } = endsOf(end.last);
     const seen = sport === undefined ? src : `${src}:${sport}`;
     return {

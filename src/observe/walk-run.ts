@@ -2,26 +2,25 @@
  * Does a walk: opens its eyes in every namespace that can matter, sends one packet, waits for what becomes of it, and closes them.
  * The kernel is seen by an interface; walking.ts puts the real one behind it.
  */
-import type { ConntrackEntry } from "../kernel/conntrack.ts";
+import { DocknetError } from "../errors.ts";
+import type { FrameWatch, WatchedFrame } from "../kernel/frame-watch.ts";
 import type { Trace, TraceEvent, TraceSelector } from "../kernel/nft-trace.ts";
 import type { Neighbour, RouteAnswer, RouteQuestion } from "../kernel/route-query.ts";
-import type { KernelRule } from "../kernel/rules.ts";
 import type { Reaction, Stimulus, StimulusRequest } from "../kernel/stimulus.ts";
-import type { Tap, Tapped } from "../kernel/tap.ts";
 import type { Frame } from "../net/frame.ts";
 import type { Mac } from "../net/mac.ts";
 import { HOST, type NodeName } from "../net/name.ts";
 import type { Port } from "../net/port.ts";
 import { type Layout, nodeOf, type ProxyListener } from "../plan/layout.ts";
 import { EMPTY_RULESET } from "../plan/rule.ts";
-import { renderConntrack } from "./judge.ts";
+import { EventWatch } from "./event-watch.ts";
 import type { Walk } from "./walk.ts";
+import { conntrackOf, type FindConntrack } from "./walk-conntrack.ts";
 import { hasSecond, isComplete, joinWalk, type WalkCourse } from "./walk-join.ts";
 import {
   type NodeFacts,
   type NodeTrace,
   placeOf,
-  renderEnds,
   type WalkLink,
   type WalkRecord,
   type WalkSighting,
@@ -31,13 +30,12 @@ export interface WalkInstruments {
   links(node: NodeName): WalkLink[];
   /** Are there any rules or chains, whoever made them? */
   hasTables(node: NodeName): boolean;
-  tap(node: NodeName, onFrame: (tapped: Tapped) => void): Tap;
+  watch(node: NodeName, onFrame: (watched: WatchedFrame) => void): FrameWatch;
   trace(node: NodeName, selectors: readonly TraceSelector[], onEvent: (event: TraceEvent) => void): Trace;
-  /** By `ruleKey`. */
-  rules(node: NodeName): Promise<ReadonlyMap<string, KernelRule>>;
+  rules(node: NodeName): Promise<NodeFacts["rules"]>;
   route(node: NodeName, question: RouteQuestion): RouteAnswer;
   neighbours(node: NodeName): readonly Neighbour[];
-  conntrack(node: NodeName): readonly ConntrackEntry[];
+  readonly conntrack: FindConntrack;
   stimulus(node: NodeName, request: StimulusRequest): Stimulus;
 }
 
@@ -45,6 +43,10 @@ export interface WalkOrder extends StimulusRequest {
   readonly sender: NodeName;
   /** Namespaces where it may show. */
   readonly nodes: readonly NodeName[];
+  /** Those of them where it should: their rules are read while it is on its way. */
+  readonly likely: ReadonlySet<NodeName>;
+  /** Ports from which it may be answered: its own target, and those that NAT leads it to. */
+  readonly answerPorts: readonly Port[];
   readonly layout: Layout;
   /** The host's listeners that may take it. */
   readonly proxies: readonly ProxyListener[];
@@ -52,6 +54,8 @@ export interface WalkOrder extends StimulusRequest {
   readonly second: boolean;
   /** Milliseconds after which silence counts as silence. */
   readonly silenceMs: number;
+  /** Ends the walk early, and with ABORTED. */
+  readonly signal?: AbortSignal;
 }
 
 export type Walked = Pick<Walk, "verdict" | "reason" | "rule" | "ways" | "conntrack" | "warnings">;
@@ -61,98 +65,148 @@ const SOON_MS = 50;
 
 /** @throws DocknetError or SystemError when the packet cannot be sent or seen */
 export async function runWalk(instruments: WalkInstruments, order: WalkOrder): Promise<Walked> {
-  const watch = new Watch();
-  const sightings: WalkSighting[] = [];
-  const traces: NodeTrace[] = [];
-  const links = new Map(order.nodes.map((node) => [node, instruments.links(node)]));
-  const tabled = order.nodes.filter((node) => instruments.hasTables(node));
-  const stations = stationsOf(order.layout);
-  const open: (Tap | Trace)[] = [];
+  const { signal, silenceMs } = order;
+  const watch = new EventWatch(signal);
+  const eyes = new Eyes(instruments, order);
   const stimulus = instruments.stimulus(order.sender, order);
   try {
-    for (const node of order.nodes) {
-      const nameOf = new Map(links.get(node)?.map((l) => [l.index, l.name]));
-      open.push(
-        instruments.tap(node, ({ index, direction, frame }) => {
-          const link = nameOf.get(index);
-          if (link === undefined || stations.get(placeOf(node, link))?.some((mac) => isOf(frame, mac))) return;
-          sightings.push({ node, link, direction, order: sightings.length, frame });
-          watch.look();
-        }),
-      );
-    }
-    for (const node of tabled) {
-      open.push(
-        instruments.trace(node, selectorsOf(order, stimulus.port), (event) => {
-          traces.push({ node, ...event });
-          watch.look();
-        }),
-      );
-    }
-    const facts = (rules: ReadonlyMap<NodeName, NodeFacts["rules"]>): WalkRecord["nodes"] =>
-      new Map(
-        order.nodes.map((node): [NodeName, NodeFacts] => [
-          node,
-          {
-            links: links.get(node) ?? [],
-            rules: rules.get(node) ?? new Map(),
-            planned: nodeOf(order.layout, node)?.rules ?? EMPTY_RULESET,
-            route: (question) => instruments.route(node, question),
-            neighbours: instruments.neighbours(node),
-          },
-        ]),
-      );
-    const course: WalkCourse = {
-      ...order,
-      sport: stimulus.port,
-      host: HOST,
-    };
+    eyes.open(stimulus, () => watch.look());
+    const course: WalkCourse = { ...order, sport: stimulus.port, host: HOST };
     let reaction: Reaction | undefined;
     const reacted = stimulus.fire().then((r) => {
       reaction = r;
       watch.look();
     });
     reacted.catch(() => watch.look());
-    const peers = peersOf(order.layout);
-    const early: WalkRecord = { sightings, traces, nodes: facts(new Map()), peers };
+    const early = eyes.record();
     // what other walks' tables choose is told here too: a drop must be ours
     const isDropped = (): boolean =>
-      traces.some((t) => t.verdict.kind === "DROP") && joinWalk(early, course).rule !== undefined;
-    await watch.until(() => reaction !== undefined || isDropped(), order.silenceMs);
-    if (reaction === undefined && isDropped()) await watch.until(() => reaction !== undefined, SOON_MS);
+      eyes.traces.some((t) => t.verdict.kind === "DROP") && joinWalk(early, course).rule !== undefined;
+    await watch.until(() => reaction !== undefined || isDropped(), silenceMs);
+    if (reaction === undefined && isDropped()) {
+      await eyes.readRules();
+      const { rule } = joinWalk(eyes.record(), course);
+      // of a DROP nobody is told
+      if (rule?.verdict === "REJECT") await watch.until(() => reaction !== undefined, SOON_MS);
+    }
     if (reaction?.kind === "answer") {
-      await watch.until(() => isComplete(early, course), order.silenceMs);
+      await watch.until(() => isComplete(early, course), silenceMs);
       if (order.second) {
         stimulus.again();
         await watch.until(() => hasSecond(early, course), SOON_MS);
       }
     }
-    const entries = new Map(tabled.map((node) => [node, instruments.conntrack(node)]));
-    const whole = open.map((o) => o.drain()).every(Boolean);
-    const traced = new Set(traces.map((t) => t.node));
-    const rules = new Map(
-      await Promise.all([...traced].map(async (node) => [node, await instruments.rules(node)] as const)),
-    );
-    const story = joinWalk(
-      { sightings, traces, nodes: facts(rules), peers },
-      { ...course, ...(reaction ? { reaction } : {}) },
-    );
+    if (signal?.aborted) throw new DocknetError("ABORTED", "The walk was interrupted");
+    const whole = eyes.drain();
+    await eyes.readRules();
+    const record = eyes.record();
+    const { firsts, ...story } = joinWalk(record, { ...course, ...(reaction ? { reaction } : {}) });
+    const met = story.ways.flatMap((way) => way.hops.map((hop) => hop.node as NodeName));
+    const tracked = [...new Set(met)].filter((node) => eyes.tabled.includes(node));
     return {
       ...story,
-      conntrack: conntrackOf(story.ways, entries, stimulus.port),
+      conntrack: conntrackOf(record, tracked, firsts, instruments.conntrack),
       warnings: whole ? [] : ["the lab sends more than could be watched: some frames or traces are missing"],
     };
   } finally {
     stimulus.close();
-    await Promise.all(open.map((o) => o.close()));
+    eyes.close();
   }
 }
 
-/** The flow both ways, and the proxy's own. */
-function selectorsOf({ proto, proxies }: WalkOrder, sport: number): TraceSelector[] {
+/** All that looks on, and what it has seen. */
+class Eyes {
+  readonly traces: NodeTrace[] = [];
+  /** Namespaces that have rules or chains. */
+  readonly tabled: readonly NodeName[];
+  private readonly sightings: WalkSighting[] = [];
+  private readonly instruments: WalkInstruments;
+  private readonly order: WalkOrder;
+  private readonly links: ReadonlyMap<NodeName, readonly WalkLink[]>;
+  private readonly peers: ReadonlyMap<string, string>;
+  private readonly stations: ReadonlyMap<string, readonly Mac[]>;
+  private readonly rules = new Map<NodeName, NodeFacts["rules"]>();
+  private readonly looking: (FrameWatch | Trace)[] = [];
+
+  constructor(instruments: WalkInstruments, order: WalkOrder) {
+    this.instruments = instruments;
+    this.order = order;
+    this.links = new Map(order.nodes.map((node) => [node, instruments.links(node)]));
+    this.tabled = order.nodes.filter((node) => instruments.hasTables(node));
+    this.peers = peersOf(order.layout);
+    this.stations = stationsOf(order.layout);
+  }
+
+  /** From its return on nothing is missed. */
+  open(stimulus: Stimulus, onEvent: () => void): void {
+    const { order, instruments, sightings, traces } = this;
+    for (const node of order.nodes) {
+      const nameOf = new Map(this.links.get(node)?.map((l) => [l.index, l.name]));
+      const watched = instruments.watch(node, ({ index, direction, frame }) => {
+        const link = nameOf.get(index);
+        if (link === undefined || this.passesBy(node, link, frame)) return;
+        sightings.push({ node, link, direction, order: sightings.length, frame });
+        onEvent();
+      });
+      this.looking.push(watched);
+    }
+    const selectors = selectorsOf(order, stimulus);
+    for (const node of this.tabled) {
+      // what goes wrong is told when they are needed
+      if (order.likely.has(node)) instruments.rules(node).catch(() => {});
+      const trace = instruments.trace(node, selectors, (event) => {
+        traces.push({ node, ...event });
+        onEvent();
+      });
+      this.looking.push(trace);
+    }
+  }
+
+  /** Is it a macvlan's own, which its parent's node neither sends nor gets? */
+  private passesBy(node: NodeName, link: string, { srcMac, dstMac }: Frame): boolean {
+    return this.stations.get(placeOf(node, link))?.some((mac) => mac === srcMac || mac === dstMac) ?? false;
+  }
+
+  /** Of the namespaces whose chains were met. */
+  async readRules(): Promise<void> {
+    const traced = [...new Set(this.traces.map((t) => t.node))];
+    await Promise.all(traced.map(async (node) => this.rules.set(node, await this.instruments.rules(node))));
+  }
+
+  /** Frames and traces are added to it as they come; the rest is as it is now. */
+  record(): WalkRecord {
+    const { order, instruments, sightings, traces, peers } = this;
+    const facts = (node: NodeName): NodeFacts => ({
+      links: this.links.get(node) ?? [],
+      rules: this.rules.get(node) ?? new Map(),
+      planned: nodeOf(order.layout, node)?.rules ?? EMPTY_RULESET,
+      route: (question) => instruments.route(node, question),
+      neighbours: instruments.neighbours(node),
+    });
+    return { sightings, traces, nodes: new Map(order.nodes.map((node) => [node, facts(node)])), peers };
+  }
+
+  /** @returns false when something was lost */
+  drain(): boolean {
+    return this.looking.map((l) => l.drain()).every(Boolean);
+  }
+
+  close(): void {
+    for (const looking of this.looking.splice(0)) looking.close();
+  }
+}
+
+/** The flow both ways, and the proxy's own. NAT may change each address and each port: a flow is known by what it leaves alone. */
+function selectorsOf(order: WalkOrder, { port, sequence }: Stimulus): TraceSelector[] {
+  const { proto, proxies, payload, answerPorts } = order;
   const unreachable: TraceSelector = { proto: "icmp", icmpType: 3 };
-  if (proto === "icmp") return [{ proto, echoId: sport }, unreachable];
-  const own = [{ sport: sport as Port }, { dport: sport as Port }];
+  // an echo reply has the request's data
+  if (proto === "icmp") return [{ proto, data: payload }, unreachable];
+  const own =
+    sequence === undefined
+      ? // a datagram's answer has data of its own
+        [{ data: payload }, { dport: port as Port }, ...answerPorts.map((sport) => ({ sport }))]
+      : [{ sequence }, { sequence: sequence + 1 }, { acknowledges: sequence + 1 }];
   const proxied = proxies.flatMap(({ containerIp, containerPort }) => [
     { destination: containerIp, dport: containerPort },
     { source: containerIp, sport: containerPort },
@@ -160,7 +214,7 @@ function selectorsOf({ proto, proxies }: WalkOrder, sport: number): TraceSelecto
   return [...[...own, ...proxied].map((match): TraceSelector => ({ proto, ...match })), unreachable];
 }
 
-/** MACs of the macvlans on a link: their frames pass it by, and the node that it is in neither sends nor gets them. */
+/** By the place of a parent: the MACs of the macvlans on it. */
 function stationsOf({ nodes }: Layout): ReadonlyMap<string, readonly Mac[]> {
   const on = new Map<string, Mac[]>();
   for (const link of nodes.flatMap((n) => n.links)) {
@@ -171,8 +225,6 @@ function stationsOf({ nodes }: Layout): ReadonlyMap<string, readonly Mac[]> {
   return on;
 }
 
-const isOf = ({ srcMac, dstMac }: Frame, mac: Mac): boolean => srcMac === mac || dstMac === mac;
-
 function peersOf({ nodes }: Layout): Map<string, string> {
   const pairs = nodes.flatMap(({ name, links }) =>
     links.flatMap((link) =>
@@ -180,59 +232,4 @@ function peersOf({ nodes }: Layout): Map<string, string> {
     ),
   );
   return new Map(pairs.flatMap(([one, other]) => [[one, other] as const, [other, one] as const]));
-}
-
-/** Those whose first packet had ends that were seen in their namespace, in the order of the way. @param echoId of a ping */
-function conntrackOf(
-  ways: Walk["ways"],
-  entries: ReadonlyMap<NodeName, readonly ConntrackEntry[]>,
-  echoId: number,
-): Walk["conntrack"] {
-  const told = new Map<ConntrackEntry, NodeName>();
-  for (const hop of ways.filter((w) => w.kind === "request" || w.kind === "proxy").flatMap((w) => w.hops)) {
-    const node = hop.node as NodeName;
-    const seen = [
-      ...(hop.in ? [renderEnds(hop.in)] : []),
-      ...hop.steps.flatMap((step) => (step.kind === "translation" ? [step.before, step.after] : [])),
-      ...(hop.out ? [renderEnds(hop.out)] : []),
-    ];
-    for (const ends of seen)
-      for (const entry of entries.get(node) ?? []) if (firstEnds(entry, echoId) === ends) told.set(entry, node);
-  }
-  return [...told].map(([entry, node]) => ({ node, entry: renderConntrack(entry) }));
-}
-
-/** undefined: another ping's. */
-function firstEnds({ proto, original }: ConntrackEntry, echoId: number): string | undefined {
-  const { src, srcPort: sport, dst, dstPort: dport } = original;
-  if (proto !== "icmp") return renderEnds({ src, sport, dst, dport });
-  return sport === echoId ? renderEnds({ src, dst }) : undefined;
-}
-
-/** Waits for facts that come with events. */
-class Watch {
-  private wake: () => void = () => {};
-
-  /** Something may have become true. */
-  look(): void {
-    this.wake();
-  }
-
-  /** @returns false when the time was over first */
-  async until(fact: () => boolean, limitMs: number): Promise<boolean> {
-    const end = performance.now() + limitMs;
-    while (!fact()) {
-      const rest = end - performance.now();
-      if (rest <= 0) return false;
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, rest);
-        this.wake = () => {
-          clearTimeout(timer);
-          // more may have come in the same turn
-          setImmediate(resolve);
-        };
-      });
-    }
-    return true;
-  }
 }

@@ -4,9 +4,9 @@
  */
 import type { Origin } from "../errors.ts";
 import { type Ipv4, isIpv4, isLoopback, LOCALHOST } from "../net/address.ts";
+import { FTP_PORT, TRANSFERS, type Transfer, transferWords } from "../net/ftp.ts";
 import { HOST, INTERNET, NEIGHBOUR, type NodeName } from "../net/name.ts";
 import { type Port, type ProtoPort, renderProtoPort } from "../net/port.ts";
-
 import {
   type CheckRef,
   type CheckSpec,
@@ -20,10 +20,12 @@ import {
   type State,
   sandboxOwner,
 } from "../state/state.ts";
+import { isServed, knownAddress, ownAddress, publicPort, sharesSandbox } from "./address-book.ts";
 import { isServedOnInternet } from "./internet.ts";
 import { predict } from "./predict.ts";
 import type { Outcome, Prediction, ProbeSpec } from "./prediction.ts";
 import type { Ruleset } from "./rule.ts";
+import { staticNatChecks } from "./static-nat-check.ts";
 
 /** Sections of the report, in the order in which they are told. */
 export type CheckGroup =
@@ -31,9 +33,11 @@ export type CheckGroup =
   | "service"
   | "isolation"
   | "publish"
+  | "transfer"
   | "direct"
   | "outbound"
   | "napt"
+  | "static"
   | "name"
   | "control";
 
@@ -48,7 +52,7 @@ export interface Check {
   readonly to: string;
   readonly predicted: Prediction;
   /** What must be seen; where the file says, what it says, else the prediction. */
-  readonly expected: { readonly outcome: Outcome; readonly seenAs?: Ipv4 };
+  readonly expected: { readonly outcome: Outcome; readonly seenAs?: Ipv4; readonly seenPort?: Port };
   /** Id of the check that shows the target alive; set on every check that expects silence or refusal by a rule. */
   readonly control?: string;
   readonly at?: Origin;
@@ -89,8 +93,10 @@ class CheckBuilder {
     for (const container of senders) for (const binding of container.bindings) this.published(container, binding);
     for (const container of senders) this.atHostAddress(container);
     for (const container of senders) this.direct(container);
+    for (const check of [...this.checks]) this.transfers(check);
     for (const from of senders) this.outbound(from);
     this.napt(senders);
+    for (const check of staticNatChecks(this.state, this.rules)) this.checks.push(check);
   }
 
   /** Adds the controls that the negative checks point at, each once. */
@@ -109,7 +115,7 @@ class CheckBuilder {
   }
 
   private serviceToService(from: Container, to: Container): void {
-    const target = this.addressFor(from, to);
+    const target = knownAddress(this.state, from, to);
     if (!target) return;
     for (const port of to.serves) {
       const probe = { from: from.node, address: target, port: port.port, proto: port.proto };
@@ -147,11 +153,8 @@ class CheckBuilder {
     for (const from of this.state.containers)
       if (from.sandbox.kind === "own" && from.status === "running")
         this.publishedAt(container, binding, from.node, world.host, port);
-    const forward = world.router.forwards.find(
-      (f) => f.to === world.host && f.toPort === port && f.proto === binding.proto,
-    );
-    if (forward) this.publishedAt(container, binding, INTERNET, world.router.public, forward.publicPort);
-    else this.publishedAt(container, binding, INTERNET, world.router.public, port);
+    this.publishedAt(container, binding, INTERNET, world.router.public, publicPort(world, port, binding.proto));
+    this.atStaticAddress(container, binding, port);
   }
 
   /** Seen from the LAN, at the host's address: what is not published is not there; a service on the host's network is. */
@@ -160,8 +163,17 @@ class CheckBuilder {
     for (const served of container.serves) {
       const bound = container.bindings.some((b) => b.target === served.port && b.proto === served.proto);
       if (bound || container.sandbox.kind === "none") continue;
-      this.publishedAt(container, { ...served, target: served.port }, NEIGHBOUR, world.host, served.port);
+      const meant = { ...served, target: served.port };
+      this.publishedAt(container, meant, NEIGHBOUR, world.host, served.port);
+      this.atStaticAddress(container, meant, served.port);
     }
+  }
+
+  /** Where the host has a public address of its own, each of its ports is on the internet, forwarded or not. */
+  private atStaticAddress(container: Container, meant: MeantPort, port: Port): void {
+    const { host, router } = this.state.world;
+    const own = router.static.find((s) => s.to === host);
+    if (own) this.publishedAt(container, meant, INTERNET, own.public, port);
   }
 
   private publishedAt(container: Container, binding: MeantPort, from: NodeName, address: Ipv4, port: Port): void {
@@ -169,7 +181,7 @@ class CheckBuilder {
     const predicted = predict(this.state, probe, this.rules);
     const shown = `${address}:${port}/${binding.proto}`;
     const reach = predicted.outcome === "reach";
-    if (reach && !this.sharesSandbox(predicted.server, container)) return; // there the port is another container's
+    if (reach && !sharesSandbox(this.state, predicted.server, container)) return; // there the port is another container's
     this.behind.set(probe, { container, port: { port: binding.target, proto: binding.proto } });
     this.add({
       id: `publish/${container.node}:${binding.target}/${from}/${shown}`,
@@ -182,6 +194,30 @@ class CheckBuilder {
       predicted,
       ...originOf(binding.at ?? container.at),
     });
+  }
+
+  /**
+   * Where an FTP server answers, whether its data connections come to stand as well: both classic ways for containers, for who comes from
+   * outside through a published port also the one that needs no address in its reply.
+   */
+  private transfers({ id, group, probe, to, predicted, at }: Check): void {
+    if (predicted.outcome !== "reach" || servedPort(predicted, probe) !== FTP_PORT) return;
+    for (const transfer of group === "publish" && probe.from.startsWith("@") ? TRANSFERS : CLASSIC_TRANSFERS) {
+      const spec = { ...probe, transfer };
+      const fetched = predict(this.state, spec, this.rules);
+      const verb = fetched.outcome === "reach" ? "fetches" : "cannot fetch";
+      const meant = this.behind.get(probe);
+      if (meant) this.behind.set(spec, meant);
+      this.add({
+        id: `transfer/${transfer}/${id}`,
+        group: "transfer",
+        claim: `${probe.from} ${verb} a file from ${to} by ${transferWords(transfer)}`,
+        probe: spec,
+        to,
+        predicted: fetched,
+        ...originOf(at),
+      });
+    }
   }
 
   /** The neighbour addresses the container itself: on a bridge routed through the host, the attack that the raw table answers. */
@@ -273,24 +309,33 @@ class CheckBuilder {
     for (const from of this.nodesOf(spec.from)) {
       for (const { address, label } of this.targetsOf(spec, from)) {
         const port = spec.proto === "icmp" || spec.port === undefined ? {} : { port: spec.port };
-        const probe: ProbeSpec = { from, address, proto: spec.proto, ...port };
+        const { transfer } = spec;
+        const probe: ProbeSpec = { from, address, proto: spec.proto, ...port, ...(transfer ? { transfer } : {}) };
         const predicted = predict(this.state, probe, this.rules);
         const to = spec.port === undefined ? label : `${label}:${spec.port}/${spec.proto}`;
-        const seen = spec.seenAs ? ` as ${spec.seenAs}` : "";
+        const seen = spec.seenAs ? ` as ${spec.seenAs}${spec.seenPort ? `:${spec.seenPort}` : ""}` : "";
         const words: Readonly<Record<Outcome, string>> = {
           reach: `${from} reaches ${to}${seen}`,
           refuse: `${from} is refused by ${to}`,
           drop: `${from} gets no answer from ${to}`,
           unreachable: `${from} has no way to ${to}`,
         };
+        const fetch = (wanted: Transfer): string =>
+          spec.expect === "reach"
+            ? `${from} fetches a file from ${to} by ${transferWords(wanted)}${seen}`
+            : `${from} cannot fetch a file from ${to} by ${transferWords(wanted)}: ${NO_FILE[spec.expect]}`;
         this.checks.push({
-          id: `explicit/${this.checks.length + 1}/${from}/${to}`,
+          id: `explicit/${this.checks.length + 1}/${from}/${to}${transfer ? `/${transfer}` : ""}`,
           group: "explicit",
-          claim: spec.name ?? words[spec.expect],
+          claim: spec.name ?? (transfer ? fetch(transfer) : words[spec.expect]),
           probe: { ...probe, ...(spec.sourcePort ? { sourcePort: spec.sourcePort } : {}) },
           to,
           predicted,
-          expected: { outcome: spec.expect, ...(spec.seenAs ? { seenAs: spec.seenAs } : {}) },
+          expected: {
+            outcome: spec.expect,
+            ...(spec.seenAs ? { seenAs: spec.seenAs } : {}),
+            ...(spec.seenPort ? { seenPort: spec.seenPort } : {}),
+          },
           at: spec.at,
         });
       }
@@ -322,7 +367,11 @@ class CheckBuilder {
       .filter((c) => c.service === to.service)
       .flatMap((c) => {
         const named = spec.network && c.endpoints.find((e) => this.isOn(e, spec.network as string));
-        const address = named ? named.address : sender ? this.addressFor(sender, c) : this.ownAddress(c);
+        const address = named
+          ? named.address
+          : sender
+            ? knownAddress(this.state, sender, c)
+            : ownAddress(this.state, c);
         return address ? [{ address, label: c.node }] : [];
       });
   }
@@ -331,28 +380,6 @@ class CheckBuilder {
   private isOn(endpoint: Endpoint, network: string): boolean {
     const { name } = networkById(this.state, endpoint.network);
     return name === network || name === `${this.state.lab}_${network}`;
-  }
-
-  /** The address by which `from` would know `to`: on a network that both share, else its own first one; the host's for host mode. */
-  private addressFor(from: Container, to: Container): Ipv4 | undefined {
-    const [sender, target] = [sandboxOwner(this.state, from), sandboxOwner(this.state, to)];
-    if (sender === target && sender !== "gone") return LOCALHOST;
-    if (sender === "host" || sender === "gone" || target === "host" || target === "gone") return this.ownAddress(to);
-    const shared = target.endpoints.find((e) => sender.endpoints.some((s) => s.network === e.network));
-    return shared?.address ?? this.ownAddress(to);
-  }
-
-  private ownAddress(container: Container): Ipv4 | undefined {
-    const owner = sandboxOwner(this.state, container);
-    if (owner === "host") return this.state.world.host;
-    if (owner === "gone") return undefined;
-    return (gatewayEndpoint(this.state, owner.endpoints) ?? owner.endpoints[0])?.address;
-  }
-
-  private sharesSandbox(node: NodeName | undefined, container: Container): boolean {
-    const server = this.state.containers.find((c) => c.node === node);
-    const owner = sandboxOwner(this.state, container);
-    return server !== undefined && owner !== "gone" && sandboxOwner(this.state, server) === owner;
   }
 
   /** Two bindings of one port may ask the same of the same address: once is enough. */
@@ -370,10 +397,11 @@ class CheckBuilder {
     const target = check.probe.proto === "icmp" ? this.stackBehind(check) : this.listenerBehind(check);
     if (!target) return undefined;
     const { node, address, port } = target;
+    const { transfer } = check.probe;
     // the host itself is shown by another, and what it cannot reach by the LAN first
     const senders = node === HOST ? [NEIGHBOUR, HOST] : [HOST, ...(this.isMacvlanAt(address) ? [NEIGHBOUR] : []), node];
     const [control] = senders.flatMap((from) => {
-      const probe: ProbeSpec = { from, address, ...(port ?? { proto: "icmp" }) };
+      const probe: ProbeSpec = { from, address, ...(port ?? { proto: "icmp" }), ...(transfer ? { transfer } : {}) };
       const predicted = predict(this.state, probe, this.rules);
       return predicted.outcome === "reach" ? [{ from, probe, predicted }] : [];
     });
@@ -381,11 +409,9 @@ class CheckBuilder {
     const { from, probe, predicted } = control;
     const label = port ? `${node}:${renderProtoPort(port)}` : node;
     return {
-      id: `control/${from}/${address}:${port ? renderProtoPort(port) : "icmp"}`,
+      id: `control/${from}/${address}:${port ? renderProtoPort(port) : "icmp"}${transfer ? `/${transfer}` : ""}`,
       group: "control",
-      claim: port
-        ? `${from} reaches ${label} at ${address}: the listener is alive`
-        : `${from} pings ${label} at ${address}: it is alive`,
+      claim: controlClaim(probe, label),
       probe,
       to: label,
       predicted,
@@ -420,7 +446,7 @@ class CheckBuilder {
     if (meant) return this.listenerOf(meant.container, meant.port);
     for (const container of this.state.containers) {
       const endpoint = container.endpoints.find((e) => e.address === address);
-      if (endpoint && this.isServed(container, { port, proto }))
+      if (endpoint && isServed(this.state, container, { port, proto }))
         return { node: container.node, address, port: { port, proto }, ...originOf(container.at) };
     }
     const published = this.state.containers.flatMap((container) =>
@@ -430,7 +456,7 @@ class CheckBuilder {
         )
         .flatMap((b) => container.endpoints.filter((e) => e.id === b.endpoint).map((e) => ({ container, b, e }))),
     )[0];
-    if (published && this.isServed(published.container, { port: published.b.target, proto })) {
+    if (published && isServed(this.state, published.container, { port: published.b.target, proto })) {
       const { container, b, e } = published;
       return { node: container.node, address: e.address, port: { port: b.target, proto }, ...originOf(container.at) };
     }
@@ -448,15 +474,8 @@ class CheckBuilder {
     if (owner === "host")
       return { node: container.node, address: this.state.world.host, port, ...originOf(container.at) };
     const endpoint = gatewayEndpoint(this.state, owner.endpoints) ?? owner.endpoints[0];
-    if (!endpoint || !this.isServed(owner, port)) return undefined;
+    if (!endpoint || !isServed(this.state, owner, port)) return undefined;
     return { node: owner.node, address: endpoint.address, port, ...originOf(container.at) };
-  }
-
-  /** By the container or one that shares its sandbox. */
-  private isServed(owner: Container, { port, proto }: ProtoPort): boolean {
-    return this.state.containers.some(
-      (c) => sandboxOwner(this.state, c) === owner && c.serves.some((s) => s.port === port && s.proto === proto),
-    );
   }
 }
 
@@ -476,5 +495,23 @@ type MeantPort = Pick<PortBinding, "target" | "proto" | "at">;
 function isNegative(check: Check): boolean {
   return check.expected.outcome !== "reach";
 }
+
+function controlClaim({ from, address, port, transfer }: ProbeSpec, label: string): string {
+  if (transfer)
+    return `${from} fetches a file from ${label} at ${address} by ${transferWords(transfer)}: the server is alive`;
+  return port === undefined
+    ? `${from} pings ${label} at ${address}: it is alive`
+    : `${from} reaches ${label} at ${address}: the listener is alive`;
+}
+
+/** Of whoever answers, behind all translations. */
+const servedPort = ({ legs }: Prediction, { port }: ProbeSpec): Port | undefined => legs.at(-1)?.dport ?? port;
+
+const CLASSIC_TRANSFERS: readonly Transfer[] = ["active", "passive"];
+const NO_FILE: Readonly<Record<Exclude<Outcome, "reach">, string>> = {
+  refuse: "refused",
+  drop: "no answer",
+  unreachable: "no way",
+};
 
 const originOf = (at: Origin | undefined): { at?: Origin } => (at ? { at } : {});

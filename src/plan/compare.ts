@@ -4,6 +4,7 @@
  */
 import type { Origin } from "../errors.ts";
 import { contains, type Ipv4 } from "../net/address.ts";
+import type { Transfer } from "../net/ftp.ts";
 import type { Port } from "../net/port.ts";
 import { needsBridgeNetfilter } from "../state/network.ts";
 import { bridgesOf, type CheckSpec, type Network, type State } from "../state/state.ts";
@@ -41,6 +42,8 @@ export interface Cell {
   /** Absent for icmp. */
   readonly port?: Port;
   readonly proto: ProbeProto;
+  /** A file is fetched by FTP. */
+  readonly transfer?: Transfer;
   readonly change: CellChange;
   readonly sides: readonly [CellSide, CellSide];
   /** What makes the difference, one sentence; absent where nothing differs. */
@@ -122,11 +125,12 @@ export function checksOfCells(comparison: Comparison, { state, rules }: Side): C
   });
 }
 
-const probeKey = ({ from, address, port, proto }: ProbeSpec): string => `${from} ${address} ${port} ${proto}`;
+const probeKey = ({ from, address, port, proto, transfer }: ProbeSpec): string =>
+  `${from} ${address} ${port} ${proto} ${transfer}`;
 
-function probeOf({ from, address, port, proto }: Cell, state: State): ProbeSpec {
+function probeOf({ from, address, port, proto, transfer }: Cell, state: State): ProbeSpec {
   const node = state.containers.find((c) => c.node === from)?.node ?? (from as ProbeSpec["from"]);
-  return { from: node, address, proto, ...(port ? { port } : {}) };
+  return { from: node, address, proto, ...(port ? { port } : {}), ...(transfer ? { transfer } : {}) };
 }
 
 // --- cells -----------------------------------------------------------------------------------------------------------
@@ -137,13 +141,14 @@ function cellOf({ probe, to, at }: Check, before: Side, after: Side): Cell {
     Prediction,
   ];
   const change = changeOf(...predictions);
-  const { from, address, port, proto } = probe;
+  const { from, address, port, proto, transfer } = probe;
   return {
     from,
     to,
     address,
     ...(port ? { port } : {}),
     proto,
+    ...(transfer ? { transfer } : {}),
     change,
     sides: [sideOf(predictions[0]), sideOf(predictions[1])],
     ...(change === "none" ? {} : { why: whyChanged(predictions, before, after) }),

@@ -5,6 +5,7 @@
 import { type Origin, renderOrigin } from "../errors.ts";
 import { contains, isIpv4 } from "../net/address.ts";
 import { HOST, type IfName } from "../net/name.ts";
+import { needsBridgeNetfilter } from "../state/network.ts";
 import { type BridgeNetwork, bridgesOf, isHostAddress } from "../state/state.ts";
 import { PacketWalk } from "./packet.ts";
 import type { Prediction, Stop } from "./prediction.ts";
@@ -66,8 +67,8 @@ export class HostFirewall extends PacketWalk {
   }
 
   protected whyUnpublished(): string {
-    const port = `${this.dport}/${this.proto}`;
-    const nothing = `nothing listens on ${this.dst}:${port} of the host`;
+    if (this.dport === undefined) return `nothing listens on ${this.portWords()} of the host's ${this.dst}`;
+    const nothing = `nothing listens on ${this.dst}:${this.portWords()} of the host`;
     for (const { node, bindings, publish } of this.state.containers) {
       const near = bindings.find((b) => b.hostPort === this.dport && b.proto === this.proto && isIpv4(b.hostIp));
       if (near) return `${nothing}: it is published on ${near.hostIp} only, for ${node}${placeOf(near.at)}`;
@@ -127,7 +128,7 @@ export class HostFirewall extends PacketWalk {
       (b) => b.endpoint === target.endpoint.id && isIpv4(b.hostIp) && b.target === this.dport && b.proto === this.proto,
     );
     if (open || (network.gatewayMode === "routed" && this.proto === "icmp")) return undefined;
-    const why = `${this.proto === "icmp" ? "ping" : `${this.dport}/${this.proto}`} of ${this.dst} is not published`;
+    const why = `${this.proto === "icmp" ? "ping" : this.portWords()} of ${this.dst} is not published`;
     if (!this.traits.dropsByDefault) return this.forwardPolicy(why);
     return this.drop(HOST, "default-drop", (r) => r.match.out === network.bridge, why);
   }
@@ -149,11 +150,30 @@ export class HostFirewall extends PacketWalk {
       const nowhere = !network && source.snatTo && !isHostAddress(this.state, source.snatTo);
       return nowhere ? { node: HOST, onReply: true } : undefined;
     }
-    // it leaves with the container's own address: answers come back to that address, and meet what guards it
+    return this.guardedReply(source);
+  }
+
+  /** A packet leaves its network with the container's own address: answers come back to that address, and meet what guards it. */
+  private guardedReply(source: BridgeNetwork): Stop | undefined {
     const guarded =
       this.traits.guardsAddresses && source.gatewayMode === "nat" && !this.state.engine.allowDirectRouting;
     const rule = guarded ? this.find("direct-access", (r) => r.match.destination === this.src) : undefined;
     return rule ? { node: HOST, rule, onReply: true } : undefined;
+  }
+
+  /**
+   * From one port of a bridge to another, with the address that the sender has on another network: only a socket that is bound to it does
+   * that. With netfilter on bridges it leaves that network as any packet does; else as it is. @returns why answers would be lost
+   */
+  protected leaveBridged(network: BridgeNetwork): Stop | undefined {
+    const source = bridgesOf(this.state).find((n) => contains(n.subnet, this.src));
+    if (!source || source === network) return undefined;
+    const lost = needsBridgeNetfilter(this.state)
+      ? this.masqueradeForward(network.bridge, network)
+      : this.guardedReply(source);
+    if (lost || !this.traits.isolatesAnswers) return lost;
+    const rule = this.find("isolation-drop", (r) => r.match.out === source.bridge);
+    return { node: HOST, ...(rule ? { rule } : {}), onReply: true };
   }
 
   protected masquerade(

@@ -1,12 +1,14 @@
 /** What answers on the lab's internet: the web server's responders at each of its addresses, the name server at its own only. */
 import type { Ipv4 } from "../net/address.ts";
+import { FTP_PORT } from "../net/ftp.ts";
 import type { Port, ProtoPort } from "../net/port.ts";
 import type { State } from "../state/state.ts";
 
-/** What the internet's server answers on. */
+/** What the internet's server answers on: HTTP, a UDP echo, FTP. */
 export const INTERNET_PORTS: readonly (ProtoPort & { readonly proto: "tcp" | "udp" })[] = [
   { port: 80 as Port, proto: "tcp" },
   { port: 80 as Port, proto: "udp" },
+  { port: FTP_PORT, proto: "tcp" },
 ];
 
 const DNS_PORT = 53;

@@ -7,6 +7,7 @@ import { HOST, type IfName, NEIGHBOUR, type NodeName, ROUTER } from "../net/name
 import { UPLINK } from "../state/macvlan.ts";
 import { isMacvlan, type MacvlanNetwork, networkById, type State } from "../state/state.ts";
 import type { Place } from "./state-index.ts";
+import { hasStatic } from "./static-nat.ts";
 
 /** A macvlan interface of a running container. */
 export interface Station extends Place {
@@ -55,7 +56,7 @@ function machineAt({ world }: State, address: Ipv4): NodeName | undefined {
   const { host, neighbour, router } = world;
   if (address === host) return HOST;
   if (address === neighbour) return NEIGHBOUR;
-  return address === router.lan || address === router.public ? ROUTER : undefined;
+  return address === router.lan || address === router.public || hasStatic(router, address) ? ROUTER : undefined;
 }
 
 /**

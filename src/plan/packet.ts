@@ -20,6 +20,9 @@ export class PacketWalk {
   protected src: Ipv4;
   protected dst: Ipv4;
   protected dport: Port | undefined;
+  /** The sender's own choice of source. */
+  private readonly bound: Ipv4 | undefined;
+  private readonly listener: NodeName | undefined;
   protected newFlow = false;
   protected readonly legs: Leg[] = [];
   protected readonly translations: Translation[] = [];
@@ -34,17 +37,34 @@ export class PacketWalk {
     this.src = probe.address;
     this.dst = probe.address;
     this.dport = probe.port;
+    this.bound = probe.source;
+    this.listener = probe.listener;
+  }
+
+  /** Where routing leaves the choice of a source to the sender. */
+  protected sourceOr(chosenByRouting: Ipv4): Ipv4 {
+    return this.bound ?? chosenByRouting;
+  }
+
+  /** Has a program of this node got the very port that the packet is for? */
+  protected listensOn(node: NodeName): boolean {
+    return this.listener === node;
+  }
+
+  /** "80/tcp", for sentences. */
+  protected portWords(): string {
+    return this.dport === undefined ? "the random port" : `${this.dport}/${this.proto}`;
   }
 
   protected send(node: NodeName, link: IfName, src: Ipv4, next: () => Prediction): Prediction {
-    this.src = src;
+    this.src = this.sourceOr(src);
     this.leg(node, link, "out");
     return next();
   }
 
   /** @param server who answers; undefined: nobody listens there */
   protected answer(node: NodeName, server: NodeName | undefined, because: string): Prediction {
-    if (!server) return this.end("refuse", { node }, `nothing listens on ${this.dport}/${this.proto} of ${node}`);
+    if (!server) return this.end("refuse", { node }, `nothing listens on ${this.portWords()} of ${node}`);
     return { ...this.way(), outcome: "reach", seenAs: this.src, server, because };
   }
 
@@ -55,9 +75,9 @@ export class PacketWalk {
   }
 
   protected lost(reply: Stop, address = this.src): Prediction {
-    const reason = reply.rule
-      ? "dropped: it is a container's own address"
-      : "lost: the host does not have that address";
+    const own =
+      reply.rule?.purpose === "isolation-drop" ? "it is on another network" : "it is a container's own address";
+    const reason = reply.rule ? `dropped: ${own}` : "lost: the host does not have that address";
     return this.end("drop", reply, `the answer to ${address} is ${reason}`);
   }
 

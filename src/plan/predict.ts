@@ -7,7 +7,6 @@
 
 import { contains, type Ipv4, isLoopback, isPrivate, LOCALHOST, prefixLength, type Subnet } from "../net/address.ts";
 import { HOST, type IfName, INTERNET, NEIGHBOUR, type NodeName, ROUTER } from "../net/name.ts";
-import type { Port } from "../net/port.ts";
 import { needsBridgeNetfilter } from "../state/network.ts";
 import {
   type BridgeNetwork,
@@ -27,9 +26,11 @@ import { HostFirewall } from "./host-firewall.ts";
 import { isServedOnInternet } from "./internet.ts";
 import { lanReplyFault } from "./lan-reply.ts";
 import { hear, isOwnChild, passthruStation, rivalsOf, type Station } from "./lan-segment.ts";
-import type { Prediction, ProbeProto, ProbeSpec, Stop } from "./prediction.ts";
+import type { Prediction, ProbeSpec, Stop } from "./prediction.ts";
 import type { Rule, Ruleset } from "./rule.ts";
 import type { BindingHit } from "./state-index.ts";
+import { hasStatic } from "./static-nat.ts";
+import { predictTransfer } from "./transfer.ts";
 
 const eth0 = "eth0" as IfName;
 const lan0 = "lan0" as IfName;
@@ -41,7 +42,8 @@ export function predict(
   probe: ProbeSpec,
   rules: { readonly host: Ruleset; readonly router: Ruleset },
 ): Prediction {
-  return new Walk(state, probe, rules).start(probe.from);
+  const walk = (spec: ProbeSpec): Prediction => new Walk(state, spec, rules).start(spec.from);
+  return probe.transfer ? predictTransfer(state, { ...probe, transfer: probe.transfer }, walk) : walk(probe);
 }
 
 class Walk extends HostFirewall {
@@ -69,11 +71,7 @@ class Walk extends HostFirewall {
     const own = sender.endpoints.find((e) => e.address === this.dst);
     if (own || isLoopback(this.dst)) {
       this.src = own ? own.address : LOCALHOST;
-      return this.answer(
-        sender.node,
-        listener(this.state, sender, this.proto, this.dport),
-        "it is the container itself",
-      );
+      return this.answer(sender.node, this.listenerIn(sender), "it is the container itself");
     }
     const onLink = longestMatch(sender.endpoints, (e) => this.networkOf(e).subnet, this.dst);
     const way = onLink ?? gatewayEndpoint(this.state, sender.endpoints);
@@ -99,7 +97,7 @@ class Walk extends HostFirewall {
       return hit ? this.hostDnat(hit) : this.hostInput();
     }
     if (network?.gateway) {
-      this.src = network.gateway;
+      this.src = this.sourceOr(network.gateway);
       return this.outOnBridge(network);
     }
     return this.send(HOST, eth0, this.state.world.host, () => this.lanDeliver(HOST));
@@ -138,7 +136,7 @@ class Walk extends HostFirewall {
     const { neighbour, router, internet } = this.state.world;
     const own = new Map<NodeName, readonly Ipv4[]>([
       [NEIGHBOUR, [neighbour]],
-      [ROUTER, [router.lan, router.public]],
+      [ROUTER, [router.lan, router.public, ...router.static.map((s) => s.public)]],
       [INTERNET, [internet.www, internet.dns]],
     ]).get(node);
     return own !== undefined && (isLoopback(this.dst) || own.includes(this.dst));
@@ -146,7 +144,7 @@ class Walk extends HostFirewall {
 
   private toItself(node: NodeName): Prediction {
     this.src = isLoopback(this.dst) ? LOCALHOST : this.dst;
-    const served = this.proto === "icmp" || (node === INTERNET && this.isServedOnInternet());
+    const served = this.proto === "icmp" || this.listensOn(node) || (node === INTERNET && this.isServedOnInternet());
     return this.answer(node, served ? node : undefined, "it is the machine itself");
   }
 
@@ -163,7 +161,8 @@ class Walk extends HostFirewall {
         (r) => r.match.in === network.bridge,
         `network ${network.name} has inter-container communication off`,
       );
-    return this.arrive(target.container, target.endpoint, `both are on network ${network.name}`);
+    const lostReply = this.leaveBridged(network);
+    return this.arrive(target.container, target.endpoint, `both are on network ${network.name}`, { lostReply });
   }
 
   /** The host puts it on a bridge. */
@@ -187,18 +186,17 @@ class Walk extends HostFirewall {
     { lostReply, dnat }: { lostReply?: Stop | undefined; dnat?: boolean } = {},
   ): Prediction {
     this.leg(container.node, endpoint.ifName, "in");
-    const server = listener(this.state, container, this.proto, this.dport);
+    const server = this.listenerIn(container);
     const onLink = longestMatch(container.endpoints, (e) => this.networkOf(e).subnet, this.src);
     const back = onLink ?? gatewayEndpoint(this.state, container.endpoints);
     if (back && !(isBridge(this.networkOf(endpoint)) && isBridge(this.networkOf(back)))) {
-      const byRouter = this.legs.some((leg) => leg.node === ROUTER);
       const fault = lanReplyFault(this.state, this.src, {
         container,
         to: endpoint,
         back,
         onLink: back === onLink,
         dnat,
-        byRouter,
+        byRouter: this.cameByRouter(),
       });
       return fault
         ? this.end("drop", { node: container.node, onReply: true }, fault)
@@ -258,6 +256,7 @@ class Walk extends HostFirewall {
   /** Delivered to the host itself: a service in host mode, or the userland proxy, or nobody. */
   private hostInput(): Prediction {
     if (this.proto === "icmp") return this.answer(HOST, HOST, "the host answers ping");
+    if (this.listensOn(HOST)) return this.answer(HOST, HOST, "it is the host's own address");
     const service = this.state.containers.find(
       (c) =>
         sandboxOwner(this.state, c) === "host" && c.serves.some((s) => s.port === this.dport && s.proto === this.proto),
@@ -354,18 +353,27 @@ class Walk extends HostFirewall {
     );
   }
 
-  /** It has a route to the LAN, and to each bridge by way of the host. */
+  /** It has routes to the LAN, to each bridge by way of the host, and else to the router, which knows what came by it. */
   private isKnownToNeighbour(address: Ipv4): boolean {
     const { lan } = this.state.world;
-    return contains(lan, address) || bridgesOf(this.state).some((n) => contains(n.subnet, address));
+    if (contains(lan, address) || bridgesOf(this.state).some((n) => contains(n.subnet, address))) return true;
+    return this.cameByRouter() && !isPrivate(address);
+  }
+
+  private cameByRouter(): boolean {
+    return this.legs.some((leg) => leg.node === ROUTER);
   }
 
   private neighbourInput(lostReply?: Stop): Prediction {
     this.leg(NEIGHBOUR, eth0, "in");
     if (lostReply) return this.lost(lostReply);
     if (!this.isKnownToNeighbour(this.src))
-      return this.end("drop", { node: NEIGHBOUR, onReply: true }, `the neighbour has no route back to ${this.src}`);
-    return this.proto === "icmp"
+      return this.end(
+        "drop",
+        { node: NEIGHBOUR, onReply: true },
+        `the neighbour's answer to ${this.src} goes to the router, which does not know the way`,
+      );
+    return this.proto === "icmp" || this.listensOn(NEIGHBOUR)
       ? this.answer(NEIGHBOUR, NEIGHBOUR, "it is on the LAN")
       : this.end("refuse", { node: NEIGHBOUR }, "nothing listens on the neighbour");
   }
@@ -386,7 +394,9 @@ class Walk extends HostFirewall {
 
   private routerFromLan(lostReply?: Stop): Prediction {
     const { world } = this.state;
-    const ownRouter = this.dst === world.router.lan || this.dst === world.router.public;
+    // 1:1 NAT is for what comes from the internet: the LAN finds the router itself at each of its addresses
+    const ownRouter =
+      this.dst === world.router.lan || this.dst === world.router.public || hasStatic(world.router, this.dst);
     this.leg(ROUTER, lan0, "in");
     if (ownRouter) return this.routerInput();
     if (contains(world.lan, this.dst)) {
@@ -395,21 +405,29 @@ class Walk extends HostFirewall {
       return this.lanDeliver(ROUTER);
     }
     const foreign = !contains(world.internet.subnet, this.dst);
+    const stranger = !contains(world.lan, this.src);
     if (foreign && isPrivate(this.dst)) {
+      if (stranger)
+        return this.end(
+          "drop",
+          { node: ROUTER, onReply: true },
+          `the router's refusal finds no way back to ${this.src}`,
+        );
       const rule = this.rules.router.rules.find((r) => r.purpose === "router-private" && covers(r, this.dst));
       const stop: Stop = { node: ROUTER, ...(rule ? { rule } : {}) };
       return this.end(
-        // what it says about it comes back to machines of the LAN alone
-        contains(world.lan, this.src) ? "unreachable" : "drop",
+        "unreachable",
         stop,
         `the router sends nothing to ${this.dst}: private addresses do not exist on the internet`,
       );
     }
-    const stranger = !contains(world.lan, this.src);
-    const rule = this.rules.router.rules.find((r) => r.purpose === "masquerade");
     const inside = this.src;
-    this.src = world.router.public;
-    this.translations.push({ node: ROUTER, kind: "MASQUERADE", ...(rule ? { rule } : {}) });
+    const own = world.router.static.find((s) => s.to === inside);
+    const rule = this.rules.router.rules.find((r) =>
+      own ? r.purpose === "static-out" && r.match.source === inside : r.purpose === "router-masquerade",
+    );
+    this.src = own?.public ?? world.router.public;
+    this.translations.push({ node: ROUTER, kind: own ? "SNAT" : "MASQUERADE", ...(rule ? { rule } : {}) });
     this.leg(ROUTER, wan0, "out");
     const noRoute: Stop | undefined = stranger ? { node: ROUTER, onReply: true } : lostReply;
     return this.internetDeliver(noRoute, inside);
@@ -426,8 +444,14 @@ class Walk extends HostFirewall {
       return this.end("drop", lostReply, `the router has no route back to ${inside}: it is not an address of the LAN`);
     }
     if (lostReply) return this.lost(lostReply, inside);
-    const served = this.proto === "icmp" || this.isServedOnInternet();
-    return this.answer(INTERNET, served ? INTERNET : undefined, "both NATs let it out");
+    const served = this.proto === "icmp" || this.listensOn(INTERNET) || this.isServedOnInternet();
+    return this.answer(INTERNET, served ? INTERNET : undefined, this.whyOut());
+  }
+
+  private whyOut(): string {
+    const nats = this.translations.length;
+    if (nats === 0) return "the router is on the internet itself";
+    return nats === 1 ? "the router's NAT lets it out" : "both NATs let it out";
   }
 
   private isServedOnInternet(): boolean {
@@ -437,35 +461,44 @@ class Walk extends HostFirewall {
 
   private routerFromWan(): Prediction {
     const { world } = this.state;
-    if (this.dst !== world.router.public) return this.nobody(INTERNET);
+    const own = world.router.static.find((s) => s.public === this.dst);
+    if (this.dst !== world.router.public && !own) return this.nobody(INTERNET);
     this.leg(ROUTER, wan0, "in");
+    if (own) return this.leadIn(own.to, (r) => r.purpose === "static-in" && r.match.destination === own.public);
     const forward = world.router.forwards.find((f) => f.publicPort === this.dport && f.proto === this.proto);
     if (!forward) return this.routerInput();
-    const rule = this.rules.router.rules.find(
-      (r) => r.purpose === "dnat" && r.match.dport === forward.publicPort && r.match.proto === forward.proto,
-    );
-    this.dst = forward.to;
     this.dport = forward.toPort;
+    return this.leadIn(
+      forward.to,
+      (r) => r.purpose === "router-dnat" && r.match.dport === forward.publicPort && r.match.proto === forward.proto,
+    );
+  }
+
+  /** The router's DNAT to a machine of the LAN. */
+  private leadIn(to: Ipv4, where: (r: Rule) => boolean): Prediction {
+    const rule = this.rules.router.rules.find(where);
+    this.dst = to;
     this.translations.push({ node: ROUTER, kind: "DNAT", ...(rule ? { rule } : {}) });
     this.leg(ROUTER, lan0, "out");
     return this.lanDeliver(ROUTER);
   }
 
+  /** Who listens in this sandbox: the owner or a sharer. Ping is answered by the stack itself. */
+  private listenerIn(owner: Container): NodeName | undefined {
+    if (this.proto === "icmp" || this.listensOn(owner.node)) return owner.node;
+    const users = [owner, ...this.state.containers.filter((c) => c !== owner && sandboxOwner(this.state, c) === owner)];
+    return users.find((c) => c.serves.some((s) => s.port === this.dport && s.proto === this.proto))?.node;
+  }
+
   private routerInput(): Prediction {
     if (this.proto === "icmp") return this.answer(ROUTER, ROUTER, "the router answers ping");
-    return this.end(
-      "refuse",
-      { node: ROUTER },
-      `the router forwards no ${this.dport}/${this.proto}, and nothing listens there`,
-    );
+    if (this.listensOn(ROUTER)) return this.answer(ROUTER, ROUTER, "it is the router's own address");
+    const forwards = this.dport === undefined ? "does not forward" : "forwards no";
+    const why = hasStatic(this.state.world.router, this.dst)
+      ? `on the LAN's side ${this.dst} is the router itself`
+      : `the router ${forwards} ${this.portWords()}`;
+    return this.end("refuse", { node: ROUTER }, `${why}, and nothing listens there`);
   }
-}
-
-/** The container of this sandbox that serves the port: the owner or a sharer. Ping is answered by the stack itself. */
-function listener(state: State, owner: Container, proto: ProbeProto, port: Port | undefined): NodeName | undefined {
-  if (proto === "icmp") return owner.node;
-  const users = [owner, ...state.containers.filter((c) => c !== owner && sandboxOwner(state, c) === owner)];
-  return users.find((c) => c.serves.some((s) => s.port === port && s.proto === proto))?.node;
 }
 
 const covers = (rule: Rule, address: Ipv4): boolean =>

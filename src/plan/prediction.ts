@@ -1,5 +1,6 @@
 /** What the model says will happen to one packet: the outcome, the addresses on every link, and the rule that decides. */
 import type { Ipv4 } from "../net/address.ts";
+import type { Transfer } from "../net/ftp.ts";
 import type { IfName, NodeName } from "../net/name.ts";
 import type { Port, Proto } from "../net/port.ts";
 import type { Rule } from "./rule.ts";
@@ -12,9 +13,18 @@ export type ProbeProto = Proto | "icmp";
 export interface ProbeSpec {
   readonly from: NodeName;
   readonly address: Ipv4;
-  /** Absent for icmp. */
+  /** Absent for icmp, and where `listener` stands for it. */
   readonly port?: Port;
   readonly proto: ProbeProto;
+  /** A file is fetched by FTP: once the control connection stands, the data connection's fate is the outcome. */
+  readonly transfer?: Transfer;
+  /** Bound by the sender; the sender's routing chooses it when left out. */
+  readonly source?: Ipv4;
+  /**
+   * In place of a port: one that the kernel of this node chose for a program there. Nobody can have published or forwarded it, but for a
+   * binding that happens to have its number: then this is wrong.
+   */
+  readonly listener?: NodeName;
 }
 
 /** The packet on one link, in the direction of the request. */
@@ -60,4 +70,17 @@ export interface Prediction {
   readonly unsure?: readonly { readonly node: NodeName; readonly link: IfName }[];
   /** One sentence for people. */
   readonly because: string;
+  /**
+   * Set when the control connection of a transfer reaches: then `outcome`, the way and the stop are those of the data connection, while
+   * `seenAs` and `server` are about the control connection.
+   */
+  readonly transfer?: TransferPrediction;
+}
+
+export interface TransferPrediction {
+  readonly control: Prediction;
+  /** The data connection: from whoever opens it, to the address that the other side announces. */
+  readonly data: ProbeSpec;
+  /** The source that the other side sees it come from. */
+  readonly dataSeenAs?: Ipv4;
 }

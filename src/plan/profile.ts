@@ -20,14 +20,34 @@ export interface Traits {
   readonly dropsByDefault: boolean;
   /** No new flow from one bridge to another. Up to 28. */
   readonly isolatesBridges: boolean;
+  /** Nor an answer from one bridge to another: isolation stands before what accepts established connections. Up to 20.10. */
+  readonly isolatesAnswers: boolean;
   /** Containers reach published ports by the userland proxy, not by DNAT, where their network masquerades. Up to 28. */
   readonly containersByProxy: boolean;
 }
 
 const TRAITS: Readonly<Record<FirewallProfile, Traits>> = {
-  "docker-29": { guardsAddresses: true, dropsByDefault: true, isolatesBridges: false, containersByProxy: false },
-  "docker-28": { guardsAddresses: true, dropsByDefault: true, isolatesBridges: true, containersByProxy: true },
-  "docker-20.10": { guardsAddresses: false, dropsByDefault: false, isolatesBridges: true, containersByProxy: true },
+  "docker-29": {
+    guardsAddresses: true,
+    dropsByDefault: true,
+    isolatesBridges: false,
+    isolatesAnswers: false,
+    containersByProxy: false,
+  },
+  "docker-28": {
+    guardsAddresses: true,
+    dropsByDefault: true,
+    isolatesBridges: true,
+    isolatesAnswers: false,
+    containersByProxy: true,
+  },
+  "docker-20.10": {
+    guardsAddresses: false,
+    dropsByDefault: false,
+    isolatesBridges: true,
+    isolatesAnswers: true,
+    containersByProxy: true,
+  },
 };
 
 const RULESETS: Readonly<Record<FirewallProfile, (state: State) => Ruleset>> = {

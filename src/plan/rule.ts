@@ -42,7 +42,8 @@ export interface Match {
 export type Target =
   | { readonly kind: "ACCEPT" | "DROP" | "RETURN" | "MASQUERADE" }
   | { readonly kind: "JUMP"; readonly chain: string }
-  | { readonly kind: "DNAT"; readonly to: Ipv4; readonly port: Port }
+  /** Without a port the packet keeps its own, of whatever protocol it is. */
+  | { readonly kind: "DNAT"; readonly to: Ipv4; readonly port?: Port }
   /** A new source address, or with the port alone only a new port. */
   | { readonly kind: "SNAT"; readonly to: Ipv4 }
   | { readonly kind: "SNAT"; readonly to?: undefined; readonly port: Port }
@@ -77,6 +78,11 @@ export type Purpose =
   | "forward-policy"
   | "dns-query"
   | "dns-answer"
+  | "router-dnat"
+  | "router-masquerade"
+  | "router-replies"
+  | "static-in"
+  | "static-out"
   | "router-forward"
   | "router-private"
   | "router-out";
@@ -160,7 +166,7 @@ function renderTarget(target: Target): string[] {
     case "JUMP":
       return ["-j", target.chain];
     case "DNAT":
-      return ["-j", "DNAT", "--to-destination", `${target.to}:${target.port}`];
+      return ["-j", "DNAT", "--to-destination", target.port === undefined ? target.to : `${target.to}:${target.port}`];
     case "SNAT":
       return ["-j", "SNAT", "--to-source", target.to ?? `:${target.port}`];
     case "REJECT":
@@ -198,7 +204,12 @@ const WORDS: Readonly<Record<Purpose, string>> = {
   "forward-policy": "what no rule accepts is not forwarded",
   "dns-query": "what asks 127.0.0.11 goes to the embedded DNS server",
   "dns-answer": "the embedded DNS server answers from port 53",
-  "router-forward": "the router lets forwarded ports in",
+  "router-dnat": "the router's port leads to a machine of the LAN",
+  "router-masquerade": "what leaves the LAN takes the router's one public address",
+  "router-replies": "the router passes on what belongs to a flow that it knows",
+  "static-in": "the public address leads to its one machine, on every port",
+  "static-out": "the machine leaves with a public address of its own",
+  "router-forward": "the router lets in what it gave a new destination",
   "router-private": "private addresses do not exist on the internet",
   "router-out": "the router lets the LAN out",
 };
@@ -206,4 +217,9 @@ const WORDS: Readonly<Record<Purpose, string>> = {
 /** One rule in words: "the published port is open (port 8080/tcp of web)". */
 export function explainRule(rule: Pick<Rule, "purpose" | "owner">): string {
   return `${WORDS[rule.purpose]} (${rule.owner.label})`;
+}
+
+/** The same without its owner; a jump says where it leads. */
+export function describePurpose({ purpose, target }: Pick<Rule, "purpose" | "target">): string {
+  return purpose === "jump" && target.kind === "JUMP" ? `go on in ${target.chain}, then come back` : WORDS[purpose];
 }

@@ -1,9 +1,10 @@
 /** From where to where: the two ends of a walk as a person writes them, found in the State. Pure. */
 import { DocknetError } from "../errors.ts";
-import { type Ipv4, isIpv4, LOCALHOST } from "../net/address.ts";
+import { type Ipv4, isIpv4 } from "../net/address.ts";
 import { HOST, INTERNET, LAN, NEIGHBOUR, type NodeName, ROUTER } from "../net/name.ts";
 import { isPort, type Port } from "../net/port.ts";
-import { type Container, gatewayEndpoint, type State, sandboxOwner } from "../state/state.ts";
+import { type Container, type State, sandboxOwner } from "../state/state.ts";
+import { knownAddress, ownAddress } from "./address-book.ts";
 
 export interface WalkTarget {
   /** A service, a container, a node of the world, an address, or a name for DNS. */
@@ -34,14 +35,21 @@ export function parseWalkTarget(text: string): WalkTarget {
 
 const MACHINES: readonly NodeName[] = [HOST, NEIGHBOUR, ROUTER, INTERNET];
 
-/** A running container, by name or as the first of its service; or a machine of the world. @throws DocknetError NOT_FOUND, CONFLICT */
-export function walkSender(state: State, text: string): { readonly node: NodeName; readonly container?: Container } {
+/**
+ * A running container, by name or as the first of its service; or a machine of the world. @throws DocknetError NOT_FOUND, CONFLICT
+ * @param action what cannot be done with one that does not run
+ */
+export function walkSender(
+  state: State,
+  text: string,
+  action = "walk from",
+): { readonly node: NodeName; readonly container?: Container } {
   const machine = MACHINES.find((m) => m === text);
   if (machine) return { node: machine };
   const container = containerNamed(state, text);
   if (!container) throw notFound(state, text);
   if (sandboxOwner(state, container) === "gone")
-    throw new DocknetError("CONFLICT", `Cannot walk from ${text}: it is not running, or what it shared is gone`, {
+    throw new DocknetError("CONFLICT", `Cannot ${action} ${text}: it is not running, or what it shared is gone`, {
       remedy: `Start it: docknet start ${container.name}`,
     });
   return { node: container.node, container };
@@ -65,24 +73,12 @@ export function walkAddress(state: State, from: NodeName, name: string): Ipv4 | 
   if (name.startsWith("@")) throw notFound(state, name);
   const target = containerNamed(state, name);
   if (!target) return undefined;
-  const address = containerAddress(state, from, target);
+  const sender = state.containers.find((c) => c.node === from);
+  const address = sender ? knownAddress(state, sender, target) : ownAddress(state, target);
   if (address) return address;
   throw new DocknetError("CONFLICT", `Cannot walk to ${name}: it has no address`, {
     remedy: "It has no network, or does not run: docknet ps -a",
   });
-}
-
-function containerAddress(state: State, from: NodeName, target: Container): Ipv4 | undefined {
-  const sender = state.containers.find((c) => c.node === from);
-  const [own, its] = [sender && sandboxOwner(state, sender), sandboxOwner(state, target)];
-  if (its === "gone") return undefined;
-  if (own !== undefined && own === its) return LOCALHOST;
-  if (its === "host") return state.world.host;
-  const shared =
-    own !== undefined && typeof own !== "string"
-      ? its.endpoints.find((e) => own.endpoints.some((s) => s.network === e.network))
-      : undefined;
-  return (shared ?? gatewayEndpoint(state, its.endpoints) ?? its.endpoints[0])?.address;
 }
 
 function containerNamed(state: State, text: string): Container | undefined {

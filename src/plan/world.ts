@@ -3,7 +3,7 @@
  *
  *   @internet eth0 203.0.113.80 (www), .53 (dns)
  *       |
- *   @router wan0 203.0.113.91 | lan0 192.168.0.1   MASQUERADE out, port forwards in
+ *   @router wan0 203.0.113.91 | lan0 192.168.0.1   MASQUERADE out, port forwards in; 1:1 addresses on wan0
  *       |
  *   @lan sw0, a switch: ports router, neighbour, host
  *       |                      |
@@ -16,6 +16,7 @@ import { bridgesOf, type State } from "../state/state.ts";
 import type { Link, Node, PeerLink, Route, Sysctl, VethLink } from "./layout.ts";
 import type { MachineFacts } from "./machine.ts";
 import { EMPTY_RULESET, type Owner, type Rule, type Ruleset, type Target } from "./rule.ts";
+import { staticAddresses, staticIn, staticOut } from "./static-nat.ts";
 
 const WORLD: Owner = { kind: "router", label: "the lab's world" };
 const ROUTER_OWNER: Owner = { kind: "router", label: "home router" };
@@ -135,7 +136,7 @@ function wanLink(state: State): VethLink {
     kind: "veth",
     name: wan0,
     mac: deriveMac(`${state.lab}/router/wan0`),
-    addresses: [onLink(world.router.public, world.internet.subnet)],
+    addresses: [onLink(world.router.public, world.internet.subnet), ...staticAddresses(world.router)],
     sysctls: [],
     peer: { node: INTERNET, name: eth0 },
     owner: WORLD,
@@ -161,7 +162,7 @@ function routesToContainers(state: State): Route[] {
   return subnets.map((to) => ({ to, via: state.world.host }));
 }
 
-/** What a home router does: N:1 NAT out, its own port forwards in, nothing else in. */
+/** What a home router does: N:1 NAT out, its own port forwards in, 1:1 NAT both ways, nothing else in. */
 function routerRules(state: State): Ruleset {
   const { router } = state.world;
   const forwards = router.forwards.map(
@@ -170,7 +171,7 @@ function routerRules(state: State): Ruleset {
       chain: "PREROUTING",
       match: { destination: router.public, in: wan0, proto: f.proto, dport: f.publicPort },
       target: { kind: "DNAT", to: f.to, port: f.toPort },
-      purpose: "dnat",
+      purpose: "router-dnat",
       owner: { kind: "router", label: `router forward ${f.publicPort}/${f.proto} to ${f.to}:${f.toPort}`, at: f.at },
     }),
   );
@@ -193,15 +194,18 @@ function routerRules(state: State): Ruleset {
     ],
     rules: [
       ...forwards,
+      ...staticIn(router, wan0),
+      // before the MASQUERADE that would take them too
+      ...staticOut(router, wan0),
       {
         table: "nat",
         chain: "POSTROUTING",
         match: { out: wan0 },
         target: { kind: "MASQUERADE" },
-        purpose: "masquerade",
+        purpose: "router-masquerade",
         owner: ROUTER_OWNER,
       },
-      forward("replies", { ctstate: ["RELATED", "ESTABLISHED"] }),
+      forward("router-replies", { ctstate: ["RELATED", "ESTABLISHED"] }),
       forward("router-forward", { in: wan0, ctstate: ["DNAT"] }),
       // by rule and not by a missing route: the kernel answers for lack of a route only once a second (net/ipv4/route.c ip_error)
       ...PRIVATE.map((destination) =>

@@ -29,3 +29,14 @@ export function cleanStrings<T>(value: T): T {
   if (typeof value !== "object" || value === null) return value;
   return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, cleanStrings(inner)])) as T;
 }
+
+/** Characters that JSON leaves as they are, but a terminal or a page does not: C1, DEL, separators, bidi controls. */
+const ESCAPED = /[\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
+
+/** JSON text with the same meaning, in which what could harm a terminal is escaped, not removed. */
+export function escapeJson(text: string): string {
+  return text.replace(ESCAPED, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+
+/** Pretty, with a line break at the end, and harmless on a terminal. */
+export const renderCleanJson = (value: object): string => `${escapeJson(JSON.stringify(value, null, 2))}\n`;

@@ -1,18 +1,12 @@
 /** A comparison of two profiles for people: what changes and why, then the rules behind it. Text, Markdown and JSON say the same. */
 import { renderOrigin } from "../errors.ts";
+import { transferWords } from "../net/ftp.ts";
 import type { Cell, CellSide, Comparison, RuleChange } from "../plan/compare.ts";
-import type { Outcome } from "../plan/prediction.ts";
-import { cleanStrings } from "./clean.ts";
+import { cleanStrings, renderCleanJson } from "./clean.ts";
 import { escapeMarkdown } from "./markdown.ts";
+import { OUTCOME_WORDS } from "./outcome.ts";
 import { Pen, type PenOptions, rulePieces, type Style } from "./pen.ts";
 import { plural } from "./summary.ts";
-
-const WORDS: Readonly<Record<Outcome, string>> = {
-  reach: "reached",
-  refuse: "refused",
-  drop: "dropped",
-  unreachable: "no way",
-};
 
 const MARKS: Readonly<Record<RuleChange["change"], readonly [mark: string, style: Style]>> = {
   added: ["+", "green"],
@@ -21,7 +15,7 @@ const MARKS: Readonly<Record<RuleChange["change"], readonly [mark: string, style
 };
 
 export function renderComparisonJson(comparison: Comparison): string {
-  return JSON.stringify(comparison, null, 2);
+  return renderCleanJson(comparison);
 }
 
 export function renderComparisonText(dirty: Comparison, options: PenOptions): string {
@@ -113,16 +107,17 @@ function disagreements({ cells, profiles }: Comparison): string[] {
   );
 }
 
-function targetOf({ to, address, proto }: Cell): string {
+function targetOf({ to, address, proto, transfer }: Cell): string {
   const named = to.includes(address) ? to : `${to} (${address})`;
+  if (transfer) return `${named} by ${transferWords(transfer)}`;
   return proto === "icmp" ? `ping ${named}` : named;
 }
 const predicted = ({ outcome, seenAs }: CellSide): string =>
-  seenAs ? `${WORDS[outcome]} as ${seenAs}` : WORDS[outcome];
+  seenAs ? `${OUTCOME_WORDS[outcome]} as ${seenAs}` : OUTCOME_WORDS[outcome];
 
 function measured({ measured: m }: CellSide): string {
   if (!m) return "not at all";
-  return m.seenAs ? `${WORDS[m.outcome]} as ${m.seenAs}` : WORDS[m.outcome];
+  return m.seenAs ? `${OUTCOME_WORDS[m.outcome]} as ${m.seenAs}` : OUTCOME_WORDS[m.outcome];
 }
 
 const sideWords = (side: CellSide): string =>

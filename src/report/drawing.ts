@@ -4,6 +4,7 @@
  *   @internet  203.0.113.80
  *      │
  *   @router  203.0.113.91, 192.168.0.1
+ *      │       203.0.113.91:8080->192.168.0.10:8080/tcp
  *      │
  *      ├─ @neighbour  192.168.0.20
  *      │
@@ -36,7 +37,11 @@ export function drawLab(topology: Topology, pen: Pen, most: number): string[] {
   const branches = branchesOf(topology);
   const { down, fork } = pen.lines;
   const bar = pen.paint("dim", `     ${down}`);
-  const chain = [...kind("internet"), ...kind("router")].flatMap((node) => [...worldLine(node, "  ", pen), bar]);
+  const chain = [...kind("internet"), ...kind("router")].flatMap((node) => [
+    ...worldLine(node, "  ", pen),
+    ...node.published.map((text) => `${bar}       ${text}`),
+    bar,
+  ]);
   const neighbours = kind("neighbour").flatMap((node) => worldLine(node, `     ${fork} `, pen));
   const hosts = kind("host").flatMap((node) => worldLine(node, "  ", pen));
   return [

@@ -22,13 +22,16 @@ export function foldStories(checks: readonly CheckResult[]): Folded[] {
   return [...stories.values()];
 }
 
-function storyKey({ from, evidence, observed }: CheckResult): string {
-  const { lost } = evidence;
+function storyKey({ from, evidence, data, transfer, observed }: CheckResult): string {
+  const evidences = data ? [evidence, data.evidence] : [evidence];
+  const lost = evidences.at(-1)?.lost;
   const ends = [isContainer(from), observed.server === undefined ? undefined : isContainer(observed.server)];
   const sentBy = evidence.hops[0] === undefined ? undefined : isContainer(evidence.hops[0].node);
-  const translations = evidence.translations.map((t) => [t.node, t.kind, t.rule?.chain, changesSourcePort(t)]);
+  const translations = evidences.flatMap((e) =>
+    e.translations.map((t) => [t.node, t.kind, t.rule?.chain, changesSourcePort(t)]),
+  );
   const drop = lost?.rule ? [lost.rule.node, lost.rule.table, lost.rule.chain, ruleWords(lost.rule)] : [];
-  return JSON.stringify(["story", ends, sentBy, observed.outcome, observed.errno, translations, drop]);
+  return JSON.stringify(["story", ends, sentBy, observed.outcome, observed.errno, translations, drop, transfer]);
 }
 
 /** World nodes are @host, @router and so on (net/name.ts). */

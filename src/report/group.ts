@@ -32,6 +32,11 @@ const TITLES: Readonly<Record<CheckGroup, Title>> = {
     lesson:
       "A published port is a port of the host that leads to a container. DNAT writes the container's address into the packet as its new destination; the sender does not notice.",
   },
+  transfer: {
+    heading: "A second connection on a random port (FTP)",
+    lesson:
+      "FTP agrees in its first connection on an address and a random port for the second. NAT does not read what connections say, and nobody publishes a port that is drawn at random: what works on one network fails behind port forwarding.",
+  },
   direct: {
     heading: "Direct access to container addresses",
     lesson:
@@ -46,6 +51,11 @@ const TITLES: Readonly<Record<CheckGroup, Title>> = {
     heading: "Two senders, one source port (NAPT)",
     lesson:
       "Two containers send from the same port to the same server. Behind the host's one address their answers would be mixed up, so the second one gets another port.",
+  },
+  static: {
+    heading: "1:1 NAT at the router",
+    lesson:
+      "A machine with a public address of its own needs no port to be told apart by. The router changes the address alone, both ways: the machine's source ports stay, and every port of it, published ones too, is on the internet.",
   },
   name: {
     heading: "Names",

@@ -1,5 +1,6 @@
 /** The report as JSON: docknet's published contract, described by report.schema.json. */
 import type { Report } from "../observe/report.ts";
+import { escapeJson } from "./clean.ts";
 
 type FieldsOf<T> = T extends readonly (infer Item)[]
   ? FieldsOf<Item>
@@ -43,6 +44,7 @@ const ORDER: Readonly<Record<FieldsOf<Report>, true>> = {
   address: true,
   port: true,
   proto: true,
+  transfer: true,
   kernel: true,
   verdict: true,
   counts: true,
@@ -68,12 +70,15 @@ const ORDER: Readonly<Record<FieldsOf<Report>, true>> = {
   observed: true,
   outcome: true,
   seenAs: true,
+  seenPort: true,
   because: true,
   server: true,
   afterMs: true,
   errno: true,
   reasons: true,
   evidence: true,
+  data: true,
+  openedBy: true,
   hops: true,
   translations: true,
   conntrack: true,
@@ -106,12 +111,8 @@ const ORDER: Readonly<Record<FieldsOf<Report>, true>> = {
   column: true,
 };
 
-/** Characters that JSON leaves as they are, but a terminal or a page does not: C1, DEL, separators, bidi controls. */
-const ESCAPED = /[\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
-
 /** Pretty, with a line break at the end. The data is untouched: what could harm a terminal is escaped, not removed. */
 export function renderJson(report: Report): string {
   // an array as replacer both selects and orders the keys of every object (ECMA-262 JSON.stringify, PropertyList)
-  const text = JSON.stringify(report, Object.keys(ORDER), 2);
-  return `${text.replace(ESCAPED, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`)}\n`;
+  return `${escapeJson(JSON.stringify(report, Object.keys(ORDER), 2))}\n`;
 }

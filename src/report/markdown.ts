@@ -11,17 +11,17 @@ const ROWS_OPEN = 12;
 /** A step summary holds 1 MiB (GitHub: "Adding a job summary"); evidence beyond this is in the JSON report. */
 const TROUBLES_WITH_EVIDENCE = 50;
 
-const MARKS: Readonly<Record<Verdict, string>> = { PASS: "✅", FAIL: "❌", INCONCLUSIVE: "❔" };
+export const VERDICT_MARKS: Readonly<Record<Verdict, string>> = { PASS: "✅", FAIL: "❌", INCONCLUSIVE: "❔" };
 
 export function renderMarkdown(dirty: Report): string {
   const report = cleanStrings(dirty);
   const { lab, verdict, docknet, profile, kernel } = report;
   const blocks = [
-    `## ${MARKS[verdict]} ${verdict}: lab ${escapeMarkdown(lab)}`,
+    `## ${VERDICT_MARKS[verdict]} ${verdict}: lab ${escapeMarkdown(lab)}`,
     `${escapeMarkdown(summaryParts(report).join("; "))}.`,
     ...failures(report),
-    ...drift(report),
-    ...warnings(report),
+    ...driftBlocks(report),
+    ...warningBlocks(report),
     ...sectionsOf(report).flatMap(sectionBlocks),
     `<sub>docknet ${escapeMarkdown(docknet)}, firewall profile ${escapeMarkdown(profile)}, Linux ${escapeMarkdown(kernel)}</sub>`,
   ];
@@ -37,18 +37,20 @@ function failures(report: Report): string[] {
     ...all
       .slice(0, TROUBLES_WITH_EVIDENCE)
       .flatMap((check) => [
-        `${MARKS[check.verdict]} **${escapeMarkdown(check.claim)}**${check.at ? ` (${escapeMarkdown(renderOrigin(check.at))})` : ""}`,
+        `${VERDICT_MARKS[check.verdict]} **${escapeMarkdown(check.claim)}**${check.at ? ` (${escapeMarkdown(renderOrigin(check.at))})` : ""}`,
         fence(plainLines(factsOf(check, report))),
       ]),
     ...(left > 0 ? [`and ${left} more, without their evidence here`] : []),
   ];
 }
 
-function drift({ drift: all }: Report): string[] {
+/** Under a heading of their own; nothing where there are none. */
+export function driftBlocks({ drift: all }: Pick<Report, "drift">): string[] {
   return all.length === 0 ? [] : ["### The kernel differs from the lab", fence(all.map(driftWords))];
 }
 
-function warnings({ warnings: all }: Report): string[] {
+/** As `driftBlocks`. */
+export function warningBlocks({ warnings: all }: Pick<Report, "warnings">): string[] {
   if (all.length === 0) return [];
   const items = all.map(({ at, message, remedy }) => {
     const text = `${at ? `${renderOrigin(at)}: ` : ""}${message}${remedy ? `. ${remedy}` : ""}`;
@@ -69,7 +71,7 @@ function sectionBlocks({ heading, lesson, checks, passed }: Section): string[] {
 }
 
 function row(check: CheckResult): string {
-  return `| ${MARKS[check.verdict]} | ${escapeMarkdown(check.claim)} | ${escapeMarkdown(gist(check))} |`;
+  return `| ${VERDICT_MARKS[check.verdict]} | ${escapeMarkdown(check.claim)} | ${escapeMarkdown(gist(check))} |`;
 }
 
 /**
@@ -92,8 +94,8 @@ function escapeMarks(text: string): string {
     .replace(/(https?):/gi, "$1&#58;");
 }
 
-/** Longer than any run of backticks inside, so that nothing can end it early (CommonMark 4.5). */
-function fence(lines: readonly string[]): string {
+/** Lines as they are; the fence is longer than any run of backticks inside, so that nothing can end it early (CommonMark 4.5). */
+export function fence(lines: readonly string[]): string {
   const runs = lines.flatMap((line) => line.match(/`+/g) ?? []).map((run) => run.length);
   const ticks = "`".repeat(Math.max(3, ...runs.map((length) => length + 1)));
   return [`${ticks}text`, ...lines, ticks].join("\n");

@@ -47,7 +47,12 @@ export class Pen {
   }
 
   glyph(verdict: Verdict): string {
-    return this.paint(VERDICT_STYLE[verdict], GLYPHS[verdict][this.ascii ? 1 : 0]);
+    return this.paint(VERDICT_STYLE[verdict], this.pick(GLYPHS[verdict]));
+  }
+
+  /** What this terminal can show. */
+  pick([unicode, ascii]: readonly [unicode: string, ascii: string]): string {
+    return this.ascii ? ascii : unicode;
   }
 
   /** Broken between words; a word longer than the line stays whole, so that it can be copied. @param indent columns already taken */

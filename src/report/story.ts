@@ -3,7 +3,7 @@
  * lost; for what is not PASS also what was expected, and everything seen. Every format that shows evidence shows these facts.
  */
 import { renderOrigin } from "../errors.ts";
-import type { CheckResult, Drift, Evidence, Report, RuleSeen, TranslationSeen } from "../observe/report.ts";
+import type { CheckResult, DataSeen, Drift, Evidence, Report, RuleSeen, TranslationSeen } from "../observe/report.ts";
 import type { Outcome } from "../plan/prediction.ts";
 import { plural } from "./summary.ts";
 
@@ -28,25 +28,38 @@ export interface StoryOptions {
 
 /** Most telling first. */
 export function factsOf(check: CheckResult, report: Report, options: StoryOptions = {}): Fact[] {
-  const { evidence } = check;
   const passed = check.verdict === "PASS";
+  const withHops = !passed || options.hops === true;
   return [
     ...(passed ? [] : [...reasonFacts(check), ...comparisonFacts(check)]),
-    ...translationFacts(evidence.translations),
-    ...lostFacts(evidence),
-    ...(passed ? quietEndFacts(check) : []),
-    ...conntrackFacts(evidence),
-    ...(!passed || options.hops ? hopFacts(evidence) : unchangedFacts(check)),
+    ...(check.data ? controlConnectionFacts(check.evidence, withHops) : []),
+    ...(check.data ? dataConnectionFacts(check.data) : []),
+    ...decidingFacts(check, withHops),
     ...(passed ? [] : driftFacts(relatedDrift(check, report))),
     ...controlFacts(check, report),
     ...(!passed && check.at ? [prose("lab file", renderOrigin(check.at))] : []),
   ];
 }
 
+/** The packet that decided: of a transfer the data connection's, once there was one. */
+function decidingFacts(check: CheckResult, withHops: boolean): Fact[] {
+  const evidence = decidingEvidence(check);
+  return [
+    ...translationFacts(evidence.translations),
+    ...lostFacts(evidence),
+    ...(check.verdict === "PASS" ? quietEndFacts(check) : []),
+    ...conntrackFacts(evidence),
+    ...(withHops ? hopFacts(evidence) : unchangedFacts(check)),
+    ...(check.data && check.verdict === "PASS" && evidence.lost ? [prose("because", check.predicted.because)] : []),
+  ];
+}
+
+const decidingEvidence = ({ data, evidence }: CheckResult): Evidence => data?.evidence ?? evidence;
+
 /** The story in a few words, for a cell of a table. */
 export function gist(check: CheckResult): string {
   if (check.verdict !== "PASS") return check.reasons[0] ?? outcomeWords(check, check.observed.outcome);
-  const { translations, lost } = check.evidence;
+  const { translations, lost } = decidingEvidence(check);
   if (translations.length > 0) return translations.map(translationGist).join(", then ");
   if (lost?.rule) return `dropped by ${lost.rule.table} ${lost.rule.chain} on ${lost.rule.node}`;
   if (check.observed.outcome !== "reach") return check.observed.errno ?? outcomeWords(check, check.observed.outcome);
@@ -95,11 +108,15 @@ function comparisonFacts(check: CheckResult): Fact[] {
   const { expected, predicted } = check;
   const as = (seen: string | undefined): string => (seen ? `, the server sees ${seen}` : "");
   return [
-    prose("expected", `${outcomeWords(check, expected.outcome)}${as(expected.seenAs)}`),
+    prose("expected", `${outcomeWords(check, expected.outcome)}${as(seenText(expected))}`),
     prose("predicted", `${outcomeWords(check, predicted.outcome)}${as(predicted.seenAs)}: ${predicted.because}`),
     prose("observed", observedWords(check)),
   ];
 }
+
+/** "203.0.113.92", "203.0.113.92:40000" */
+const seenText = ({ seenAs, seenPort }: CheckResult["expected"]): string | undefined =>
+  seenAs && seenPort !== undefined ? `${seenAs}:${seenPort}` : seenAs;
 
 function observedWords(check: CheckResult): string {
   const { outcome, server, seenAs, errno, afterMs } = check.observed;
@@ -172,6 +189,26 @@ export function changesSourcePort({ kind, before, after }: TranslationSeen): boo
   return kind !== "proxy" && portOf(packetOf(before).src) !== portOf(packetOf(after).src);
 }
 
+// --- a transfer's two connections ----------------------------------------------------------------------------------------
+
+/** It stands: what changed it on its way, or that nothing did. */
+function controlConnectionFacts(evidence: Evidence, withHops: boolean): Fact[] {
+  const changed = evidence.translations.length > 0;
+  return [
+    prose("first", "the control connection, to a port that is known: it stands"),
+    ...(changed ? translationFacts(evidence.translations) : withHops ? [] : samePacketFacts(evidence)),
+    ...conntrackFacts(evidence),
+    ...(withHops ? hopFacts(evidence) : []),
+  ];
+}
+
+function dataConnectionFacts({ openedBy, from = openedBy, to, seenAs }: DataSeen): Fact[] {
+  const opened = seenAs === undefined ? "tried" : "opened";
+  const seen = seenAs === undefined || seenAs === from ? "" : `, seen as ${seenAs}`;
+  const note = `the data connection, ${opened} by ${openedBy}${seen}`;
+  return [{ label: "second", text: `${from} > ${to}`, kind: "packet", note }];
+}
+
 // --- rules ---------------------------------------------------------------------------------------------------------------
 
 function ruleFacts(rule: RuleSeen | undefined): Fact[] {
@@ -221,8 +258,8 @@ function lostFacts({ lost }: Evidence): Fact[] {
 
 /** Refused, or no way: no rule to show, so the reason is. */
 function quietEndFacts(check: CheckResult): Fact[] {
-  const { observed, predicted, evidence } = check;
-  if (observed.outcome === "reach" || evidence.lost) return [];
+  const { observed, predicted } = check;
+  if (observed.outcome === "reach" || decidingEvidence(check).lost) return [];
   const code = observed.errno ? ` (${observed.errno})` : "";
   return [prose("seen", `${outcomeWords(check, observed.outcome)}${code}`), prose("because", predicted.because)];
 }
@@ -230,10 +267,17 @@ function quietEndFacts(check: CheckResult): Fact[] {
 // --- the packet on its way -----------------------------------------------------------------------------------------------
 
 /** "last seen" says it for a drop, "before" and "after" for a translation. */
-function unchangedFacts({ evidence, observed, predicted }: CheckResult): Fact[] {
-  const first = evidence.hops[0];
-  if (!first || observed.outcome !== "reach" || evidence.translations.length > 0) return [];
-  const links = [...new Set(evidence.hops.map((hop) => `${hop.node} ${hop.link}`))];
+function unchangedFacts(check: CheckResult): Fact[] {
+  const evidence = decidingEvidence(check);
+  if (check.observed.outcome !== "reach" || evidence.translations.length > 0) return [];
+  const packet = samePacketFacts(evidence);
+  return packet.length === 0 ? [] : [...packet, prose("because", check.predicted.because)];
+}
+
+function samePacketFacts({ hops }: Evidence): Fact[] {
+  const [first] = hops;
+  if (!first) return [];
+  const links = [...new Set(hops.map((hop) => `${hop.node} ${hop.link}`))];
   return [
     {
       label: "packet",
@@ -241,7 +285,6 @@ function unchangedFacts({ evidence, observed, predicted }: CheckResult): Fact[] 
       kind: "packet",
       note: `the same on ${links.join(", ")}`,
     },
-    prose("because", predicted.because),
   ];
 }
 
@@ -288,13 +331,15 @@ export function driftWords(drift: Drift): string {
 
 /** Drift of the same line or owner; where there is none, drift on the nodes that the packet crossed. */
 export function relatedDrift(check: CheckResult, report: Report): Drift[] {
-  const { evidence } = check;
-  const rules = [...evidence.translations.map((t) => t.rule), evidence.lost?.rule].filter((r) => r !== undefined);
+  const evidences = [check.evidence, ...(check.data ? [check.data.evidence] : [])];
+  const rules = evidences
+    .flatMap((e) => [...e.translations.map((t) => t.rule), e.lost?.rule])
+    .filter((r) => r !== undefined);
   const owners = new Set(rules.map((r) => r.owner).filter((o) => o !== undefined));
   const sameLine = (d: Drift): boolean =>
     d.at !== undefined && check.at !== undefined && d.at.file === check.at.file && d.at.line === check.at.line;
   const close = report.drift.filter((d) => sameLine(d) || (d.owner !== undefined && owners.has(d.owner)));
   if (close.length > 0) return close;
-  const nodes = new Set([check.from, ...evidence.hops.map((h) => h.node)]);
+  const nodes = new Set([check.from, ...evidences.flatMap((e) => e.hops.map((h) => h.node))]);
   return report.drift.filter((d) => nodes.has(d.node));
 }

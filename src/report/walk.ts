@@ -1,8 +1,9 @@
 /** A walk as text: a story of numbered hops that a beginner reads top down, or one line a hop. And as JSON (walk.schema.json). */
 import { renderOrigin } from "../errors.ts";
 import type { MetRule, OnLink, Walk, WalkHop, WalkStep, WalkVerdict, Way } from "../observe/walk.ts";
-import { cleanStrings } from "./clean.ts";
+import { cleanStrings, renderCleanJson } from "./clean.ts";
 import { Pen, type PenOptions, rulePieces, type Style } from "./pen.ts";
+import { addressLines } from "./walk-addresses.ts";
 
 export interface WalkTextOptions extends PenOptions {
   /** One line a hop. */
@@ -19,18 +20,14 @@ export function renderWalk(told: Walk, options: WalkTextOptions): string {
       ...way.hops.flatMap((hop, i) => (options.brief ? [briefLine(pen, hop, i)] : storyLines(pen, hop, i))),
       "",
     ]),
+    // a brief hop tells it already
+    ...(options.brief ? [] : addressLines(pen, walk)),
     ...endLines(pen, walk),
   ];
   return `${lines.map((line) => line.trimEnd()).join("\n")}\n`;
 }
 
-/** Characters that JSON leaves as they are, but a terminal does not. */
-const ESCAPED = /[\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
-
-export function renderWalkJson(walk: Walk): string {
-  const text = JSON.stringify(walk, null, 2);
-  return `${text.replace(ESCAPED, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`)}\n`;
-}
+export const renderWalkJson = (walk: Walk): string => renderCleanJson(walk);
 
 // --- titles --------------------------------------------------------------------------------------------------------------
 

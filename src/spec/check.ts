@@ -48,7 +48,8 @@ function readCheck(
   const from = problems.attempt(at("from"), () => parseRef(input.from, subjects, false));
   const target = problems.attempt(at("to"), () => parseTarget(input, subjects));
   const seenAs = input["seen-as"];
-  const seen = seenAs === undefined ? undefined : problems.attempt(at("seen-as"), () => parseIpv4(seenAs));
+  const seen =
+    seenAs === undefined ? undefined : problems.attempt(at("seen-as"), () => parseSeenAs(seenAs, target?.proto));
   const sourcePort = input["source-port"];
   const source =
     sourcePort === undefined
@@ -57,6 +58,20 @@ function readCheck(
   if (input.network !== undefined && !subjects.networks.has(input.network)) {
     problems.error(at("network"), `check refers to undefined network ${input.network}`);
   }
+  const { transfer } = input;
+  if (transfer !== undefined && target && target.proto !== "tcp") {
+    problems.error(
+      at("transfer"),
+      `check with transfer: ${transfer} is about FTP, which goes over tcp, not ${target.proto}`,
+    );
+  }
+  if (seen?.seenPort !== undefined && sourcePort === undefined) {
+    problems.error(
+      at("seen-as"),
+      `check "seen-as: ${seenAs}" names a port, and no source-port says which one is sent from`,
+      `Write source-port: ${seen.seenPort}, or leave the port out of seen-as`,
+    );
+  }
   if (!from || !target) return undefined;
   return {
     ...(input.name === undefined ? {} : { name: input.name }),
@@ -64,8 +79,9 @@ function readCheck(
     ...target,
     ...(input.network === undefined ? {} : { network: input.network }),
     expect: input.expect ?? "reach",
-    ...(seen === undefined ? {} : { seenAs: seen }),
+    ...seen,
     ...(source === undefined ? {} : { sourcePort: source }),
+    ...(transfer === undefined ? {} : { transfer }),
     at: place,
   };
 }
@@ -91,6 +107,14 @@ function parseTarget(input: CheckInput, subjects: CheckSubjects): { to: CheckRef
   const port = parsePort(text.slice(colon + 1));
   if (proto === "icmp") throw new DocknetError("LAB_FILE", `check to "${input.to}": icmp has no ports`);
   return { to, port, proto };
+}
+
+/** "203.0.113.91", or with the source port "203.0.113.91:40000". @throws DocknetError LAB_FILE */
+function parseSeenAs(text: string, proto: CheckProto | undefined): Pick<CheckSpec, "seenAs" | "seenPort"> {
+  const [address = "", port, ...rest] = text.split(":");
+  if (port === undefined || rest.length > 0) return { seenAs: parseIpv4(text) };
+  if (proto === "icmp") throw new DocknetError("LAB_FILE", `check "seen-as: ${text}": icmp has no ports`);
+  return { seenAs: parseIpv4(address), seenPort: parsePort(port, "seen-as port") };
 }
 
 function parseRef(text: string, subjects: CheckSubjects, isTarget: boolean): CheckRef {

@@ -4,6 +4,7 @@
  */
 import type { Origin, Problem } from "../errors.ts";
 import type { Ipv4, Ipv6, Subnet } from "../net/address.ts";
+import type { Transfer } from "../net/ftp.ts";
 import type { Mac } from "../net/mac.ts";
 import type { ContainerName, IfName, LabName } from "../net/name.ts";
 import type { Port, PortRange, Proto, ProtoPort } from "../net/port.ts";
@@ -151,7 +152,13 @@ export interface WorldSpec {
   readonly lan: Subnet;
   readonly host: Ipv4;
   readonly neighbour: Ipv4;
-  readonly router: { readonly lan: Ipv4; readonly public: Ipv4; readonly forwards: readonly ForwardSpec[] };
+  readonly router: {
+    readonly lan: Ipv4;
+    readonly public: Ipv4;
+    readonly forwards: readonly ForwardSpec[];
+    /** 1:1 NAT; everybody else shares `public` (N:1). */
+    readonly static: readonly StaticNatSpec[];
+  };
   readonly internet: { readonly subnet: Subnet; readonly www: Ipv4; readonly dns: Ipv4 };
   readonly at?: Origin;
 }
@@ -162,6 +169,14 @@ export interface ForwardSpec {
   readonly proto: Proto;
   readonly to: Ipv4;
   readonly toPort: Port;
+  readonly at: Origin;
+}
+
+/** 1:1 NAT of the home router: all that comes to the public address goes to the machine, and the machine leaves with it. */
+export interface StaticNatSpec {
+  readonly public: Ipv4;
+  /** A machine of the LAN. */
+  readonly to: Ipv4;
   readonly at: Origin;
 }
 
@@ -186,7 +201,11 @@ export interface CheckSpec {
   readonly expect: Expectation;
   /** The source address that the server must see. */
   readonly seenAs?: Ipv4;
+  /** The source port that it must see beside the address. */
+  readonly seenPort?: Port;
   /** The client's source port. */
   readonly sourcePort?: Port;
+  /** A file is fetched by FTP, with a data connection made in this way. Only with tcp. */
+  readonly transfer?: Transfer;
   readonly at: Origin;
 }

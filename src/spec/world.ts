@@ -14,6 +14,7 @@ import {
 import { parsePort, parseProto } from "../net/port.ts";
 import type { ProblemList } from "./problem-list.ts";
 import type { ForwardSpec, WorldSpec } from "./spec.ts";
+import { readStaticNat } from "./static-nat.ts";
 import { type Entry, originAt } from "./tree.ts";
 import type { ForwardInput, WorldInput } from "./x-docknet.ts";
 
@@ -34,14 +35,21 @@ export function readWorld(
   const address = (text: string | undefined, standard: string, ...path: string[]): Ipv4 =>
     problems.attempt(at(...path), () => parseIpv4(text ?? standard)) ?? parseIpv4(standard);
   const host = address(given.host, "192.168.0.10", "host");
+  const neighbour = address(given.neighbour, "192.168.0.20", "neighbour");
   const world: WorldSpec = {
     lan: subnet(given.lan, "192.168.0.0/24", "lan"),
     host,
-    neighbour: address(given.neighbour, "192.168.0.20", "neighbour"),
+    neighbour,
     router: {
       lan: address(given.router?.lan, "192.168.0.1", "router", "lan"),
       public: address(given.router?.public, "203.0.113.91", "router", "public"),
       forwards: readForwards(given.router?.forwards ?? [], host, (i) => at("router", "forwards", i), problems),
+      static: readStaticNat(
+        given.router?.static ?? [],
+        { host, neighbour },
+        (i) => at("router", "static", i),
+        problems,
+      ),
     },
     internet: {
       subnet: subnet(given.internet?.subnet, "203.0.113.0/24", "internet", "subnet"),
@@ -55,18 +63,41 @@ export function readWorld(
     if (!contains(world.lan, forward.to))
       problems.error(forward.at, `forward to ${forward.to}: the LAN ${world.lan} doesn't contain this address`);
   }
+  for (const { to, at: place } of world.router.static) {
+    const fault = staticFault(world, to);
+    if (fault) problems.error(place, `static NAT to ${to}: ${fault}`);
+  }
   return world;
+}
+
+/** Why the machine behind a 1:1 mapping cannot be one; undefined where it can. */
+function staticFault({ lan, router }: WorldSpec, to: Ipv4): string | undefined {
+  if (!contains(lan, to)) return `the LAN ${lan} doesn't contain this address`;
+  if (isEdge(lan, to)) return `it is the network or broadcast address of the LAN ${lan}`;
+  return to === router.lan ? "it is the router itself" : undefined;
 }
 
 function checkAddresses(world: WorldSpec, at: (...path: string[]) => Origin, problems: ProblemList): void {
   const { lan, router, internet } = world;
-  const places: readonly (readonly [readonly string[], Ipv4, Subnet])[] = [
-    [["host"], world.host, lan],
-    [["neighbour"], world.neighbour, lan],
-    [["router", "lan"], router.lan, lan],
-    [["router", "public"], router.public, internet.subnet],
-    [["internet", "www"], internet.www, internet.subnet],
-    [["internet", "dns"], internet.dns, internet.subnet],
+  const place = (address: Ipv4, subnet: Subnet, ...path: string[]): Place => ({
+    name: path.join("."),
+    address,
+    subnet,
+    at: at(...path),
+  });
+  const places: readonly Place[] = [
+    place(world.host, lan, "host"),
+    place(world.neighbour, lan, "neighbour"),
+    place(router.lan, lan, "router", "lan"),
+    place(router.public, internet.subnet, "router", "public"),
+    place(internet.www, internet.subnet, "internet", "www"),
+    place(internet.dns, internet.subnet, "internet", "dns"),
+    ...router.static.map((s) => ({
+      name: "router.static",
+      address: s.public,
+      subnet: internet.subnet,
+      at: s.at,
+    })),
   ];
   for (const [path, subnet] of [
     [["lan"], lan],
@@ -85,21 +116,26 @@ function checkAddresses(world: WorldSpec, at: (...path: string[]) => Origin, pro
     return;
   }
   const owners = new Map<Ipv4, string>();
-  for (const [path, address, subnet] of places) {
-    const name = path.join(".");
+  for (const { name, address, subnet, at: origin } of places) {
     const owner = owners.get(address);
     if (!contains(subnet, address)) {
-      problems.error(at(...path), `x-docknet.world.${name}: subnet ${subnet} doesn't contain ${address}`);
+      problems.error(origin, `x-docknet.world.${name}: subnet ${subnet} doesn't contain ${address}`);
     } else if (isEdge(subnet, address)) {
-      problems.error(
-        at(...path),
-        `x-docknet.world.${name}: ${address} is the network or broadcast address of ${subnet}`,
-      );
+      problems.error(origin, `x-docknet.world.${name}: ${address} is the network or broadcast address of ${subnet}`);
     } else if (owner) {
-      problems.error(at(...path), `x-docknet.world.${name}: ${address} is already the address of ${owner}`);
+      problems.error(origin, `x-docknet.world.${name}: ${address} is already the address of ${owner}`);
     }
     owners.set(address, owner ?? name);
   }
+}
+
+/** An address that something of the world has. */
+interface Place {
+  /** Its path below x-docknet.world. */
+  readonly name: string;
+  readonly address: Ipv4;
+  readonly subnet: Subnet;
+  readonly at: Origin;
 }
 
 function isEdge(subnet: Subnet, address: Ipv4): boolean {

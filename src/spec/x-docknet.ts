@@ -5,6 +5,7 @@
  */
 import { z } from "zod";
 import type { Origin } from "../errors.ts";
+import { TRANSFERS } from "../net/ftp.ts";
 import type { ProtoPort } from "../net/port.ts";
 import { readExposed } from "./port.ts";
 import type { ProblemList } from "./problem-list.ts";
@@ -70,6 +71,16 @@ const forwardSchema = z.union([
     .describe("A forward to any machine of the LAN"),
 ]);
 
+const staticNatSchema = z.union([
+  z.string().describe("PUBLIC:ADDRESS, PUBLIC:host or PUBLIC:neighbour"),
+  z
+    .strictObject({
+      public: address("The public address, one of the internet's subnet that nobody has"),
+      to: z.string().describe("The machine of the LAN: its IPv4 address, host or neighbour"),
+    })
+    .describe("One public address for one machine"),
+]);
+
 const worldSchema = z
   .strictObject({
     lan: subnet("The LAN of the Docker host. Default 192.168.0.0/24").optional(),
@@ -80,6 +91,13 @@ const worldSchema = z
         lan: address("The router on the LAN. Default 192.168.0.1").optional(),
         public: address("The router on the internet. Default 203.0.113.91").optional(),
         forwards: z.array(forwardSchema).optional().describe("Port forwards, as a home router has them"),
+        static: z
+          .array(staticNatSchema)
+          .optional()
+          .describe(
+            "1:1 NAT: a public address of its own for one machine. Every port and protocol leads in, and the machine leaves with that " +
+              "address and its own source ports. All others share the router's address (N:1)",
+          ),
       })
       .optional()
       .describe("The home router between LAN and internet"),
@@ -110,9 +128,19 @@ const checkSchema = z
       .describe(
         "What must happen: an answer, a refusal (RST or port unreachable), silence, or an ICMP unreachable. Default reach",
       ),
-    "seen-as": address("The source that the server must see").optional(),
+    "seen-as": z
+      .string()
+      .optional()
+      .describe("The source that the server must see: an IPv4 address, or ADDRESS:PORT where the port matters too"),
     network: z.string().optional().describe("Key of the network on which the target's address is meant"),
     "source-port": whole.optional().describe("The client's source port"),
+    transfer: z
+      .enum(TRANSFERS)
+      .optional()
+      .describe(
+        "Fetch a file by FTP: expect is then about the data connection, on a random port. active: the server opens it (PORT); " +
+          "passive, extended-passive: the client does (PASV, EPSV). Whoever serves 21/tcp speaks FTP",
+      ),
   })
   .describe("One claim about reachability");
 
@@ -150,6 +178,7 @@ const fileSchema = z.looseObject({
 export type EngineInput = z.infer<typeof engineSchema>;
 export type WorldInput = z.infer<typeof worldSchema>;
 export type ForwardInput = z.infer<typeof forwardSchema>;
+export type StaticNatInput = z.infer<typeof staticNatSchema>;
 export type CheckInput = z.infer<typeof checkSchema>;
 export type TopInput = z.infer<typeof topSchema>;
 
@@ -185,6 +214,11 @@ function checkShape<T>(schema: z.ZodType<T>, entry: Entry, path: string, problem
 }
 
 function reportIssue(issue: z.core.$ZodIssue, entry: Entry, path: string, problems: ProblemList): void {
+  const meant = issue.code === "invalid_union" ? issue.errors.find(isRightKind) : undefined;
+  if (meant) {
+    for (const inner of meant) reportIssue({ ...inner, path: [...issue.path, ...inner.path] }, entry, path, problems);
+    return;
+  }
   const where = [path, ...issue.path.map(String)].join(".");
   if (issue.code === "unrecognized_keys") {
     for (const key of issue.keys) {
@@ -202,6 +236,10 @@ function reportIssue(issue: z.core.$ZodIssue, entry: Entry, path: string, proble
     problems.error(at, `${[path, ...issue.path.slice(0, -1).map(String)].join(".")} missing property '${key}'`);
   else problems.error(at, `${where}: ${describeIssue(issue)}`);
 }
+
+/** Of several forms, the one that the value has: a mapping with a wrong key is not told that a text was expected. */
+const isRightKind = (issues: readonly z.core.$ZodIssue[]): boolean =>
+  issues.every(({ path, code }) => path.length > 0 || code === "unrecognized_keys");
 
 function describeIssue(issue: z.core.$ZodIssue): string {
   const text = issue.message.replace(/^Invalid (input|option): /, "");

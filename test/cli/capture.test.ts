@@ -44,7 +44,8 @@ function taps(): number[] {
       try {
         const words = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
         return (
-          words.some((w) => w.endsWith("docknet-tap.mjs")) && environmentOf(pid).includes(`DOCKNET_PROJECT=${lab}`)
+          words.some((w) => w.endsWith("docknet-recording.mjs")) &&
+          environmentOf(pid).includes(`DOCKNET_PROJECT=${lab}`)
         );
       } catch {
         return false;
@@ -53,6 +54,8 @@ function taps(): number[] {
 }
 
 const environmentOf = (pid: number): string[] => readFileSync(`/proc/${pid}/environ`, "utf8").split("\0");
+
+const descriptors = (): number => taps().reduce((n, pid) => n + readdirSync(`/proc/${pid}/fd`).length, 0);
 
 function interfaces(file: string): string[] {
   const { status, stdout, stderr } = spawnSync(
@@ -134,9 +137,70 @@ describe("of the lab that lives", () => {
     expect(stderr).toContain("nothing left");
     expect(status).toBe(0);
     expect(await ended, told()).toEqual([0, null]);
-    expect(told()).toContain("21 links, none dropped");
+    // the link that it had before, and the one that it has now
+    expect(told()).toContain("of 23 links, none dropped");
     expect(interfaces(join(folder, "down.pcapng"))).toContain("@host/docker0");
     expect(docknet("up", "--lab", "seed").status).toBe(0);
+  });
+
+  test("links that appear are captured from their first frame on, and those that go let their namespace go", {
+    timeout: 100_000,
+  }, async () => {
+    const file = join(folder, "change.pcapng");
+    const all = start("capture", "-w", file);
+    const live = start("capture", "--format", "json", "--filter", "tcp port 80", `late`, "web");
+    expect(await once(live.child, "exit")).toEqual([2, null]);
+    const lines = start("capture", "--format", "json", "--filter", "tcp port 80", "web", "@host");
+    await waitFor("they run", 20_000, () => taps().length === 2);
+    expect(docknet("run", "-d", "--name", "late", "nginx")).toMatchObject({ status: 0 });
+    const pinged = spawnSync("ip", [
+      "netns",
+      "exec",
+      `${lab}.late`,
+      "ping",
+      "-n",
+      "-c",
+      "2",
+      "-i",
+      "0.02",
+      "172.17.0.4",
+    ]);
+    expect(pinged.status).toBe(0);
+    expect(docknet("walk", "a", "late:80").stdout).toContain("reached: late answers");
+    const isSeen = (): boolean => readFileSync(file).includes("late/eth0") && /"@host\/veth/.test(lines.said());
+    await waitFor("both have them", 10_000, isSeen);
+    const during = descriptors();
+    expect(docknet("rm", "-f", "late")).toMatchObject({ status: 0 });
+    // again under the same name: another link
+    expect(docknet("run", "-d", "--name", "late", "nginx")).toMatchObject({ status: 0 });
+    expect(docknet("rm", "-f", "late")).toMatchObject({ status: 0 });
+    await waitFor("no socket keeps the namespace of a container that went", 5000, () => descriptors() === during - 3);
+    for (const { child } of [all, lines]) {
+      const ended = once(child, "exit");
+      child.kill("SIGINT");
+      expect(await ended).toEqual([0, null]);
+    }
+    // 21 of the lab, and twice a container's end and its port at the bridge
+    expect(all.told()).toMatch(/docknet: \d+ packets on \d+ of 25 links, none dropped/);
+    expect(interfaces(file)).toContain("late/eth0");
+    const late = [
+      "-n",
+      "-r",
+      file,
+      "-Y",
+      'frame.interface_name == "late/eth0"',
+      "-T",
+      "fields",
+      "-e",
+      "frame.protocols",
+    ];
+    const protocols = spawnSync("tshark", late, { encoding: "utf8" }).stdout.trim().split("\n");
+    // what an endpoint says first: its own address
+    expect(protocols[0]).toBe("eth:ethertype:arp");
+    expect(protocols.filter((found) => found.includes(":icmp"))).toHaveLength(4);
+    const info = execFileSync("capinfos", [file], { encoding: "utf8" });
+    expect(info).toContain("Number of interfaces in file: 25");
+    expect(info.match(/Number of stat entries = 1/g)).toHaveLength(25);
   });
 
   test.for([

@@ -53,17 +53,18 @@ test("doctor says what this machine can do", () => {
 });
 
 /** Network namespaces that a process holds by descriptors: "net:[4026532345]". */
-function heldNamespaces(pid: number): Set<string> {
-  const held = new Set<string>();
-  for (const fd of readdirSync(`/proc/${pid}/fd`)) {
-    try {
-      const target = readlinkSync(`/proc/${pid}/fd/${fd}`);
-      if (target.startsWith("net:[")) held.add(target);
-    } catch {
-      // closed in between
-    }
+const heldNamespaces = (pid: number): Set<string> =>
+  new Set(namespaceFds(pid).flatMap((fd) => linkOf(`/proc/${pid}/fd/${fd}`) ?? []));
+
+const namespaceFds = (pid: number): string[] =>
+  readdirSync(`/proc/${pid}/fd`).filter((fd) => linkOf(`/proc/${pid}/fd/${fd}`)?.startsWith("net:["));
+
+function linkOf(path: string): string | undefined {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return undefined; // closed in between
   }
-  return held;
 }
 
 /** Who still holds one of these, by living in it or by a descriptor. A namespace without holder is gone (namespaces(7)). */
@@ -84,8 +85,9 @@ function holders(namespaces: ReadonlySet<string>): string[] {
 
 async function startUntilHolding(
   count: number,
+  words: readonly string[] = ["verify", "--lab", "seed"],
 ): Promise<{ child: ChildProcess; pid: number; namespaces: Set<string> }> {
-  const child = spawn(process.execPath, [CLI, "verify", "--lab", "seed"], { stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(process.execPath, [CLI, ...words], { stdio: ["ignore", "pipe", "pipe"] });
   const pid = child.pid as number;
   const namespaces = await waitFor(`${count} namespaces of ${pid}`, 10_000, () => {
     const held = existsSync(`/proc/${pid}/fd`) ? heldNamespaces(pid) : new Set<string>();
@@ -115,6 +117,24 @@ test.for([2, 6, 12])(
     expect(named()).toEqual(before);
   },
 );
+
+test("kill -9 in the middle of a walk leaves no process, no namespace and no name", async () => {
+  const before = named();
+  // nobody has this address: the walk waits until the kernel gives ARP up
+  const words = ["walk", "--lab", "seed", "a", "172.17.0.99:80", "--silence", "20000"];
+  const { child, pid, namespaces } = await startUntilHolding(12, words);
+  namespaces.delete(readlinkSync("/proc/self/ns/net"));
+  const isWalking = (fd: string): boolean =>
+    spawnSync("nsenter", [`--net=/proc/${pid}/fd/${fd}`, "nft", "list", "tables"], {
+      encoding: "utf8",
+    }).stdout.includes("docknet-walk");
+  await waitFor("it walks", 10_000, () => namespaceFds(pid).some(isWalking));
+  const end = ended(child);
+  child.kill("SIGKILL");
+  expect((await end).signal).toBe("SIGKILL");
+  await waitFor("nobody holds a namespace of the dead process", 5000, () => holders(namespaces).length === 0);
+  expect(named()).toEqual(before);
+});
 
 test.for(["SIGINT", "SIGTERM"] as const)("%s cleans up and ends with 128 + the signal's number", async (signal) => {
   const { child, namespaces } = await startUntilHolding(8);

@@ -27,7 +27,7 @@ networks:
   unprotected: { driver_opts: { com.docker.network.bridge.gateway_mode_ipv4: nat-unprotected } }
   routed: { driver_opts: { com.docker.network.bridge.gateway_mode_ipv4: routed } }
   noicc: { driver_opts: { com.docker.network.bridge.enable_icc: "false", com.docker.network.bridge.name: br-noicc } }
-x-docknet: { world: { router: { forwards: ["8080"] } } }
+x-docknet: { world: { router: { forwards: ["8080"], static: ["203.0.113.92:host", "203.0.113.93:neighbour"] } } }
 `;
 const WITHOUT_PROXY = EVERY_FEATURE.replace("x-docknet: {", "x-docknet: { engine: { userland-proxy: false },");
 

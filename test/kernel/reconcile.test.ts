@@ -32,7 +32,7 @@ services:
 networks:
   front: { driver_opts: { com.docker.network.bridge.name: br-front, com.docker.network.driver.mtu: "1400" } }
   back: { internal: true, driver_opts: { com.docker.network.bridge.name: br-back } }
-x-docknet: { engine: { userland-proxy: false } }
+x-docknet: { engine: { userland-proxy: false }, world: { router: { static: ["203.0.113.92:neighbour"] } } }
 `;
 
 const directory = join(mkdtempSync(join(tmpdir(), "docknet-reconcile-")), `t${process.pid}r`);
@@ -190,6 +190,24 @@ const CHANGES: readonly {
     node: "a",
     run: "ip address flush dev eth0 && ip address add 172.18.0.99/16 dev eth0",
     drift: /a: address unexpected: 172\.18\.0\.99\/16 on eth0/,
+  },
+  {
+    name: "a public address of 1:1 NAT",
+    node: "@router",
+    run: "ip addr del 203.0.113.92/32 dev wan0",
+    drift: /@router: address missing: 203\.0\.113\.92\/32 on wan0/,
+  },
+  {
+    name: "a rule of 1:1 NAT",
+    node: "@router",
+    run: "iptables -t nat -D POSTROUTING 1",
+    drift: /@router: rule missing: nat POSTROUTING: .*--to-source 203\.0\.113\.92/,
+  },
+  {
+    name: "1:1 NAT behind the MASQUERADE that takes all",
+    node: "@router",
+    run: "iptables -t nat -A POSTROUTING -s 192.168.0.20/32 -o wan0 -j SNAT --to-source 203.0.113.92 && iptables -t nat -D POSTROUTING 1",
+    drift: /@router: rule moved: nat POSTROUTING/,
   },
   {
     name: "an address added",

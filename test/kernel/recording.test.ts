@@ -15,6 +15,7 @@ import type { Netns } from "../../src/kernel/netns.ts";
 import type { Packet } from "../../src/kernel/packet-batch.ts";
 import { readPackets } from "../../src/kernel/packet-reader.ts";
 import { openPacketSocket } from "../../src/kernel/packet-socket.ts";
+import { PacketSockets } from "../../src/kernel/packet-sockets.ts";
 import { encodeFrame } from "../../src/net/frame.ts";
 import type { Mac } from "../../src/net/mac.ts";
 import { fdCount, ifName, run, TinyNet, waitFor } from "../support/tiny-net.ts";
@@ -163,7 +164,7 @@ describe("a flood of 20,000 packets a second between two containers", () => {
     const abort = new AbortController();
     abort.abort();
     const packets: Packet[] = [];
-    for await (const batch of readPackets([tap], abort.signal)) packets.push(...batch);
+    for await (const batch of readPackets(new PacketSockets([tap]), abort.signal)) packets.push(...batch);
     expect(tap.statistics().dropped).toBeGreaterThan(0);
     expect(packets).toHaveLength(3000 - tap.statistics().dropped);
     await tap.close();
@@ -178,7 +179,7 @@ describe("a packet", () => {
     run(net.host, "ping -n -c 1 -s 100 172.17.0.2");
     const abort = new AbortController();
     const packets: Packet[] = [];
-    for await (const batch of readPackets([tap], abort.signal)) {
+    for await (const batch of readPackets(new PacketSockets([tap]), abort.signal)) {
       packets.push(...batch);
       if (packets.length === 2) abort.abort();
     }
@@ -202,7 +203,7 @@ describe("a packet", () => {
     sendRaw(net.host, "veth1", frame);
     const abort = new AbortController();
     const packets: Packet[] = [];
-    for await (const batch of readPackets([tap], abort.signal)) {
+    for await (const batch of readPackets(new PacketSockets([tap]), abort.signal)) {
       packets.push(...batch.filter((p) => p.length === 60));
       if (packets.length > 0) abort.abort();
     }

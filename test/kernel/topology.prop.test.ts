@@ -4,13 +4,14 @@
  */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { buildLab, loadSpec } from "../../src/index.ts";
+import { buildLab, type CheckResult, loadSpec } from "../../src/index.ts";
 import { PROFILES } from "../../src/plan/profile.ts";
 import { labText } from "../support/lab-text.ts";
 import { propertyRuns } from "../support/property.ts";
 import { renderTopology, topology } from "../support/topology.ts";
 
 const PROPERTY = propertyRuns(12);
+const FTP_PROPERTY = propertyRuns(2);
 
 test.for(PROFILES)(
   "predicted equals observed in random topologies: %s",
@@ -19,18 +20,41 @@ test.for(PROFILES)(
     let checks = 0;
     await fc.assert(
       fc.asyncProperty(topology, async (t) => {
-        const yaml = renderTopology(t, profile);
-        await using lab = await buildLab(loadSpec(labText(yaml)));
-        const report = await lab.verify();
-        checks += report.checks.length;
-        const wrong = report.checks.filter((c) => c.verdict !== "PASS");
-        expect(
-          wrong.map((c) => `${c.verdict} ${c.claim}: ${c.reasons.join("; ")} (predicted: ${c.predicted.because})`),
-          yaml,
-        ).toEqual([]);
+        checks += (await provenChecks(renderTopology(t, profile))).length;
       }),
       PROPERTY,
     );
     expect(checks).toBeGreaterThan(PROPERTY.numRuns);
   },
 );
+
+// some ten seconds a lab on a busy machine: one profile in every run
+test.for(PROFILES.slice(-1))(
+  "and where containers serve FTP, for its data connections: %s",
+  { timeout: 60_000 + FTP_PROPERTY.numRuns * 10_000 },
+  async (profile) => {
+    const outcomes = new Set<string>();
+    await fc.assert(
+      fc.asyncProperty(topology, async (t) => {
+        const checks = await provenChecks(renderTopology(t, profile, true));
+        for (const { transfer, observed } of checks) if (transfer) outcomes.add(`${transfer} ${observed.outcome}`);
+      }),
+      FTP_PROPERTY,
+    );
+    expect([...outcomes]).toEqual(
+      expect.arrayContaining(["active reach", "active drop", "passive reach", "passive drop"]),
+    );
+  },
+);
+
+/** Builds, verifies, expects that every check passes. */
+async function provenChecks(yaml: string): Promise<readonly CheckResult[]> {
+  await using lab = await buildLab(loadSpec(labText(yaml)));
+  const { checks } = await lab.verify();
+  const wrong = checks.filter((c) => c.verdict !== "PASS");
+  expect(
+    wrong.map((c) => `${c.verdict} ${c.claim}: ${c.reasons.join("; ")} (predicted: ${c.predicted.because})`),
+    yaml,
+  ).toEqual([]);
+  return checks;
+}

@@ -4,14 +4,17 @@
  */
 import { readFileSync } from "node:fs";
 import { Ajv2020 } from "ajv/dist/2020.js";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { encodeQuestion } from "../../src/dns/question.ts";
 import { buildLab, loadSpec, renderWalk, renderWalkJson, resolveState, type Walk } from "../../src/index.ts";
+import { openStimulus } from "../../src/kernel/stimulus.ts";
 import type { LabName, NodeName } from "../../src/net/name.ts";
+import type { Port } from "../../src/net/port.ts";
 import { Site } from "../../src/site.ts";
 import { type WalkOptions, walkSite } from "../../src/walking.ts";
 import { expectGolden } from "../support/golden.ts";
 import { labText } from "../support/lab-text.ts";
-import { run } from "../support/tiny-net.ts";
+import { ip, run } from "../support/tiny-net.ts";
 import { movedBetween, readCounters, Tcpdump, WALK_LAB } from "../support/walk-lab.ts";
 
 interface Situation {
@@ -19,6 +22,8 @@ interface Situation {
   readonly from: string;
   readonly to: string;
   readonly verdict: Walk["verdict"];
+  /** Where the kernel's choice would not be known by its length: the id of a ping. */
+  readonly sourcePort?: number;
   /** Done before, as root in a node. */
   readonly first?: { readonly node: NodeName; readonly command: string };
 }
@@ -31,8 +36,10 @@ const SITUATIONS: readonly Situation[] = [
   { name: "published, from another container", from: "c", to: "@host:8080", verdict: "reach" },
   { name: "published, from the same container", from: "web", to: "@host:8080", verdict: "reach" },
   { name: "published, from the internet", from: "@internet", to: "@router:8080", verdict: "reach" },
+  { name: "1 to 1, from the internet", from: "@internet", to: "203.0.113.92", verdict: "reach" },
+  { name: "1 to 1, outbound", from: "@neighbour", to: "@internet:80", verdict: "reach" },
   { name: "outbound, two NATs", from: "a", to: "@internet:80", verdict: "reach" },
-  { name: "ping to the internet", from: "a", to: "@internet", verdict: "reach" },
+  { name: "ping to the internet", from: "a", to: "@internet", verdict: "reach", sourcePort: 40_017 },
   { name: "internal, out", from: "quiet", to: "@internet:80", verdict: "unreachable" },
   { name: "internal, in", from: "a", to: "quiet:80", verdict: "drop" },
   { name: "icc off", from: "x", to: "y:80", verdict: "drop" },
@@ -74,11 +81,11 @@ afterAll(async () => {
   await site.close();
 });
 
-test.each(SITUATIONS)("$name: $from to $to", async ({ name, from, to, verdict, first }) => {
+test.each(SITUATIONS)("$name: $from to $to", async ({ name, from, to, verdict, first, sourcePort }) => {
   if (first) run(site.netns(first.node), first.command);
   const tabled = site.layout.nodes.filter((n) => n.rules.rules.length > 0).map((n) => n.name);
   const before = readCounters(site, tabled);
-  const walk = await walkTo(from, to, { reply: true, second: true });
+  const walk = await walkTo(from, to, { reply: true, second: true, ...(sourcePort ? { sourcePort } : {}) });
   const moved = movedBetween(before, readCounters(site, tabled));
   expect(walk.warnings).toEqual([]);
   expect(validate(JSON.parse(renderWalkJson(walk))) ? [] : validate.errors, "walk.schema.json").toEqual([]);
@@ -107,6 +114,50 @@ test("a rule that somebody added by hand is named as it stands, and nobody's", a
     chain: "DOCKER-USER",
     rule: "-A DOCKER-USER -s 172.17.0.2/32 -p tcp -m tcp --dport 80 -j DROP",
     verdict: "DROP",
+  });
+});
+
+describe("when NAT takes another source port than the sender's", () => {
+  test.each([
+    { proto: "tcp", to: "203.0.113.80:80", port: 40_001 },
+    { proto: "udp", to: "203.0.113.53:53/udp", port: 40_002 },
+    { proto: "icmp", to: "203.0.113.80", port: 4003 },
+  ] as const)("of two senders with one $proto port the second is followed to the end, and back", async (way) => {
+    const { proto, to, port: sourcePort } = way;
+    const [address = "", port] = to.split(/[:/]/);
+    const request = { proto, address: ip(address), payload: encodeQuestion(7, "example.test"), sourcePort };
+    const first = openStimulus(site.netns("c" as NodeName), {
+      ...request,
+      sourcePort: sourcePort as Port,
+      ...(port ? { port: Number(port) as Port } : {}),
+    });
+    expect(await first.fire()).toEqual({ kind: "answer" });
+    const walk = await walkTo("a", to, { reply: true, second: true, sourcePort });
+    first.close();
+    // conntrack -L shows that it was given another port
+    const host = site.netns("@host" as NodeName);
+    const entry = run(host, `conntrack -L -p ${proto} -s 172.17.0.2 -d ${address}`).split("\n");
+    const given = [...(entry.find((l) => l.includes(`=${sourcePort} `)) ?? "").matchAll(/(?:dport|id)=(\d+)/g)].at(-1);
+    expect(Number(given?.[1])).toBeGreaterThan(0);
+    expect(Number(given?.[1])).not.toBe(sourcePort);
+    const plain = await walkTo("a", to, { reply: true, second: true });
+    expect(walk.verdict).toBe("reach");
+    expect(outlineOf(walk)).toEqual(outlineOf(plain));
+    expect(walk.conntrack.map((c) => c.node)).toEqual(["@host", "@router"]);
+  });
+
+  test("rules of a MASQUERADE --random-fully and of those behind it are told", async () => {
+    const host = site.netns("@host" as NodeName);
+    run(host, "iptables -t nat -I POSTROUTING -s 172.17.0.0/16 -o eth0 -j MASQUERADE --random-fully");
+    const walk = await walkTo("a", "@internet:80", { reply: true });
+    run(host, "iptables -t nat -D POSTROUTING 1");
+    expect(walk.verdict).toBe("reach");
+    const chainsOf = (way: number, node: string) =>
+      walk.ways[way]?.hops
+        .find((h) => h.node === node)
+        ?.steps.flatMap((s) => (s.kind === "chain" ? [`${s.table} ${s.chain}`] : []));
+    expect(chainsOf(0, "@router")).toEqual(["nat PREROUTING", "filter FORWARD", "nat POSTROUTING"]);
+    expect(chainsOf(1, "@host")).toEqual(["raw PREROUTING", "filter FORWARD"]);
   });
 });
 
@@ -144,6 +195,19 @@ test("what cannot be found is said", async () => {
   await expect(walkTo("a", "lonely:80")).rejects.toThrow("Cannot walk to lonely: it has no address");
 });
 
+/** What each namespace did, without ports. */
+const outlineOf = ({ ways }: Walk) =>
+  ways.map(({ kind, hops }) => ({
+    kind,
+    hops: hops.map(({ node, action, steps }) => ({
+      node,
+      action,
+      chains: steps.flatMap((s) =>
+        s.kind === "chain" ? [`${s.table} ${s.chain}: ${s.rules.map((r) => r.rule).join("; ")}`] : [],
+      ),
+    })),
+  }));
+
 function rulesOf(walk: Walk): string[] {
   return walk.ways
     .flatMap((w) => w.hops)
@@ -172,8 +236,12 @@ function normalise(text: string): string {
     names.set(value, name);
     return name;
   };
-  return text
-    .replace(/\bveth[0-9a-f]{7}\b/g, (v) => named("veth", v))
-    .replace(/\bbr-[0-9a-f]{12}\b/g, (v) => named("br", v))
-    .replace(/(?<=:|port )\d{5}\b/g, (v) => named("port", v));
+  return (
+    text
+      .replace(/\bveth[0-9a-f]{7}\b/g, (v) => named("veth", v))
+      .replace(/\bbr-[0-9a-f]{12}\b/g, (v) => named("br", v))
+      // the id of an echo may have fewer digits than an ephemeral port
+      .replace(/: icmp .*/g, (line) => line.replace(/(?<=:)\d+\b/g, (v) => named("port", v)))
+      .replace(/(?<=:|port )\d{5}\b/g, (v) => named("port", v))
+  );
 }

@@ -49,7 +49,10 @@ const topology: Topology = {
   ],
   nodes: [
     world("@internet", "internet", ["203.0.113.80 (www)", "203.0.113.53 (dns)"], ["80/tcp", "80/udp"]),
-    world("@router", "router", ["203.0.113.91 (wan0)", "192.168.0.1 (lan0)"]),
+    {
+      ...world("@router", "router", ["203.0.113.91 (wan0)", "192.168.0.1 (lan0)"]),
+      published: ["203.0.113.91:8080->192.168.0.10:8080/tcp", "203.0.113.92<->192.168.0.20"],
+    },
     world("@neighbour", "neighbour", ["192.168.0.20 (eth0)"]),
     world("@host", "host", ["192.168.0.10 (eth0)"]),
     container("a", ["172.17.0.2 on bridge (eth0)"], ["80/tcp"]),

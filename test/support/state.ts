@@ -37,7 +37,7 @@ export const WORLD: WorldSpec = {
   lan: "192.168.0.0/24" as Subnet,
   host: "192.168.0.10" as Ipv4,
   neighbour: "192.168.0.20" as Ipv4,
-  router: { lan: "192.168.0.1" as Ipv4, public: "203.0.113.91" as Ipv4, forwards: [] },
+  router: { lan: "192.168.0.1" as Ipv4, public: "203.0.113.91" as Ipv4, forwards: [], static: [] },
   internet: { subnet: "203.0.113.0/24" as Subnet, www: "203.0.113.80" as Ipv4, dns: "203.0.113.53" as Ipv4 },
 };
 

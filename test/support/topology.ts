@@ -36,7 +36,11 @@ export interface RandomTopology {
   readonly macvlans: boolean;
   readonly containers: readonly RandomContainer[];
   readonly forwards: number;
+  /** Machines with a public address of their own; "nobody" is an address of the LAN that none has. */
+  readonly static: readonly StaticTarget[];
 }
+
+type StaticTarget = "host" | "neighbour" | "nobody";
 
 const often = (weight: number) => fc.nat(99).map((n) => n < weight);
 
@@ -81,10 +85,17 @@ export const topology: fc.Arbitrary<RandomTopology> = fc.record({
   macvlans: often(12),
   containers: fc.array(container, { maxLength: 12 }),
   forwards: fc.nat(3),
+  static: fc.oneof(
+    { weight: 2, arbitrary: fc.constant([]) },
+    fc.uniqueArray(fc.constantFrom<StaticTarget>("host", "neighbour", "nobody"), { minLength: 1, maxLength: 3 }),
+  ),
 });
 
-/** Compose text that Docker would take: choices that it refuses are mapped to the nearest that it accepts. */
-export function renderTopology(t: RandomTopology, profile: FirewallProfile = "docker-29"): string {
+/**
+ * Compose text that Docker would take: choices that it refuses are mapped to the nearest that it accepts.
+ * @param ftp containers with a network of their own serve 21/tcp, the first in host mode too
+ */
+export function renderTopology(t: RandomTopology, profile: FirewallProfile = "docker-29", ftp = false): string {
   // no two networks overlap: the LAN's subnet is one network's alone
   const onLan = t.networks.findIndex((n) => n.macvlan && n.macvlan.place !== "own");
   // 20.10 has one macvlan network on a parent
@@ -99,8 +110,10 @@ export function renderTopology(t: RandomTopology, profile: FirewallProfile = "do
     };
     return `  n${i}: { internal: ${n.internal}, driver_opts: ${JSON.stringify(options)} }`;
   });
-  const services = t.containers.map((c, i) => renderContainer(t, c, i));
+  const services = t.containers.map((c, i) => renderContainer(t, c, i, ftp));
   const forwards = Array.from({ length: t.forwards }, (_, i) => `"${8000 + i * 10}"`);
+  const inside = { host: "host", neighbour: "neighbour", nobody: "192.168.0.99" };
+  const statics = t.static.map((to, i) => `"203.0.113.${100 + i}:${inside[to]}"`);
   return [
     services.length > 0 ? "services:" : "services: {}",
     ...services,
@@ -108,7 +121,7 @@ export function renderTopology(t: RandomTopology, profile: FirewallProfile = "do
     ...networks,
     "x-docknet:",
     `  engine: { profile: ${profile}, userland-proxy: ${t.engine.proxy}, ip-forward: ${t.engine.ipForward}, allow-direct-routing: ${t.engine.direct}, icc: ${t.engine.icc} }`,
-    `  world: { router: { forwards: [${forwards.join(", ")}] } }`,
+    `  world: { router: { forwards: [${forwards.join(", ")}], static: [${statics.join(", ")}] } }`,
     "",
   ].join("\n");
 }
@@ -120,17 +133,20 @@ function renderMacvlan({ mode, place }: RandomMacvlan, i: number, internal: bool
   return `  n${i}: { driver: macvlan, internal: ${internal}, driver_opts: { parent: eth0, macvlan_mode: ${mode} }${ipam} }`;
 }
 
-function renderContainer(t: RandomTopology, c: RandomContainer, i: number): string {
+function renderContainer(t: RandomTopology, c: RandomContainer, i: number, ftp: boolean): string {
   const own = t.containers.findIndex((o) => o.mode === "networks" || o.mode === "bridge");
   const joins = c.mode === "service" && own >= 0 && own !== i;
   const mode = c.mode === "service" && !joins ? "none" : c.mode;
   // a port number of its own per container, so that sharers of a sandbox and host services do not collide
-  const port = 7000 + i;
-  const serve = `x-docknet: { serve: [${c.serves.map((p) => `"${port}/${p}"`).join(", ")}] }`;
+  const isFtp =
+    ftp && (mode === "networks" || mode === "bridge" || t.containers.findIndex((o) => o.mode === "host") === i);
+  const port = isFtp ? 21 : 7000 + i;
+  const serves = isFtp ? (["tcp"] as const) : c.serves;
+  const serve = `x-docknet: { serve: [${serves.map((p) => `"${port}/${p}"`).join(", ")}] }`;
   if (mode === "service") return `  c${i}: { image: busybox, network_mode: "service:c${own}", ${serve} }`;
   if (mode === "none" || mode === "host") return `  c${i}: { image: busybox, network_mode: ${mode}, ${serve} }`;
   const address = { any: "", loopback: "127.0.0.1:", lan: "192.168.0.10:" };
-  const ports = c.publish.map((p, k) => `"${address[p]}${8000 + i * 10 + k}:${port}/${c.serves[0]}"`);
+  const ports = c.publish.map((p, k) => `"${address[p]}${8000 + i * 10 + k}:${port}/${serves[0]}"`);
   const joined = [...new Set(c.networks.map((n) => n % t.networks.length))];
   const attach = mode === "bridge" ? "network_mode: bridge" : `networks: [${joined.map((n) => `n${n}`).join(", ")}]`;
   return `  c${i}: { image: busybox, ${attach}, ports: [${ports.join(", ")}], ${serve} }`;

@@ -23,7 +23,7 @@ networks:
   second: { name: second }
   closed: { internal: true }
   noicc: { driver_opts: { com.docker.network.bridge.enable_icc: "false" } }
-x-docknet: { world: { router: { forwards: ["8080"] } } }
+x-docknet: { world: { router: { forwards: ["8080"], static: ["203.0.113.92:192.168.0.20"] } } }
 `;
 
 const TABLES = ["raw", "nat", "filter"] as const;

@@ -72,7 +72,8 @@ async function labNames(): Promise<readonly string[]> {
   return labsHere();
 }
 
-async function namesOf(
+/** Of the lab's daemon, where one runs; names of running containers, of all, or of networks. */
+export async function namesOf(
   kind: Exclude<Completion, "none">,
   connection: { readonly host: string | undefined; readonly lab: string | undefined },
 ): Promise<readonly string[]> {

@@ -1,4 +1,4 @@
-/** POST /docknet/capture: a stream of frames (src/tap.ts). POST /docknet/capture/stop ends one by its id; so does going away, at once. */
+/** POST /docknet/capture: a stream of frames (src/recording-process.ts). POST /docknet/capture/stop ends one by its id; so does going away, at once. */
 import type { FastifyInstance } from "fastify";
 import { DocknetError } from "../../errors.ts";
 import { frame, STDERR } from "../../kernel/shim-wire.ts";

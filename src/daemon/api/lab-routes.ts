@@ -10,9 +10,10 @@ import type { JsonObject } from "../record.ts";
 import { captureRoutes } from "./capture-routes.ts";
 import { bodyOf, goneSignal, openStream, sendJson } from "./exchange.ts";
 import { Fields } from "./fields.ts";
+import { inspectionRoutes } from "./inspection-routes.ts";
 import { JSON_TYPE } from "./json.ts";
 
-/** Of a verification: progress is told at most this often. */
+/** Progress is told at most this often. */
 const PROGRESS_MS = 50;
 
 /** @param end called when the lab is gone and its answer sent */
@@ -38,38 +39,73 @@ export function registerLabRoutes(server: FastifyInstance, engine: Engine, end: 
   server.get("/docknet/drift", (_request, reply) => answer(reply, () => lab.drift(engine)));
   server.post("/docknet/reconcile", (_request, reply) => answer(reply, () => lab.reconcile(engine)));
   captureRoutes(server, engine, describe);
+  inspectionRoutes(server, engine, { answer, describe });
   server.post("/docknet/walk", (request, reply) =>
     answer(reply, () => {
       const fields = new Fields(bodyOf(request, "Walk"), "");
-      const silenceMs = fields.integer("silenceMs");
+      const [silenceMs, sourcePort] = [fields.integer("silenceMs"), fields.integer("sourcePort")];
       const options = {
         reply: fields.flag("reply"),
         second: fields.flag("second"),
         ...(silenceMs ? { silenceMs } : {}),
+        ...(sourcePort ? { sourcePort } : {}),
+        signal: goneSignal(reply),
       };
       return lab.walk(engine, fields.text("from"), fields.text("to"), options);
     }),
   );
-  server.post("/docknet/verify", async (request, reply) => {
-    const options = new Fields(bodyOf(request, "Verify"), "");
-    const [answerDeadlineMs, silenceMs] = [options.integer("answerDeadlineMs"), options.integer("silenceMs")];
-    const signal = goneSignal(reply);
-    const stream = openStream(reply, JSON_TYPE);
-    let told = 0;
-    const write = (line: object): void => void stream.write(`${JSON.stringify(line)}\n`);
-    const onProgress = (done: number, total: number): void => {
-      if (performance.now() - told < PROGRESS_MS) return;
-      told = performance.now();
-      write({ progress: [done, total] });
-    };
-    try {
-      const limits = { ...(answerDeadlineMs ? { answerDeadlineMs } : {}), ...(silenceMs ? { silenceMs } : {}) };
-      write({ result: await lab.verify(engine, { ...limits, signal, onProgress }) });
-    } catch (error) {
-      write({ error: describe(error) });
-    }
-    stream.end();
+  server.post("/docknet/graph", (request, reply) =>
+    answer(reply, () => {
+      const fields = new Fields(bodyOf(request, "Graph"), "");
+      return lab.graph(engine, { only: fields.texts("only") ?? [], planned: fields.flag("planned") });
+    }),
+  );
+  server.post("/docknet/verify", (request, reply) => {
+    const limits = limitsOf(new Fields(bodyOf(request, "Verify"), ""));
+    return stream(reply, (listener) => lab.verify(engine, { ...limits, ...listener }));
   });
+  server.post("/docknet/matrix", (request, reply) => {
+    const fields = new Fields(bodyOf(request, "Matrix"), "");
+    const [from, to] = [fields.texts("from"), fields.texts("to")];
+    const options = {
+      ...limitsOf(fields),
+      ...(from ? { from } : {}),
+      ...(to ? { to } : {}),
+      predicted: fields.flag("predicted"),
+    };
+    return stream(reply, (listener) => lab.matrix(engine, { ...options, ...listener }));
+  });
+}
+
+/** How long answers and silence may take, in milliseconds. */
+function limitsOf(fields: Fields): { readonly answerDeadlineMs?: number; readonly silenceMs?: number } {
+  const [answerDeadlineMs, silenceMs] = [fields.integer("answerDeadlineMs"), fields.integer("silenceMs")];
+  return { ...(answerDeadlineMs ? { answerDeadlineMs } : {}), ...(silenceMs ? { silenceMs } : {}) };
+}
+
+interface Listener {
+  /** Aborts when the client has gone. */
+  readonly signal: AbortSignal;
+  readonly onProgress: (done: number, total: number) => void;
+}
+
+/** Long work: its progress as it goes on, at last its result or error. */
+async function stream(reply: FastifyReply, work: (listener: Listener) => Promise<unknown>): Promise<void> {
+  const signal = goneSignal(reply);
+  const body = openStream(reply, JSON_TYPE);
+  let told = 0;
+  const write = (line: object): void => void body.write(`${JSON.stringify(line)}\n`);
+  const onProgress = (done: number, total: number): void => {
+    if (performance.now() - told < PROGRESS_MS) return;
+    told = performance.now();
+    write({ progress: [done, total] });
+  };
+  try {
+    write({ result: await work({ signal, onProgress }) });
+  } catch (error) {
+    write({ error: describe(error) });
+  }
+  body.end();
 }
 
 async function answer(reply: FastifyReply, work: () => Promise<unknown>): Promise<FastifyReply> {

@@ -72,5 +72,6 @@ test("no bytes make it throw", () => {
       expect(Array.isArray(decodeMessages(damaged))).toBe(true);
       expect(Array.isArray(decodeMessages(Buffer.from(noise)))).toBe(true);
     }),
+    { numRuns: 1000 },
   );
 });

@@ -99,3 +99,44 @@ describe("a packet that is seen on one link after the other", () => {
       expect(watch.see(whole.subarray(0, length), at("@host", "eth0"), 0)).toBeUndefined();
   });
 });
+
+describe("1:1 NAT", () => {
+  const owner = { kind: "router", label: "router static 203.0.113.92 to 192.168.0.20" } as const;
+  const ROUTER = {
+    node: "@router" as NodeName,
+    rules: [
+      {
+        ...rule("PREROUTING", { destination: "203.0.113.92", in: "wan0" }, { kind: "DNAT", to: "192.168.0.20" }, ""),
+        purpose: "static-in",
+        owner,
+      },
+      {
+        ...rule("POSTROUTING", { source: "192.168.0.20", out: "wan0" }, { kind: "SNAT", to: "203.0.113.92" }, ""),
+        purpose: "static-out",
+        owner,
+      },
+      rule("POSTROUTING", { out: "wan0" }, { kind: "MASQUERADE" }, "home router"),
+    ] as const,
+    addresses: ["203.0.113.91", "203.0.113.92", "192.168.0.1"] as never,
+  };
+
+  test("is told alike of a flow's packets and of its answers, whoever began", () => {
+    const watch = new TranslationWatch([ROUTER]);
+    watch.see(frame("203.0.113.80:5", "203.0.113.92:22"), at("@router", "wan0"), 0);
+    expect(watch.see(frame("203.0.113.80:5", "192.168.0.20:22", { ttl: 63 }), at("@router", "lan0"), 1)).toBe(
+      "1:1 NAT 203.0.113.92:22 -> 192.168.0.20:22 (router static 203.0.113.92 to 192.168.0.20)",
+    );
+    watch.see(frame("192.168.0.20:22", "203.0.113.80:5", { seq: 9 }), at("@router", "lan0"), 2);
+    expect(watch.see(frame("203.0.113.92:22", "203.0.113.80:5", { seq: 9, ttl: 63 }), at("@router", "wan0"), 3)).toBe(
+      "1:1 NAT 192.168.0.20:22 -> 203.0.113.92:22 (router static 203.0.113.92 to 192.168.0.20)",
+    );
+  });
+
+  test("is not told where the port changed too: that is another rule's work", () => {
+    const watch = new TranslationWatch([ROUTER]);
+    watch.see(frame("203.0.113.80:5", "203.0.113.92:22"), at("@router", "wan0"), 0);
+    expect(watch.see(frame("203.0.113.80:5", "192.168.0.20:23", { ttl: 63 }), at("@router", "lan0"), 1)).not.toMatch(
+      /^1:1/,
+    );
+  });
+});

@@ -130,6 +130,23 @@ test("a reset of the last namespace is a refusal", () => {
   expect(story.ways[0]?.hops.at(-1)).toMatchObject({ action: "receive", because: story.reason });
 });
 
+test("an answer that has arrived is one, though the sender has not read it yet; one that has not is lost", () => {
+  const answer = packet({ src: OUT.dst, dst: OUT.src, flags: "SA", id: 0 });
+  const record = () =>
+    new RecordBuilder()
+      .route(HOST, { type: "local" })
+      .see(WEB, "eth0 out", packet(OUT))
+      .see(HOST, "docker0 in", packet(OUT))
+      .see(HOST, "docker0 out", answer);
+  const arrived = record().route(WEB, { type: "local" }).see(WEB, "eth0 in", answer).build();
+  expect(joinWalk(arrived, course()).verdict).toBe("reach");
+  const lost = record().route(WEB, via("172.17.0.1", 2)).build();
+  expect(joinWalk(lost, course())).toMatchObject({
+    verdict: "drop",
+    reason: expect.stringMatching(/^it arrives, but the answer is lost: /),
+  });
+});
+
 test("nobody answers ARP: the packet never left", () => {
   const record = new RecordBuilder().route(WEB, via("172.17.0.99", 2)).arp(WEB, "eth0", "172.17.0.99").build();
   const story = joinWalk(record, course());

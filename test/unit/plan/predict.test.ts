@@ -226,6 +226,20 @@ describe("routed and nat-unprotected networks", () => {
     ["routed, ping, from another network", "a", "r1", "ping", "reach as (gw(r)) by r1"],
     ["from a routed network to a container", "r1", "a", "80", "drop: direct-access"],
     [
+      "from a routed network to a private address of nobody: not even the refusal comes back",
+      "r1",
+      "10.99.0.1",
+      "80",
+      "drop on reply at @router",
+    ],
+    [
+      "from a network that masquerades to a private address of nobody",
+      "a",
+      "10.99.0.1",
+      "80",
+      "unreachable: router-private",
+    ],
+    [
       "from a routed network to a published port through the host: its own address",
       "r1",
       "host",

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { CheckResult, Report } from "../../../src/observe/report.ts";
+import type { CheckResult, DataSeen, Hop, Report } from "../../../src/observe/report.ts";
 import { foldStories } from "../../../src/report/fold.ts";
 import { factsOf, gist, plainLines, relatedDrift, ruleText } from "../../../src/report/story.ts";
 import { failingReport, passingReport } from "../../support/sample-report.ts";
@@ -27,6 +27,75 @@ describe("factsOf()", () => {
     });
     expect(facts.find((f) => f.label === "kernel")?.text).toMatch(/^rule missing on @host: nat DOCKER: /);
     expect(facts.at(-1)).toMatchObject({ label: "lab file", text: "labs/seed.yaml:13:13" });
+  });
+});
+
+describe("a transfer's two connections", () => {
+  /** As a check of the sample would be if web were an FTP server. */
+  const transfer = (outcome: "reach" | "drop", data: DataSeen): [CheckResult, Report] => {
+    const report = passingReport();
+    const { control: _, ...published } = check(report, "publish/web:80/@neighbour/192.168.0.10:8080/tcp");
+    const predicted = { outcome, because: "web opens the data connection to 192.168.0.20" };
+    const observed = { ...published.observed, outcome };
+    return [{ ...published, group: "transfer", transfer: "active", predicted, observed, data }, report];
+  };
+  const hop = (place: string, src: string): Hop => {
+    const [node = "", link = ""] = place.split(" ");
+    const frame = `${src}:20 > 192.168.0.20:43121 tcp SYN ttl 64`;
+    return { node, link, direction: "out", frame, src, dst: "192.168.0.20", sport: 20, dport: 43121, ttl: 64 };
+  };
+  const data: DataSeen = {
+    openedBy: "web",
+    from: "172.17.0.4:20",
+    to: "192.168.0.20:43121",
+    evidence: { hops: [hop("web eth0", "172.17.0.4")], translations: [], conntrack: [] },
+  };
+
+  test("are told one after the other", () => {
+    const seen: DataSeen = {
+      ...data,
+      seenAs: "192.168.0.10:20",
+      evidence: {
+        ...data.evidence,
+        translations: [
+          {
+            node: "@host",
+            kind: "MASQUERADE",
+            before: "172.17.0.4:20 -> 192.168.0.20:43121",
+            after: "192.168.0.10:20 -> 192.168.0.20:43121",
+          },
+        ],
+      },
+    };
+    const [result, report] = transfer("reach", seen);
+    const lines = plainLines(factsOf(result, report));
+    expect(lines[0]).toBe("first      the control connection, to a port that is known: it stands");
+    expect(lines.find((l) => l.startsWith("by "))).toContain("DNAT on @host");
+    expect(lines.slice(lines.findIndex((l) => l.startsWith("second")))).toEqual([
+      "second     172.17.0.4:20 > 192.168.0.20:43121  (the data connection, opened by web, seen as 192.168.0.10:20)",
+      "before     172.17.0.4:20 > 192.168.0.20:43121",
+      "after      192.168.0.10:20 > 192.168.0.20:43121  (new source)",
+      "by         MASQUERADE on @host",
+    ]);
+    expect(gist(result)).toBe("MASQUERADE on @host");
+  });
+
+  test("where the second is lost, its end is told and why", () => {
+    const lost = { reason: "it was seen last out on web/eth0" };
+    const [result, report] = transfer("drop", { ...data, evidence: { ...data.evidence, lost } });
+    const lines = plainLines(factsOf(result, report));
+    expect(lines.slice(lines.findIndex((l) => l.startsWith("second")))).toEqual([
+      "second     172.17.0.4:20 > 192.168.0.20:43121  (the data connection, tried by web)",
+      "because    it was seen last out on web/eth0",
+      "because    web opens the data connection to 192.168.0.20",
+    ]);
+    expect(gist(result)).toBe("silence");
+  });
+
+  test("are another story than the same way to a server that speaks no FTP", () => {
+    const [result, report] = transfer("reach", { ...data, seenAs: "172.17.0.4:20" });
+    const plain = check(report, "publish/web:80/@neighbour/192.168.0.10:8080/tcp");
+    expect(foldStories([plain, result])).toHaveLength(2);
   });
 });
 

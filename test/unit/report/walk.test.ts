@@ -56,3 +56,61 @@ test("the story fits its width, and a policy reads as iptables takes it", () => 
 test("colour is only where it is asked for", () => {
   expect(renderWalk(walk, { ...OPTIONS, colour: true })).toContain("\u001b[31m");
 });
+
+test("what NAT made of a packet is told from link to link, also on a narrow terminal", () => {
+  const rule = {
+    node: "@host",
+    table: "nat",
+    chain: "DOCKER",
+    rule: "-A DOCKER -p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.3:80",
+    verdict: "DNAT",
+    owner: "port 8080:80/tcp of db",
+    at: { file: "compose.yaml", line: 3, column: 5 },
+  };
+  const translated: Walk = {
+    ...walk,
+    ways: [
+      {
+        kind: "request",
+        packet: "tcp SYN",
+        hops: [
+          { node: "web", action: "send", out: { ...on("eth0"), dst: "192.168.0.10", dport: 8080 }, steps: [] },
+          {
+            node: "@host",
+            action: "forward",
+            in: { ...on("docker0"), dst: "192.168.0.10", dport: 8080 },
+            out: on("docker0"),
+            steps: [
+              { kind: "chain", table: "nat", chain: "PREROUTING", verdict: "ACCEPT", policy: false, rules: [rule] },
+              {
+                kind: "translation",
+                before: "172.17.0.2:40000 -> 192.168.0.10:8080",
+                after: "172.17.0.2:40000 -> 172.17.0.3:80",
+                by: "nat DOCKER DNAT",
+              },
+            ],
+          },
+          { node: "db", action: "receive", in: on("eth0"), steps: [] },
+        ],
+      },
+    ],
+  };
+  const storyOf = (width: number): string[] => {
+    const lines = renderWalk(translated, { colour: false, width }).split("\n");
+    const start = lines.indexOf("What NAT made of it on its way");
+    return lines.slice(start + 1, lines.indexOf("", start));
+  };
+  expect(storyOf(100)).toEqual([
+    "  web > @host                 172.17.0.2:40000 -> 192.168.0.10:8080",
+    "      @host changes the destination by nat DOCKER DNAT (port 8080:80/tcp of db), compose.yaml:3:5",
+    "  @host > db                  172.17.0.2:40000 -> 172.17.0.3:80",
+  ]);
+  expect(storyOf(60)).toEqual([
+    "  web > @host",
+    "    172.17.0.2:40000 -> 192.168.0.10:8080",
+    "      @host changes the destination by nat DOCKER DNAT (port",
+    "      8080:80/tcp of db), compose.yaml:3:5",
+    "  @host > db",
+    "    172.17.0.2:40000 -> 172.17.0.3:80",
+  ]);
+});

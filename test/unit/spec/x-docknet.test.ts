@@ -23,7 +23,7 @@ test("without a block, engine and world have their defaults", () => {
       lan: "192.168.0.0/24",
       host: "192.168.0.10",
       neighbour: "192.168.0.20",
-      router: { lan: "192.168.0.1", public: "203.0.113.91", forwards: [] },
+      router: { lan: "192.168.0.1", public: "203.0.113.91", forwards: [], static: [] },
       internet: { subnet: "203.0.113.0/24", www: "203.0.113.80", dns: "203.0.113.53" },
     },
     checks: [],
@@ -59,6 +59,61 @@ test("forwards have three forms", () => {
   expect(forwards[1]?.at).toEqual(at(3, 37));
 });
 
+test("static NAT has two forms, and words for the machines of the LAN", () => {
+  const { router } = load(
+    'world: {neighbour: 192.168.0.77, router: {static: ["203.0.113.92:neighbour", {public: 203.0.113.93, to: host}, "203.0.113.94:192.168.0.5"]}}',
+  ).world;
+  expect(router.static).toEqual([
+    { public: "203.0.113.92", to: "192.168.0.77", at: at(3, 54) },
+    { public: "203.0.113.93", to: "192.168.0.10", at: at(3, 80) },
+    { public: "203.0.113.94", to: "192.168.0.5", at: at(3, 114) },
+  ]);
+});
+
+test("everything that is wrong with static NAT is told at once, each at its place", () => {
+  const mappings = [
+    "203.0.113.91:host",
+    "203.0.113.80:192.168.0.30",
+    "203.0.113.0:192.168.0.31",
+    "198.51.100.1:192.168.0.32",
+    "203.0.113.92:192.168.0.255",
+    "203.0.113.93:192.168.0.1",
+    "203.0.113.94:10.0.0.1",
+    "203.0.113.95:192.168.0.40",
+    "203.0.113.95:192.168.0.41",
+    "203.0.113.96:192.168.0.40",
+    "203.0.113.97",
+    "203.0.113.97:80:192.168.0.42",
+    "203.0.113.97:web",
+    ":host",
+    "x:host",
+  ];
+  const lines = mappings.map((m) => `      - "${m}"`).join("\n");
+  const found = problems(`world:\n    router:\n     static:\n${lines}`);
+  expect(
+    found
+      .map((text) => text.replace("compose.yaml:", ""))
+      .sort((a, b) => Number.parseInt(a, 10) - Number.parseInt(b, 10)),
+  ).toMatchInlineSnapshot(`
+    [
+      "6:9: x-docknet.world.router.static: 203.0.113.91 is already the address of router.public",
+      "7:9: x-docknet.world.router.static: 203.0.113.80 is already the address of internet.www",
+      "8:9: x-docknet.world.router.static: 203.0.113.0 is the network or broadcast address of 203.0.113.0/24",
+      "9:9: x-docknet.world.router.static: subnet 203.0.113.0/24 doesn't contain 198.51.100.1",
+      "10:9: static NAT to 192.168.0.255: it is the network or broadcast address of the LAN 192.168.0.0/24",
+      "11:9: static NAT to 192.168.0.1: it is the router itself",
+      "12:9: static NAT to 10.0.0.1: the LAN 192.168.0.0/24 doesn't contain this address",
+      "14:9: x-docknet.world.router.static: 203.0.113.95 is already the address of router.static",
+      "15:9: duplicate static NAT: 192.168.0.40 already has 203.0.113.95",
+      "16:9: invalid static NAT: "203.0.113.97" must be PUBLIC:ADDRESS, PUBLIC:host or PUBLIC:neighbour",
+      "17:9: invalid static NAT: "203.0.113.97:80:192.168.0.42" must be PUBLIC:ADDRESS, PUBLIC:host or PUBLIC:neighbour",
+      "18:9: invalid IPv4 address: web",
+      "19:9: invalid static NAT: ":host" must be PUBLIC:ADDRESS, PUBLIC:host or PUBLIC:neighbour",
+      "20:9: invalid IPv4 address: x",
+    ]
+  `);
+});
+
 test("the world may be another one", () => {
   const block =
     "world: {lan: 10.5.0.0/24, host: 10.5.0.2, neighbour: 10.5.0.3, router: {lan: 10.5.0.1, public: 198.51.100.1}, internet: {subnet: 198.51.100.0/24, www: 198.51.100.80, dns: 198.51.100.53}}";
@@ -66,7 +121,7 @@ test("the world may be another one", () => {
     lan: "10.5.0.0/24",
     host: "10.5.0.2",
     neighbour: "10.5.0.3",
-    router: { lan: "10.5.0.1", public: "198.51.100.1", forwards: [] },
+    router: { lan: "10.5.0.1", public: "198.51.100.1", forwards: [], static: [] },
     internet: { subnet: "198.51.100.0/24", www: "198.51.100.80", dns: "198.51.100.53" },
     at: at(3, 3),
   });
@@ -117,6 +172,30 @@ describe("checks", () => {
         sourcePort: 40000,
       },
     ],
+    [
+      "{from: '@internet', to: 'web:21', transfer: extended-passive, expect: refuse}",
+      {
+        from: { kind: "node", node: "@internet" },
+        to: service("web"),
+        port: 21,
+        proto: "tcp",
+        transfer: "extended-passive",
+        expect: "refuse",
+      },
+    ],
+    [
+      "{from: '@host', to: '@internet:80', seen-as: '203.0.113.92:40000', source-port: 40000}",
+      {
+        from: { kind: "node", node: "@host" },
+        to: { kind: "node", node: "@internet" },
+        port: 80,
+        proto: "tcp",
+        expect: "reach",
+        seenAs: "203.0.113.92",
+        seenPort: 40000,
+        sourcePort: 40000,
+      },
+    ],
   ] as const)("%s", ([check, expected]) => {
     expect(load(`checks: [${check}]`).checks).toEqual([{ ...expected, at: at(3, 12) }]);
   });
@@ -149,12 +228,31 @@ describe("checks", () => {
     ["{from: web, to: 'web:80/foo'}", "24: invalid proto: foo"],
     ["{from: web, to: 'web:80', network: x}", "38: check refers to undefined network x"],
     ["{from: web, to: 'web:80', seen-as: x}", "38: invalid IPv4 address: x"],
+    ["{from: web, to: 'web:80', seen-as: '10.0.0.1:0'}", "38: invalid seen-as port: 0"],
+    [
+      "{from: web, to: 'web:80', seen-as: '10.0.0.1:1'}",
+      '38: check "seen-as: 10.0.0.1:1" names a port, and no source-port says which one is sent from',
+    ],
+    ["{from: web, to: 'web:80', seen-as: '10.0.0.1:1:2'}", "38: invalid IPv4 address: 10.0.0.1:1:2"],
+    ["{from: web, to: web, proto: icmp, seen-as: '10.0.0.1:1'}", '46: check "seen-as: 10.0.0.1:1": icmp has no ports'],
     ["{from: web, to: 'web:80', source-port: 70000}", "38: invalid source-port: 70000"],
     [
       "{from: web, to: 'web:80', expect: maybe}",
       '38: x-docknet.checks.0.expect: expected one of "reach"|"refuse"|"drop"|"unreachable"',
     ],
     ["{to: 'web:80'}", "12: x-docknet.checks.0 missing property 'from'"],
+    [
+      "{from: web, to: 'web:21', transfer: port}",
+      '38: x-docknet.checks.0.transfer: expected one of "active"|"passive"|"extended-passive"',
+    ],
+    [
+      "{from: web, to: 'web:21/udp', transfer: active}",
+      "42: check with transfer: active is about FTP, which goes over tcp, not udp",
+    ],
+    [
+      "{from: web, to: web, proto: icmp, transfer: passive}",
+      "46: check with transfer: passive is about FTP, which goes over tcp, not icmp",
+    ],
     ["{from: web, to: 'web:80', port: 1}", "38: x-docknet.checks.0 additional properties 'port' not allowed"],
   ] as const)("%s is an error", ([check, expected]) => {
     expect(problems(`checks: [${check}]`)).toEqual([`compose.yaml:3:${expected}`]);
@@ -188,10 +286,16 @@ test.for([
     "world: {router: {forwards: [80, '80:81']}}",
     "35: duplicate forward: public port 80/tcp already goes to 192.168.0.10:80",
   ],
+  ["world: {router: {forwards: [{public: 80}]}}", "31: x-docknet.world.router.forwards.0 missing property 'to'"],
   ["world: {router: {forwards: [x]}}", '31: invalid forward: "x" must be PORT, PUBLIC:PORT or PUBLIC:PORT/proto'],
   [
     "world: {router: {forwards: [{public: 80, to: 10.0.0.1:80}]}}",
     "31: forward to 10.0.0.1: the LAN 192.168.0.0/24 doesn't contain this address",
+  ],
+  ["world: {router: {static: [{public: 203.0.113.92}]}}", "29: x-docknet.world.router.static.0 missing property 'to'"],
+  [
+    "world: {router: {static: [{public: 203.0.113.92, to: host, port: 80}]}}",
+    "62: x-docknet.world.router.static.0 additional properties 'port' not allowed",
   ],
   [
     "world: {internet: {subnet: 192.0.2.0/24, www: 192.0.2.80, dns: 192.0.2.53}, router: {public: 192.0.2.1}}",

@@ -1,78 +1,63 @@
 /**
- * One packet socket (packet(7)) on all links of a namespace at once: every frame with its link and its direction, in the kernel's order.
- * A bare socket opens in 30 us, where `cap`'s ring takes 13 ms (capture.ts): for a look that lasts as long as one packet's way.
+ * One packet socket on all links of a namespace at once, for a look that lasts as long as one packet's way: every frame with its link
+ * and its direction, in the kernel's order. A bare socket opens in 30 us, where `cap`'s ring takes 13 ms (capture.ts).
  * No time stamps: while the kernel turns them on for the first socket that wants them (net/core/dev.c net_enable_timestamp, by a work
  * queue), frames get the time at which they are read, and the order of namespaces would be wrong.
  * Never promiscuous: nothing changes because somebody looks. A frame that goes through a bridge shows on port and bridge.
  */
 import { decodeFrame, type Frame } from "../net/frame.ts";
-import {
-  AF_PACKET,
-  bind,
-  closeFd,
-  closeFdLater,
-  getsockopt,
-  recvmsg,
-  SOCK_NONBLOCK,
-  SOCK_RAW,
-  SystemError,
-  socket,
-} from "./libc.ts";
-import { ETH_P_ALL, encodeLinkAddress } from "./link-address.ts";
+import { closeFdLater, recvmsg, SystemError } from "./libc.ts";
+import { ETH_P_ALL } from "./link-address.ts";
 import type { Netns } from "./netns.ts";
+import { bindPacketSocket, readStatistics } from "./packet-socket.ts";
 import { watchReadiness } from "./readiness.ts";
 import { enlargeReceiveBuffer } from "./socket.ts";
 
-export interface Tapped {
+export interface WatchedFrame {
   /** The link's number. */
   readonly index: number;
   readonly direction: "in" | "out";
   readonly frame: Frame;
 }
 
-export interface Tap {
+export interface FrameWatch {
   /** Reads what waits now. @returns false when frames were lost */
   drain(): boolean;
-  /** Settles when the kernel has let go, after an RCU grace period. Idempotent. */
-  close(): Promise<void>;
+  /** Nothing is told any more. The kernel lets go after an RCU grace period, for which nobody here waits. Idempotent. */
+  close(): void;
 }
 
 /** linux/if_packet.h */
-const SOL_PACKET = 263;
-const PACKET_STATISTICS = 6;
 const PACKET_OUTGOING = 4;
 const EVERY_LINK = 0;
 const BUFFER_BYTES = 8 << 20;
 
 /** Open when it returns: the first frame after it is seen. The caller closes it. @throws SystemError */
-export function openTap(ns: Netns, onFrame: (tapped: Tapped) => void): Tap {
-  // protocol 0 until it is bound: nothing of before gets in
-  const fd = ns.enter(() => socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK, 0));
-  try {
-    enlargeReceiveBuffer(fd, BUFFER_BYTES);
-    bind(fd, encodeLinkAddress(ETH_P_ALL, EVERY_LINK));
-  } catch (error) {
-    closeFd(fd);
-    throw error;
-  }
+export function watchFrames(ns: Netns, onFrame: (watched: WatchedFrame) => void): FrameWatch {
+  const fd = ns.enter(() =>
+    bindPacketSocket(EVERY_LINK, ETH_P_ALL, (socket) => enlargeReceiveBuffer(socket, BUFFER_BYTES)),
+  );
+  let whole = true;
   const drain = (): boolean => {
     for (let got = receive(fd); got; got = receive(fd)) if (got !== "down") onFrame(got);
-    return dropsOf(fd) === 0;
+    whole &&= readStatistics(fd).dropped === 0;
+    return whole;
   };
   const watch = watchReadiness(fd, "readable", () => void drain());
-  let closing: Promise<void> | undefined;
+  let closed = false;
   return {
     drain,
     close() {
-      if (!closing) watch.close();
-      closing ??= closeFdLater(fd);
-      return closing;
+      if (closed) return;
+      closed = true;
+      watch.close();
+      void closeFdLater(fd);
     },
   };
 }
 
 /** A link that goes down leaves ENETDOWN on the socket, and the next read goes on. */
-function receive(fd: number): Tapped | "down" | undefined {
+function receive(fd: number): WatchedFrame | "down" | undefined {
   try {
     const got = recvmsg(fd);
     return (
@@ -87,6 +72,3 @@ function receive(fd: number): Tapped | "down" | undefined {
     throw error;
   }
 }
-
-/** Since the last call: the kernel starts from zero again at each read. */
-const dropsOf = (fd: number): number => getsockopt(fd, SOL_PACKET, PACKET_STATISTICS, 8).readUInt32LE(4);

@@ -1,31 +1,38 @@
 /**
- * The process that records for a daemon: packet sockets that the daemon opened inside the lab's namespaces are its descriptors from 3 on,
- * the first line of its standard input says what they are, and the end of that input ends the recording well. It writes Docker's
- * frames (shim-wire.ts): stream 1 is the recording, stream 2 one JSON document a line: {links}, at the end {summary}, or {error}.
+ * The process that records for a daemon. Packet sockets that the daemon opened inside the lab's namespaces come by descriptor 3; each
+ * line of its standard input says what came: the first what the recording is, further ones how the lab has changed; and the end of that
+ * input ends the recording well. It writes Docker's frames (shim-wire.ts): stream 1 is the recording, stream 2 one JSON document a line:
+ * {links}, at the end {summary}, or {error}.
  * It has no part in the lab but those sockets; a reader that is slow slows down this process only, and the kernel counts what is lost.
  */
 import { once } from "node:events";
 import { createInterface } from "node:readline";
+import { receiveDescriptors } from "./kernel/descriptor-channel.ts";
 import { PacketSocket } from "./kernel/packet-socket.ts";
 import { frame, STDERR, STDOUT } from "./kernel/shim-wire.ts";
 import type { CapturePlan } from "./observe/capture-plan.ts";
 import { Recording, type RecordingLimits, toLine } from "./recording.ts";
 
-export interface TapRequest {
+/** The first line of its input. */
+export interface RecordingRequest {
   readonly plan: CapturePlan;
   readonly limits: RecordingLimits;
   readonly format: "pcapng" | "lines";
 }
 
-const FIRST_SOCKET = 3;
+/** A further one: links that came, and the positions of those that went. */
+export interface RecordingChange {
+  readonly plan: CapturePlan;
+  readonly gone: readonly number[];
+}
 
-async function record(
-  { plan, limits, format }: TapRequest,
-  onRecording: (recording: Recording) => void,
-): Promise<void> {
-  const sockets = plan.links.map((_, i) => new PacketSocket(FIRST_SOCKET + i));
-  await using recording = new Recording({ plan, sockets }, limits);
-  onRecording(recording);
+const CHANNEL = 3;
+
+const socketsOf = ({ links }: CapturePlan): PacketSocket[] =>
+  receiveDescriptors(CHANNEL, links.length).map((fd) => new PacketSocket(fd));
+
+async function record(recording: Recording, format: RecordingRequest["format"]): Promise<void> {
+  await using _ = recording;
   await send(STDERR, document({ links: recording.links }));
   for await (const bytes of format === "pcapng" ? recording.pcapng() : lines(recording)) await send(STDOUT, bytes);
   await send(STDERR, document({ summary: recording.summary() }));
@@ -47,17 +54,22 @@ process.stdout.on("error", () => process.exit(0));
 process.on("SIGINT", () => {});
 
 let recording: Recording | undefined;
-let isOver = false;
-const input = createInterface({ input: process.stdin });
-input.once("line", (line) => {
-  record(JSON.parse(line) as TapRequest, (begun) => {
-    recording = begun;
-    if (isOver) begun.stop();
-  })
+
+function begin({ plan, limits, format }: RecordingRequest): Recording {
+  const begun = new Recording({ plan, sockets: socketsOf(plan) }, limits);
+  record(begun, format)
     .catch((error: unknown) => send(STDERR, document({ error: String(error) })))
     .finally(() => process.stdout.end(() => process.exit(0)));
+  return begun;
+}
+
+const input = createInterface({ input: process.stdin });
+input.on("line", (line) => {
+  const told = JSON.parse(line) as RecordingRequest | RecordingChange;
+  if ("format" in told) recording = begin(told);
+  else recording?.follow({ ...told, sockets: socketsOf(told.plan) });
 });
 input.once("close", () => {
-  isOver = true;
-  recording?.stop();
+  if (recording) recording.stop();
+  else process.exit(0);
 });

@@ -1,0 +1,153 @@
+/** `docknet rules` and `docknet conntrack` on a lab that stands: which nodes are meant, what their kernel has, beside what the lab wants. */
+import { readConntrack } from "./kernel/conntrack.ts";
+import { type ConntrackWatch, watchConntrack } from "./kernel/conntrack-events.ts";
+import { hasLegacyTables, readTableNames } from "./kernel/lab-reading.ts";
+import { readMachine } from "./kernel/machine.ts";
+import { readTables, type TablesReading } from "./kernel/rules.ts";
+import { HOST, type NodeName, ROUTER } from "./net/name.ts";
+import {
+  isTranslated,
+  type NatChoice,
+  type NatEvent,
+  type NatTable,
+  natRow,
+  natRows,
+  natView,
+} from "./observe/conntrack.ts";
+import { chooseRules, listChains, type NodeRules, type RuleChoice, type RuleListing } from "./observe/rules.ts";
+import { layoutOf } from "./plan/lab.ts";
+import { type Layout, nodeOf } from "./plan/layout.ts";
+import { EMPTY_RULESET } from "./plan/rule.ts";
+import { walkSender } from "./plan/walk-target.ts";
+import { sandboxNode } from "./residents.ts";
+import type { Site } from "./site.ts";
+import type { State } from "./state/state.ts";
+import { VERSION } from "./verification.ts";
+
+export interface RulesOptions extends RuleChoice {
+  /** A service, a container, or a machine of the world; @host unless said. */
+  readonly node?: string;
+  /** Every node that has rules, or should. */
+  readonly all?: boolean;
+  /** As the lab wants it: nothing is read, nothing counted. */
+  readonly planned?: boolean;
+}
+
+export interface ConntrackOptions extends NatChoice {
+  /** A service, a container, or a machine of the world; @host and @router unless said. */
+  readonly node?: string;
+}
+
+/** @throws DocknetError NOT_FOUND, CONFLICT */
+export async function rulesOfSite(site: Site, options: RulesOptions = {}): Promise<RuleListing> {
+  const { state, layout } = site;
+  if (options.planned) return planRules(state, layout, options);
+  const names = namesOf(state, layout, options);
+  const nodes: NodeRules[] = [];
+  for (let at = 0; at < names.length; at += READERS) {
+    const read = names.slice(at, at + READERS).map((node) => readNode(site, node));
+    nodes.push(...(await Promise.all(read)));
+  }
+  const told = options.all ? nodes.filter((n) => n.chains.length > 0 || n.beyond.length > 0) : nodes;
+  return chooseRules({ ...headOf(state), counted: true, nodes: told }, options);
+}
+
+/** Processes of `iptables-save` at a time. */
+const READERS = 4;
+
+async function readNode(site: Site, node: NodeName): Promise<NodeRules> {
+  const ns = site.netns(node);
+  const planned = nodeOf(site.layout, node)?.rules ?? EMPTY_RULESET;
+  const names = readTableNames(ns);
+  // where no table is and none should be, a process would tell nothing
+  const isEmpty = names.length === 0 && planned.chains.length === 0 && !hasLegacyTables(ns);
+  const { unreadable, ...found } = isEmpty ? NO_TABLES : await readTables(ns);
+  const isOwn = (name: string): boolean => IPTABLES.test(name) && !unreadable.some((u) => name === `table ip ${u}`);
+  return { node, chains: listChains(planned, found), beyond: names.filter((name) => !isOwn(name)) };
+}
+
+const NO_TABLES: TablesReading = { chains: [], rules: [], unreadable: [] };
+
+/** What nf_tables calls those of iptables. */
+const IPTABLES = /^table ip (raw|mangle|nat|filter|security)$/;
+
+/** What a lab would write: needs no privilege. @throws DocknetError NOT_FOUND, CONFLICT */
+export const rulesOfState = (state: State, options: RulesOptions = {}): RuleListing =>
+  planRules(state, layoutOf(state, readMachine()), options);
+
+function planRules(state: State, layout: Layout, options: RulesOptions): RuleListing {
+  const nodes = namesOf(state, layout, options).map((node): NodeRules => {
+    const planned = nodeOf(layout, node)?.rules ?? EMPTY_RULESET;
+    return { node, chains: listChains(planned), beyond: [] };
+  });
+  const told = options.all ? nodes.filter((n) => n.chains.length > 0) : nodes;
+  return chooseRules({ ...headOf(state), counted: false, nodes: told }, options);
+}
+
+const headOf = ({ lab }: State) => ({ schema: 1, docknet: VERSION, lab }) as const;
+
+const namesOf = (state: State, layout: Layout, { node, all }: RulesOptions): NodeName[] =>
+  all ? layout.nodes.map((n) => n.name) : [nodeNamed(state, node ?? HOST, "list the rules of")];
+
+/** The node in whose network it is. @throws DocknetError NOT_FOUND, CONFLICT */
+function nodeNamed(state: State, text: string, action: string): NodeName {
+  const { node, container } = walkSender(state, text, action);
+  return (container && sandboxNode(state, container)) ?? node;
+}
+
+/** The tables at this moment. @throws DocknetError NOT_FOUND, CONFLICT */
+export function conntrackOfSite(site: Site, options: ConntrackOptions = {}): NatTable {
+  const { state, layout } = site;
+  const nodes = trackedNodes(state, options).map((node) => ({
+    node,
+    ...natRows(natView(state, layout, node), readConntrack(site.netns(node)), options),
+  }));
+  return { ...headOf(state), nodes };
+}
+
+const trackedNodes = (state: State, { node }: ConntrackOptions): NodeName[] =>
+  node === undefined ? [HOST, ROUTER] : [nodeNamed(state, node, "list the connections of")];
+
+/**
+ * Tells each change from its return on. The caller closes it. @param onLost a node's kernel had more to tell than its buffer took
+ * @throws DocknetError NOT_FOUND, CONFLICT
+ */
+export function watchSite(
+  site: Site,
+  options: ConntrackOptions,
+  onEvent: (event: NatEvent) => void,
+  onLost: (node: string) => void = () => {},
+): ConntrackWatch {
+  const watches: ConntrackWatch[] = [];
+  const close = (): void => {
+    for (const watch of watches.splice(0)) watch.close();
+  };
+  try {
+    for (const node of trackedNodes(site.state, options)) watches.push(watchNode(site, node, options, onEvent, onLost));
+  } catch (error) {
+    close();
+    throw error;
+  }
+  return { close };
+}
+
+function watchNode(
+  site: Site,
+  node: NodeName,
+  { all, proto }: ConntrackOptions,
+  onEvent: (event: NatEvent) => void,
+  onLost: (node: string) => void,
+): ConntrackWatch {
+  let seenBy = site.layout;
+  let view = natView(site.state, seenBy, node);
+  return watchConntrack(
+    site.netns(node),
+    ({ change, entry }) => {
+      if ((proto !== undefined && entry.proto !== proto) || (!all && !isTranslated(entry))) return;
+      // a lab that lives becomes another one
+      if (site.layout !== seenBy) [seenBy, view] = [site.layout, natView(site.state, site.layout, node)];
+      onEvent({ time: new Date().toISOString(), change, node, row: natRow(view, entry) });
+    },
+    () => onLost(node),
+  );
+}
