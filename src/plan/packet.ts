@@ -1,8 +1,8 @@
 /**
  * One packet under way: its addresses now, the links it was seen on, what changed it, and the ways in which it can end. What happens to
- * it where is told in predict.ts.
+ * it where is told in the files beside this one: packet-container.ts, -host.ts, -router.ts, -lan.ts.
  */
-import type { Ipv4 } from "../net/address.ts";
+import { contains, type Ipv4, prefixLength, type Subnet } from "../net/address.ts";
 import type { IfName, NodeName } from "../net/name.ts";
 import type { Port } from "../net/port.ts";
 import { type Endpoint, type Network, networkById, type State } from "../state/state.ts";
@@ -118,4 +118,11 @@ export class PacketWalk {
   protected networkOf(endpoint: Endpoint): Network {
     return networkById(this.state, endpoint.network);
   }
+}
+
+/** As routing chooses: of those whose subnet holds the address, the narrowest. */
+export function longestMatch<T>(items: readonly T[], subnet: (item: T) => Subnet, address: Ipv4): T | undefined {
+  return [...items]
+    .filter((i) => contains(subnet(i), address))
+    .sort((a, b) => prefixLength(subnet(b)) - prefixLength(subnet(a)))[0];
 }

@@ -22,9 +22,10 @@ const WORLD: Owner = { kind: "router", label: "the lab's world" };
 const ROUTER_OWNER: Owner = { kind: "router", label: "home router" };
 /** RFC 1918 */
 const PRIVATE = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"] as Subnet[];
-const eth0 = "eth0" as IfName;
-const lan0 = "lan0" as IfName;
-const wan0 = "wan0" as IfName;
+/** Of the host, the neighbour and the internet; of the router towards the LAN and towards the internet. */
+export const eth0 = "eth0" as IfName;
+export const lan0 = "lan0" as IfName;
+export const wan0 = "wan0" as IfName;
 const sw0 = "sw0" as IfName;
 
 /** Everything but @host, which the engine's part completes. */
