@@ -12,12 +12,12 @@ import { decodeLinkFacts, dumpLinks, dumpTables } from "./kernel/rtnetlink-read.
 import { readNumberedRules } from "./kernel/rule-handle.ts";
 import { openStimulus } from "./kernel/stimulus.ts";
 import type { Ipv4 } from "./net/address.ts";
-import { HOST, type NodeName, ROUTER } from "./net/name.ts";
+import { HOST, type IfName, type NodeName, ROUTER } from "./net/name.ts";
 import { isPort, type Port } from "./net/port.ts";
 import type { Walk } from "./observe/walk.ts";
 import { ruleKey } from "./observe/walk-record.ts";
 import { runWalk, type WalkInstruments } from "./observe/walk-run.ts";
-import { nodeOf } from "./plan/layout.ts";
+import { linkOf, nodeOf } from "./plan/layout.ts";
 import { predict } from "./plan/predict.ts";
 import { EMPTY_RULESET } from "./plan/rule.ts";
 import { isWorldNode, parseWalkTarget, walkAddress, walkSender } from "./plan/walk-target.ts";
@@ -142,7 +142,16 @@ function instrumentsOf(site: Site): WalkInstruments {
       const links = executor.node(node).route.query(dumpLinks).map(decodeLinkFacts);
       return links.map(({ index, name, mac, kind, masterIndex }) => {
         const master = links.find((l) => l.index === masterIndex)?.name;
-        return { index, name, mac, isBridge: kind === "bridge", ...(master ? { master } : {}) };
+        const wanted = kind === "macvlan" ? linkOf(site.layout, node, name as IfName) : undefined;
+        const parent = wanted?.kind === "macvlan" ? `${wanted.parent.name} of ${wanted.parent.node}` : undefined;
+        return {
+          index,
+          name,
+          mac,
+          isBridge: kind === "bridge",
+          ...(master ? { master } : {}),
+          ...(parent ? { parent } : {}),
+        };
       });
     },
     hasTables: (node) => {

@@ -100,8 +100,13 @@ function linksOf(node: Node): TappedLink[] {
 }
 
 function describe(link: Link): string {
-  const kind = link.kind === "bridge" ? "bridge" : link.master ? `port of ${link.master}` : "";
-  return [link.owner.label, kind, ...link.addresses].filter((part) => part !== "").join(", ");
+  return [link.owner.label, placeOf(link), ...link.addresses].filter((part) => part !== "").join(", ");
+}
+
+function placeOf(link: Link): string {
+  if (link.kind === "macvlan") return `macvlan on ${link.parent.node}/${link.parent.name}`;
+  if (link.kind === "vlan") return `VLAN ${link.vlanId} on ${link.parent}`;
+  return link.kind === "bridge" ? "bridge" : link.master ? `port of ${link.master}` : "";
 }
 
 function translatorsOf(layout: Layout): Translator[] {

@@ -11,7 +11,7 @@ import { PROTO_ICMP, PROTO_TCP, PROTO_UDP } from "../net/frame.ts";
 import { HOST, type IfName, type NodeName, ROUTER } from "../net/name.ts";
 import { type Layout, type Node, nodeOf } from "../plan/layout.ts";
 import { describePurpose, type Rule, renderRule } from "../plan/rule.ts";
-import type { State } from "../state/state.ts";
+import { bridgesOf, type State } from "../state/state.ts";
 import { matches } from "./translation.ts";
 
 export interface NatTable {
@@ -108,7 +108,8 @@ export interface NatView {
 export function natView(state: State, layout: Layout, node: NodeName): NatView {
   const layoutNode = nodeOf(layout, node);
   const addressesOf = (n: Node): Ipv4[] => n.links.flatMap((l) => l.addresses.map(addressOf));
-  const inside = node === HOST ? state.networks.map((n) => n.subnet) : node === ROUTER ? [state.world.lan] : [];
+  // a macvlan is beside the host, not behind it
+  const inside = node === HOST ? bridgesOf(state).map((n) => n.subnet) : node === ROUTER ? [state.world.lan] : [];
   return {
     node,
     rules: (layoutNode?.rules.rules ?? []).filter((r) => r.table === "nat" && r.target.kind !== "JUMP"),

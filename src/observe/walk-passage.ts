@@ -60,9 +60,8 @@ function orderPassages(record: WalkRecord, sender: NodeName, passages: readonly 
     const exit = current.out?.sighting;
     // what goes out by lo comes in by lo
     const next =
-      exit && (exit.link === "lo" ? placeOf(exit.node, "lo") : record.peers.get(placeOf(exit.node, exit.link)));
-    current =
-      next === undefined ? undefined : take((p) => p.in !== undefined && placeOf(p.node, p.in.sighting.link) === next);
+      exit && (exit.link === "lo" ? [placeOf(exit.node, "lo")] : record.peers.get(placeOf(exit.node, exit.link)));
+    current = next && take((p) => p.in !== undefined && next.includes(placeOf(p.node, p.in.sighting.link)));
   }
   return [...ordered, ...rest];
 }

@@ -29,6 +29,8 @@ export interface WalkLink {
   readonly isBridge: boolean;
   /** Name of the bridge that it is a port of. */
   readonly master?: string;
+  /** Of a macvlan the link on which it stands: "eth0 of @host". */
+  readonly parent?: string;
 }
 
 /** What a namespace has, read when the packet was on its way. */
@@ -46,8 +48,8 @@ export interface WalkRecord {
   /** In order, namespace by namespace. */
   readonly traces: readonly NodeTrace[];
   readonly nodes: ReadonlyMap<NodeName, NodeFacts>;
-  /** Other ends of veth pairs, both ways, by `placeOf`. */
-  readonly peers: ReadonlyMap<string, string>;
+  /** Where a frame comes in that goes out of a link, both by `placeOf`: the other end of a veth pair; of macvlans several. */
+  readonly peers: ReadonlyMap<string, readonly string[]>;
 }
 
 export const placeOf = (node: NodeName, link: string): string => `${node} ${link}`;

@@ -123,7 +123,7 @@ class Eyes {
   private readonly instruments: WalkInstruments;
   private readonly order: WalkOrder;
   private readonly links: ReadonlyMap<NodeName, readonly WalkLink[]>;
-  private readonly peers: ReadonlyMap<string, string>;
+  private readonly peers: ReadonlyMap<string, readonly string[]>;
   private readonly stations: ReadonlyMap<string, readonly Mac[]>;
   private readonly rules = new Map<NodeName, NodeFacts["rules"]>();
   private readonly looking: (FrameWatch | Trace)[] = [];
@@ -225,11 +225,23 @@ function stationsOf({ nodes }: Layout): ReadonlyMap<string, readonly Mac[]> {
   return on;
 }
 
-function peersOf({ nodes }: Layout): Map<string, string> {
-  const pairs = nodes.flatMap(({ name, links }) =>
-    links.flatMap((link) =>
-      link.kind === "veth" ? [[placeOf(name, link.name), placeOf(link.peer.node, link.peer.name)] as const] : [],
-    ),
+/** Where a frame comes in that goes out of a link: at the other end of its veth, or by a parent and its veth at a macvlan. */
+function peersOf({ nodes }: Layout): Map<string, readonly string[]> {
+  const ends = nodes.flatMap(({ name, links }) => links.map((link) => ({ link, place: placeOf(name, link.name) })));
+  const pairs = ends.flatMap(({ link, place }) =>
+    link.kind === "veth" ? [[place, placeOf(link.peer.node, link.peer.name)] as const] : [],
   );
-  return new Map(pairs.flatMap(([one, other]) => [[one, other] as const, [other, one] as const]));
+  const peers = new Map<string, readonly string[]>(
+    pairs.flatMap(([one, other]) => [[one, [other]] as const, [other, [one]] as const]),
+  );
+  const stations = ends.flatMap(({ link, place }) =>
+    link.kind === "macvlan" ? [{ place, parent: placeOf(link.parent.node, link.parent.name) }] : [],
+  );
+  for (const { place, parent } of stations) {
+    const beyond = peers.get(parent)?.[0];
+    const others = stations.filter((s) => s.parent === parent && s.place !== place).map((s) => s.place);
+    peers.set(place, [...(beyond ? [beyond] : []), ...others]);
+    if (beyond) peers.set(beyond, [...(peers.get(beyond) ?? []), place]);
+  }
+  return peers;
 }

@@ -151,10 +151,12 @@ function needsRoute(runs: readonly ChainRun[], dropped: MetRule | undefined): bo
 
 function onLink(links: readonly WalkLink[], { sighting, link, port }: Seen): OnLink {
   const { ip } = sighting.frame;
-  const master = links.find((l) => l.name === link)?.master;
+  const own = links.find((l) => l.name === link);
+  const master = own?.master;
   return {
     link: master ?? link,
     ...(port || master ? { port: port ?? link } : {}),
+    ...(own?.parent ? { parent: own.parent } : {}),
     ...(ip ? endsOf(ip) : { src: "", dst: "" }),
     ttl: ip?.ttl ?? 0,
   };

@@ -59,6 +59,8 @@ export interface OnLink {
   readonly link: string;
   /** The port of the bridge `link` by which it came or went. */
   readonly port?: string;
+  /** Of a macvlan the link by whose wire it came or went: "eth0 of @host". */
+  readonly parent?: string;
   readonly src: string;
   readonly sport?: number;
   readonly dst: string;

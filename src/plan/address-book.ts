@@ -1,8 +1,22 @@
 /** Which address a sender would write down for what it wants to reach, and who listens there. Pure. */
-import { type Ipv4, LOCALHOST } from "../net/address.ts";
-import type { NodeName } from "../net/name.ts";
+import { contains, type Ipv4, LOCALHOST } from "../net/address.ts";
+import { HOST, type NodeName } from "../net/name.ts";
 import type { Port, Proto, ProtoPort } from "../net/port.ts";
-import { type Container, gatewayEndpoint, type State, sandboxOwner } from "../state/state.ts";
+import {
+  type Container,
+  type Endpoint,
+  gatewayEndpoint,
+  isBridge,
+  networkById,
+  type State,
+  sandboxOwner,
+} from "../state/state.ts";
+
+/** The address by which a container, or a machine of the world, would know `to`. @returns undefined when it has none */
+export function addressFrom(state: State, from: NodeName, to: Container): Ipv4 | undefined {
+  const sender = state.containers.find((c) => c.node === from);
+  return sender ? knownAddress(state, sender, to) : (nearAddress(state, from, to) ?? ownAddress(state, to));
+}
 
 /**
  * The address by which `from` would know `to`: on a network that both share, else its own first one; the host's for host mode.
@@ -11,9 +25,20 @@ import { type Container, gatewayEndpoint, type State, sandboxOwner } from "../st
 export function knownAddress(state: State, from: Container, to: Container): Ipv4 | undefined {
   const [sender, target] = [sandboxOwner(state, from), sandboxOwner(state, to)];
   if (sender === target && sender !== "gone") return LOCALHOST;
-  if (sender === "host" || sender === "gone" || target === "host" || target === "gone") return ownAddress(state, to);
+  if (sender === "host") return addressFrom(state, HOST, to);
+  if (sender === "gone" || target === "host" || target === "gone") return ownAddress(state, to);
   const shared = target.endpoints.find((e) => sender.endpoints.some((s) => s.network === e.network));
   return shared?.address ?? ownAddress(state, to);
+}
+
+/** Of a container on bridges and macvlans: the host knows it by a bridge, the machines of the LAN by its address there. */
+function nearAddress(state: State, from: NodeName, to: Container): Ipv4 | undefined {
+  const owner = sandboxOwner(state, to);
+  if (owner === "host" || owner === "gone") return undefined;
+  const onBridge = (e: Endpoint): boolean => isBridge(networkById(state, e.network));
+  const own = gatewayEndpoint(state, owner.endpoints);
+  if (from === HOST) return own && onBridge(own) ? own.address : owner.endpoints.find(onBridge)?.address;
+  return owner.endpoints.find((e) => !onBridge(e) && contains(state.world.lan, e.address))?.address;
 }
 
 /** By which everybody else knows it: of the endpoint with its default route, else its first; the host's for host mode. */

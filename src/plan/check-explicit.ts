@@ -3,7 +3,7 @@ import type { Ipv4 } from "../net/address.ts";
 import { type Transfer, transferWords } from "../net/ftp.ts";
 import { INTERNET, type NodeName } from "../net/name.ts";
 import { type CheckRef, type CheckSpec, type Endpoint, networkById, type State } from "../state/state.ts";
-import { knownAddress, ownAddress } from "./address-book.ts";
+import { addressFrom } from "./address-book.ts";
 import type { Check, Rules } from "./check.ts";
 import { predict } from "./predict.ts";
 import type { Outcome, ProbeSpec } from "./prediction.ts";
@@ -70,12 +70,11 @@ function targetsOf(state: State, spec: CheckSpec, from: NodeName): { address: Ip
     }[to.node];
     return [{ address, label: to.node }];
   }
-  const sender = state.containers.find((c) => c.node === from);
   return state.containers
     .filter((c) => c.service === to.service)
     .flatMap((c) => {
       const named = spec.network && c.endpoints.find((e) => isOn(state, e, spec.network as string));
-      const address = named ? named.address : sender ? knownAddress(state, sender, c) : ownAddress(state, c);
+      const address = named ? named.address : addressFrom(state, from, c);
       return address ? [{ address, label: c.node }] : [];
     });
 }

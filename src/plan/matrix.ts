@@ -7,7 +7,7 @@ import { type Ipv4, isIpv4, isLoopback, LOCALHOST } from "../net/address.ts";
 import { HOST, INTERNET, NEIGHBOUR, type NodeName } from "../net/name.ts";
 import { type Port, type Proto, renderProtoPort } from "../net/port.ts";
 import { type Container, isHostAddress, type PortBinding, type State, sandboxOwner } from "../state/state.ts";
-import { isServed, knownAddress, ownAddress, publicEnd, sharesSandbox } from "./address-book.ts";
+import { addressFrom, isServed, publicEnd, sharesSandbox } from "./address-book.ts";
 import { predict } from "./predict.ts";
 import type { Prediction, ProbeSpec } from "./prediction.ts";
 import type { Ruleset } from "./rule.ts";
@@ -176,7 +176,7 @@ interface End {
 }
 
 function serviceEnd(state: State, row: MatrixRow, { container, port }: MatrixColumn): End | undefined {
-  const address = row.container ? knownAddress(state, row.container, container) : ownAddress(state, container);
+  const address = addressFrom(state, row.node, container);
   return address && { address, port };
 }
 

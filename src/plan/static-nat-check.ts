@@ -2,9 +2,10 @@
  * What 1:1 NAT claims, as checks: the machine leaves with a public address of its own and keeps its source port, and ping to that
  * address comes to the machine. That its ports are reached from outside too is told beside the other ways to a published port.
  */
+import type { Ipv4 } from "../net/address.ts";
 import { HOST, INTERNET, NEIGHBOUR, type NodeName } from "../net/name.ts";
 import type { Port } from "../net/port.ts";
-import type { State } from "../state/state.ts";
+import { type Container, gatewayEndpoint, networkById, type State } from "../state/state.ts";
 import type { Check } from "./check.ts";
 import { predict } from "./predict.ts";
 import type { ProbeSpec } from "./prediction.ts";
@@ -45,9 +46,16 @@ export function staticNatChecks(state: State, rules: { readonly host: Ruleset; r
   });
 }
 
-function machineAt({ world }: State, address: string): NodeName | undefined {
+/** A machine of the LAN that leaves by this address: a macvlan's container too, where its default route is the router's. */
+function machineAt(state: State, address: Ipv4): NodeName | undefined {
+  const { world } = state;
   if (address === world.host) return HOST;
-  return address === world.neighbour ? NEIGHBOUR : undefined;
+  if (address === world.neighbour) return NEIGHBOUR;
+  const isIt = ({ endpoints }: Container): boolean => {
+    const way = gatewayEndpoint(state, endpoints);
+    return way?.address === address && networkById(state, way.network).gateway === world.router.lan;
+  };
+  return state.containers.find(isIt)?.node;
 }
 
 function checkOut(state: State, from: NodeName): ProbeSpec & { readonly sourcePort: Port } {

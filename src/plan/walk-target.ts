@@ -4,7 +4,7 @@ import { type Ipv4, isIpv4 } from "../net/address.ts";
 import { HOST, INTERNET, LAN, NEIGHBOUR, type NodeName, ROUTER } from "../net/name.ts";
 import { isPort, type Port } from "../net/port.ts";
 import { type Container, type State, sandboxOwner } from "../state/state.ts";
-import { knownAddress, ownAddress } from "./address-book.ts";
+import { addressFrom } from "./address-book.ts";
 
 export interface WalkTarget {
   /** A service, a container, a node of the world, an address, or a name for DNS. */
@@ -73,8 +73,7 @@ export function walkAddress(state: State, from: NodeName, name: string): Ipv4 | 
   if (name.startsWith("@")) throw notFound(state, name);
   const target = containerNamed(state, name);
   if (!target) return undefined;
-  const sender = state.containers.find((c) => c.node === from);
-  const address = sender ? knownAddress(state, sender, target) : ownAddress(state, target);
+  const address = addressFrom(state, from, target);
   if (address) return address;
   throw new DocknetError("CONFLICT", `Cannot walk to ${name}: it has no address`, {
     remedy: "It has no network, or does not run: docknet ps -a",

@@ -79,9 +79,10 @@ function wrapped(pen: Pen, label: string, text: string, pieces?: readonly string
   return [row(pen, label, first), ...rest.map((line) => row(pen, "", line))];
 }
 
-/** "docker0 (port veth1a2b3c4)  172.17.0.2:40000 -> 203.0.113.80:80  ttl 64" */
+/** "docker0 (port veth1a2b3c4)  172.17.0.2:40000 -> 203.0.113.80:80  ttl 64", "eth0 (on eth0 of @host)  ..." */
 function onLink(on: OnLink): string {
-  const place = on.port ? `${on.link} (port ${on.port})` : on.link;
+  const by = on.port ? `port ${on.port}` : on.parent ? `on ${on.parent}` : "";
+  const place = by ? `${on.link} (${by})` : on.link;
   return `${place}  ${endsText(on)}  ttl ${on.ttl}`;
 }
 

@@ -129,8 +129,8 @@ export class RecordBuilder {
 
   build(): WalkRecord {
     const peers = new Map([
-      [placeOf(WEB, "eth0"), placeOf(HOST, "veth1")],
-      [placeOf(HOST, "veth1"), placeOf(WEB, "eth0")],
+      [placeOf(WEB, "eth0"), [placeOf(HOST, "veth1")]],
+      [placeOf(HOST, "veth1"), [placeOf(WEB, "eth0")]],
     ]);
     const facts = (node: NodeName): NodeFacts => ({
       links: LINKS[node] ?? [],

@@ -212,7 +212,7 @@ function parentRail({ graph, node }: Station, parent: GraphLink): Rail {
   };
   const ports = stationsOn(graph, node, parent).map(port);
   return {
-    title: [plain(linkLabel(parent)), ...words("parent of macvlans", "dim")],
+    title: [...words("macvlans on"), plain(linkLabel(parent))],
     info,
     ports: [...ports.filter((p) => !p.box), ...ports.filter((p) => p.box)],
   };
@@ -243,10 +243,10 @@ function detailsOf(graph: Graph, node: GraphNode, drawn: GraphLink): Piece[][] {
   ];
 }
 
-/** Which of several links is the way out; of one link it would say what the bridge's address says already. */
+/** Which of several links is the way out; of one on a bridge it would say what the bridge's address says already. */
 function gatewayRows({ gateway, links, kind }: GraphNode): Piece[][] {
   if (!gateway) return kind === "container" ? [words("no default route", "dim")] : [];
-  return links.length > 1 ? [words(`default via ${gateway.via} ${gateway.link}`, "dim")] : [];
+  return links.length > 1 || links.some((l) => l.parent) ? [words(`default via ${gateway.via} ${gateway.link}`, "dim")] : [];
 }
 
 function aboutRows({ image, serves }: GraphNode): Piece[][] {

@@ -4,9 +4,12 @@ import type { ConntrackEntry } from "../../../src/kernel/conntrack.ts";
 import type { Ipv4 } from "../../../src/net/address.ts";
 import { HOST, type NodeName, ROUTER } from "../../../src/net/name.ts";
 import { type NatRow, natRow, natRows, natView } from "../../../src/observe/conntrack.ts";
+import { layoutOf } from "../../../src/plan/lab.ts";
+import { ORDINARY_MACHINE } from "../../../src/plan/machine.ts";
 import { renderEnd } from "../../../src/report/conntrack.ts";
 import { conntrackEntry as entry } from "../../support/conntrack-entry.ts";
 import { seedLayout, seedRules, seedState } from "../../support/seed-view.ts";
+import { newDaemon, withNetwork } from "../../support/state.ts";
 
 const host = natView(seedState, seedLayout, HOST);
 const router = natView(seedState, seedLayout, ROUTER);
@@ -146,4 +149,14 @@ test("a lab with rules for every port leaves nothing to the wrong rule", () => {
   expect(
     natRow({ ...host, rules: host.rules.filter((r) => r.match.source !== ("172.17.0.0/16" as Ipv4)) }, elsewhere).by,
   ).toEqual([]);
+});
+
+test("a macvlan on the LAN makes nobody there an inside end of the host", () => {
+  const state = withNetwork(newDaemon(), "lan", { subnet: "192.168.0.0/24", macvlan: { parent: "eth0" } });
+  const view = natView(state, layoutOf(state, ORDINARY_MACHINE), HOST);
+  const { direction, insideLocal } = natRow(
+    view,
+    entry("192.168.0.20:40000 192.168.0.10:22", "192.168.0.10:22 192.168.0.20:40000"),
+  );
+  expect([direction, insideLocal.node]).toEqual(["in", "@host"]);
 });

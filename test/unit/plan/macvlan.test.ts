@@ -1,27 +1,31 @@
 /** Macvlan networks in the layout, in the plan and in predictions: docker-reference 10.1, drivers/net/macvlan.c. */
 import { describe, expect, test } from "vitest";
 import type { Ipv4 } from "../../../src/net/address.ts";
-import type { LabName } from "../../../src/net/name.ts";
+import type { Transfer } from "../../../src/net/ftp.ts";
+import type { LabName, NodeName } from "../../../src/net/name.ts";
 import { checksOf } from "../../../src/plan/check.ts";
 import { layoutOf } from "../../../src/plan/lab.ts";
 import { ORDINARY_MACHINE } from "../../../src/plan/machine.ts";
+import { matrixOf } from "../../../src/plan/matrix.ts";
 import { invertOp, type Op } from "../../../src/plan/op.ts";
 import { planLab } from "../../../src/plan/plan.ts";
+import { predict } from "../../../src/plan/predict.ts";
 import { renderOp } from "../../../src/plan/shell.ts";
+import { walkAddress } from "../../../src/plan/walk-target.ts";
 import { stopContainer } from "../../../src/state/lifecycle.ts";
 import { removeNetwork } from "../../../src/state/network.ts";
 import type { State } from "../../../src/state/state.ts";
 import { FakeKernel } from "../../support/fake-kernel.ts";
-import { predictTo, rulesOf, verdictOf } from "../../support/predict.ts";
-import { containerOf, newDaemon, withContainer, withNetwork } from "../../support/state.ts";
+import { addressNamed, predictTo, rulesOf, verdictOf } from "../../support/predict.ts";
+import { containerOf, newDaemon, protoPort, WORLD, withContainer, withNetwork } from "../../support/state.ts";
 
 const layout = (state: State) => layoutOf(state, { ...ORDINARY_MACHINE, ipv6: false });
 const stepsOf = (before: State, after: State): Op[] => planLab(layout(before), layout(after));
 const shell = (ops: readonly Op[]): string[] => ops.flatMap((op) => renderOp("lab" as LabName, op)).filter((l) => l);
 
 const LAN = { subnet: "192.168.0.0/24", ipRange: "192.168.0.96/27", gateway: "192.168.0.1" };
-const lan = (mode = "bridge", parent = "eth0"): State =>
-  withNetwork(newDaemon(), "lan", { ...LAN, macvlan: { parent, macvlan_mode: mode } });
+const lan = (mode = "bridge", parent = "eth0", daemon = newDaemon()): State =>
+  withNetwork(daemon, "lan", { ...LAN, macvlan: { parent, macvlan_mode: mode } });
 
 describe("the plan", () => {
   test("a container is made straight on the host's link, without anything of its own on the host", () => {
@@ -226,4 +230,65 @@ test("verify asks what surprises people: host and container, both ways, beside t
     "unreachable",
     "control/@neighbour/192.168.0.10:icmp",
   ]);
+});
+
+describe("what is asked of a container that is on a bridge too", () => {
+  const state = withContainer(withNetwork(lan(), "front"), "web", {
+    networks: [{ network: "front", gwPriority: 1 }, "lan"],
+    serves: ["80"],
+  });
+
+  test.for([
+    ["@host", "172.18.0.2"],
+    ["@neighbour", "192.168.0.96"],
+    ["@internet", "192.168.0.96"],
+  ] as const)("%s knows it by %s", ([from, address]) => {
+    expect(walkAddress(state, from as NodeName, "web")).toBe(address);
+  });
+
+  test("a matrix asks there too", () => {
+    const { rows, cells } = matrixOf(state, rulesOf(state));
+    const told = cells.map((cell, i) =>
+      "none" in cell ? cell.none : `${rows[i]?.node} ${cell.probe.address} ${cell.predicted.outcome}`,
+    );
+    expect(told).toEqual([
+      "web 127.0.0.1 reach",
+      "@host 172.18.0.2 reach",
+      "@neighbour 192.168.0.96 reach",
+      "@internet 192.168.0.96 unreachable",
+    ]);
+  });
+});
+
+describe("the home router's NAT leads straight to a macvlan", () => {
+  const at = { file: "f", line: 1, column: 1 };
+  const [own, web] = ["203.0.113.92" as Ipv4, "192.168.0.96" as Ipv4];
+  const ftp = { publicPort: protoPort("21").port, proto: "tcp", to: web, toPort: protoPort("21").port, at } as const;
+  const served = (router: Partial<State["world"]["router"]>): State =>
+    withContainer(lan("bridge", "eth0", newDaemon({}, { router: { ...WORLD.router, ...router } })), "web", {
+      networks: ["lan"],
+      serves: ["21"],
+    });
+  const statics = served({ static: [{ public: own, to: web, at }] });
+  const forwarded = served({ forwards: [ftp] });
+
+  test("with an address of its own it leaves with that, and is checked as a machine of the LAN", () => {
+    expect(verdictOf(predictTo(statics, "web", "www", "80"))).toBe("reach as 203.0.113.92 by @internet");
+    expect(verdictOf(predictTo(statics, "@internet", own, "ping"))).toBe("reach as 203.0.113.80 by web");
+    const ids = checksOf(statics, rulesOf(statics), []).map((c) => c.id);
+    expect(ids).toEqual(expect.arrayContaining(["static/web/out", "static/web/in"]));
+  });
+
+  test.for<[string, State, string, string, Transfer, string]>([
+    ["a machine of the LAN", forwarded, "@neighbour", "web", "active", "reach as 192.168.0.20 by web"],
+    ["a machine of the LAN", forwarded, "@neighbour", "web", "passive", "reach as 192.168.0.20 by web"],
+    ["the host", forwarded, "@host", "web", "passive", "unreachable at @host"],
+    ["the internet by a forward", forwarded, "@internet", "public", "active", "reach as 203.0.113.80 by web"],
+    ["the internet by a forward", forwarded, "@internet", "public", "passive", "unreachable at @internet"],
+    ["the internet by a forward", forwarded, "@internet", "public", "extended-passive", "refuse at @router"],
+    ["the internet by 1:1 NAT", statics, "@internet", own, "extended-passive", "reach as 203.0.113.80 by web"],
+  ])("a file for %s: %4$s", ([, state, from, to, transfer, verdict]) => {
+    const probe = { from: from as NodeName, address: addressNamed(state, to), ...protoPort("21"), transfer };
+    expect(verdictOf(predict(state, probe, rulesOf(state)))).toBe(verdict);
+  });
 });

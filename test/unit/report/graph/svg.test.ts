@@ -31,7 +31,7 @@ function faults({ width, height, boxes, texts, wires }: Drawing): string[] {
   const solid = boxes.filter((b) => b !== host);
   const rects = texts.map(rectOf);
   const name = (box: Box): string => (box.tip ?? "").split("\n")[0] ?? "";
-  const isInHost = (box: Box): boolean => ["bridge", "published"].includes(box.kind);
+  const isInHost = (box: Box): boolean => ["bridge", "parent", "published"].includes(box.kind);
   return [
     ...boxes.filter((b) => !inside(b, page)).map((b) => `${name(b)} leaves the page`),
     ...pairsOf(solid).flatMap(([a, b]) => (overlap(a, b) ? [`${name(a)} covers ${name(b)}`] : [])),
