@@ -111,7 +111,7 @@ function findingOf(instruments: MatrixInstruments, run: ProbeRun<Stimulus>): Fin
     return { observed: seen, wrong: [], silent: true, unsure: `the probe could not be made: ${messageOf(failure)}` };
   }
   const silent = reply.outcome === "silent";
-  const unresolved = silent && instruments.isUnresolved(check.probe.from, check.probe.address);
+  const unresolved = silent && isUnresolved(instruments, check);
   const observed: Observed = unresolved ? { ...seen, outcome: "unreachable" } : seen;
   const { outcome } = check.predicted;
   if (observed.outcome !== outcome) {
@@ -120,6 +120,13 @@ function findingOf(instruments: MatrixInstruments, run: ProbeRun<Stimulus>): Fin
     return { observed, silent, wrong: [`${WORDS[observed.outcome]}${errno}${arp}, not ${WORDS[outcome]}`] };
   }
   return { observed, silent, wrong: outcome === "reach" ? wrongResponder(check, reply) : [] };
+}
+
+/** By the sender, or by the machine that forwards it and will tell the sender once it has given up. */
+function isUnresolved(instruments: MatrixInstruments, { probe, predicted }: Stimulus): boolean {
+  const { outcome, stop } = predicted;
+  if (instruments.isUnresolved(probe.from, probe.address)) return true;
+  return outcome === "unreachable" && stop !== undefined && instruments.isUnresolved(stop.node, probe.address);
 }
 
 const WORDS: Readonly<Record<Outcome, string>> = {

@@ -68,8 +68,9 @@ function toldByGraph({ nodes }: Graph): unknown[] {
   return nodes.flatMap((node) =>
     node.links
       .filter((l) => l.drift !== "missing")
-      .map(({ name, index, kind, mac, mtuBytes, up, master, peer, addresses }) => {
-        return { node: node.name, name, index, kind, mac, mtuBytes, up, master, peerIndex: peer?.index, addresses };
+      .map(({ name, index, kind, mac, mtuBytes, up, master, peer, parent, addresses }) => {
+        const peerIndex = (peer ?? parent)?.index;
+        return { node: node.name, name, index, kind, mac, mtuBytes, up, master, peerIndex, addresses };
       }),
   );
 }
@@ -122,6 +123,13 @@ describe("docknet graph and the kernel's own tools agree", () => {
 
     await lab.become(disconnectContainer(connected, db, "test_front"));
     expect(endsOf(agree(lab), "db")).toEqual(["@host db"]);
+  });
+
+  test("on macvlans, which hang on their parent", async () => {
+    const spec = loadSpec({ files: [labFile("macvlan")], cwd: "/", env: {} });
+    const graph = agree(await build(resolveState(spec).state));
+    const stations = graph.nodes.flatMap((n) => n.links.filter((l) => l.kind === "macvlan"));
+    expect(stations.map((l) => `${l.parent?.node} ${l.parent?.link}`)).toEqual(Array(5).fill("@host eth0"));
   });
 
   test("after changes by hand, which it names", async () => {

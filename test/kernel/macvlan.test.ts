@@ -1,6 +1,6 @@
 /** Macvlan networks on the kernel: what `ip -d link` says of them, what is seen where, and how a lab whose macvlan was changed by hand is mended. */
 import { expect, test } from "vitest";
-import { buildLab, type Lab, loadSpec, type Report } from "../../src/index.ts";
+import { buildLab, createLab, type Lab, labFile, loadSpec, type Report, renderWalk } from "../../src/index.ts";
 import { Executor } from "../../src/kernel/executor.ts";
 import { readLab } from "../../src/kernel/lab-reading.ts";
 import { readMachine } from "../../src/kernel/machine.ts";
@@ -126,4 +126,64 @@ test.for([
   }
   await using lab = built as Lab;
   expect(failures(await lab.verify())).toEqual([]);
+});
+
+test("a matrix agrees with its prediction: who may, who may not, and by which address", async () => {
+  await using lab = await createLab(labFile("macvlan"));
+  const { cells, columns } = await lab.matrix();
+  const told = cells.filter((c) => c.verdict === "FAIL" || c.verdict === "INCONCLUSIVE");
+  expect(told.map((c) => `${c.from} to ${c.to}: ${c.verdict}: ${c.reasons.join("; ")}`)).toEqual([]);
+  expect(columns.map((c) => c.control)).toEqual(columns.map(() => "PASS"));
+  const seen = (from: string, to: string): unknown => {
+    const cell = cells.find((c) => c.from === from && c.to === to);
+    return [cell?.address, cell?.observed?.outcome];
+  };
+  expect(seen("@host", "media:80/tcp")).toEqual(["192.168.0.101", "unreachable"]);
+  expect(seen("@neighbour", "media:80/tcp")).toEqual(["192.168.0.101", "reach"]);
+  expect(seen("@host", "proxy:80/tcp")).toEqual(["172.30.8.2", "reach"]);
+  expect(seen("@neighbour", "proxy:80/tcp")).toEqual(["192.168.0.102", "reach"]);
+});
+
+test("a walk goes by the parent, which it names, and in the order of the wire", async () => {
+  await using lab = await createLab(labFile("macvlan"));
+  const way = async (from: string, to: string): Promise<unknown> => {
+    const walk = await lab.walk(from, to);
+    return [walk.verdict, walk.ways[0]?.hops.map((h) => h.node).join(" ")];
+  };
+  expect(await way("@neighbour", "media:80")).toEqual(["reach", "@neighbour @lan media"]);
+  expect(await way("media", "@internet:80")).toEqual(["reach", "media @lan @router @internet"]);
+  expect(await way("@internet", "@router:80")).toEqual(["reach", "@internet @router @lan media"]);
+  expect(await way("media", "pihole:80")).toEqual(["reach", "media pihole"]);
+  expect(await way("@host", "media:80")).toEqual(["unreachable", "@host"]);
+  const text = renderWalk(await lab.walk("media", "pihole:80"), { colour: false, width: 100 });
+  expect(text.match(/eth0 \(on eth0 of @host\)/g)).toHaveLength(2);
+});
+
+test("a capture of a macvlan has each frame once, and its direction", async () => {
+  await using lab = await createLab(labFile("macvlan"));
+  await using recording = lab.capture({ nodes: ["media/eth0"], filter: "icmp" });
+  await lab.exec("@neighbour", ["ping", "-c", "2", "-i", "0.01", "192.168.0.101"]);
+  recording.stop();
+  const seen: string[] = [];
+  for await (const { direction, frame } of recording) seen.push(`${direction} ${frame.ip?.icmp?.type}`);
+  expect(seen).toEqual(["in 8", "out 0", "in 8", "out 0"]);
+});
+
+test("the router's 1:1 NAT leads to a macvlan and from it, and FTP by it works in extended passive mode", async () => {
+  const services =
+    "  web: { image: ftp, networks: { lan: { ipv4_address: 192.168.0.100 } }, x-docknet: { serve: [21] } }";
+  const nat = 'x-docknet: { world: { router: { static: ["203.0.113.92:192.168.0.100"] } }';
+  const checks = [
+    '{ from: web, to: "@internet:80", seen-as: 203.0.113.92 }',
+    '{ from: "@internet", to: 203.0.113.92, proto: icmp }',
+    '{ from: "@internet", to: "203.0.113.92:21", transfer: extended-passive }',
+    '{ from: "@internet", to: "203.0.113.92:21", transfer: passive, expect: unreachable }',
+    '{ from: "@neighbour", to: "web:21", transfer: passive }',
+    '{ from: "@neighbour", to: "web:21", transfer: active }',
+    '{ from: "@host", to: "web:21", transfer: passive, expect: unreachable }',
+  ];
+  for (const extra of [" }", `, checks: [${checks.join(", ")}] }`]) {
+    await using lab = await buildLab(loadSpec(labText(`${file(lan("bridge"), services)}${nat}${extra}\n`)));
+    expect(failures(await lab.verify())).toEqual([]);
+  }
 });

@@ -28,6 +28,12 @@ test.for(PROFILES)(
   },
 );
 
+/** Labs in which transfers come off and fail: who asks, who serves, and a published port between networks. */
+const busy = topology.filter(({ containers, networks }) => {
+  const own = containers.filter((c) => c.mode === "networks" || c.mode === "bridge");
+  return own.length >= 4 && networks.length >= 2 && own.some((c) => c.publish.includes("any"));
+});
+
 // some ten seconds a lab on a busy machine: one profile in every run
 test.for(PROFILES.slice(-1))(
   "and where containers serve FTP, for its data connections: %s",
@@ -35,7 +41,7 @@ test.for(PROFILES.slice(-1))(
   async (profile) => {
     const outcomes = new Set<string>();
     await fc.assert(
-      fc.asyncProperty(topology, async (t) => {
+      fc.asyncProperty(busy, async (t) => {
         const checks = await provenChecks(renderTopology(t, profile, true));
         for (const { transfer, observed } of checks) if (transfer) outcomes.add(`${transfer} ${observed.outcome}`);
       }),

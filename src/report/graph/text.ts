@@ -246,7 +246,9 @@ function detailsOf(graph: Graph, node: GraphNode, drawn: GraphLink): Piece[][] {
 /** Which of several links is the way out; of one on a bridge it would say what the bridge's address says already. */
 function gatewayRows({ gateway, links, kind }: GraphNode): Piece[][] {
   if (!gateway) return kind === "container" ? [words("no default route", "dim")] : [];
-  return links.length > 1 || links.some((l) => l.parent) ? [words(`default via ${gateway.via} ${gateway.link}`, "dim")] : [];
+  return links.length > 1 || links.some((l) => l.parent)
+    ? [words(`default via ${gateway.via} ${gateway.link}`, "dim")]
+    : [];
 }
 
 function aboutRows({ image, serves }: GraphNode): Piece[][] {
