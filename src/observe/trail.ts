@@ -79,12 +79,14 @@ function firstTransmission(recorder: Recorder, flow: Flow, source: ProbeSource):
   return start ? recorder.sameFlow(start).filter((s) => isRequest(s.ip)) : [];
 }
 
-/** The host's own packet to a published port is first seen after nat OUTPUT has changed its destination. */
+/** What the host itself sends, or a container in its network, is first seen after nat OUTPUT and POSTROUTING have changed it. */
 function isOwnTranslation(s: Sighting, flow: Flow): boolean {
+  const [first] = flow.predicted.legs;
   return (
     s.node === HOST &&
     s.direction === "out" &&
-    flow.probe.from === HOST &&
+    first?.node === HOST &&
+    first.direction === "out" &&
     flow.predicted.legs.some((leg) => !leg.newFlow && matchesLeg(s, leg, flow.probe.proto))
   );
 }

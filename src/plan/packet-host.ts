@@ -44,10 +44,15 @@ export abstract class PacketAtHost extends PacketAtContainer {
   /** The host's own packet to a published port of one of its own addresses: nat OUTPUT. */
   protected hostDnat(hit: BindingHit): Prediction {
     this.translateTo(hit);
-    if (!this.state.engine.userlandProxy)
-      this.masquerade(hit.network, "masquerade-local", (r) => r.match.out === hit.network.bridge);
+    this.masqueradeLocal(hit.network);
     this.leg(HOST, hit.network.bridge, "out");
     return this.arrive(hit.container, hit.endpoint, `port ${hit.binding.hostPort} is published`);
+  }
+
+  /** nat POSTROUTING: without the userland proxy what the host itself sends into a network takes the gateway's address. */
+  protected masqueradeLocal(network: BridgeNetwork): void {
+    if (this.state.engine.userlandProxy || network.internal) return;
+    this.masquerade(network, "masquerade-local", (r) => r.match.out === network.bridge);
   }
 
   /** Delivered to the host itself: a service in host mode, or the userland proxy, or nobody. */

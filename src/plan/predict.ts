@@ -85,6 +85,7 @@ class Walk extends PacketOnLan {
     }
     if (network?.gateway) {
       this.src = this.sourceOr(network.gateway);
+      if (this.src !== network.gateway) this.masqueradeLocal(network);
       return this.outOnBridge(network);
     }
     return this.send(HOST, eth0, this.state.world.host, () => this.lanDeliver(HOST));

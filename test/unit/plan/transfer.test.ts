@@ -95,6 +95,15 @@ describe("a file is fetched", () => {
     );
   });
 
+  test("a server in host mode answers by the host's address, which only the userland proxy leaves to the data connection", () => {
+    const seenAs = (userlandProxy: boolean): unknown => {
+      const lab = withContainer(withNetwork(newDaemon({ userlandProxy }), "n"), "client", { networks: ["n"] });
+      const served = withContainer(lab, "files", { mode: "host", serves: ["21"] });
+      return fetched(served, "client", "host", "active").transfer?.dataSeenAs;
+    };
+    expect([seenAs(true), seenAs(false)]).toEqual([WORLD.host, "172.18.0.1"]);
+  });
+
   test("whoever serves another port speaks no FTP, and waits", () => {
     expect(fetched(state, "@host", "client", "passive", "80")).toMatchObject({
       outcome: "drop",
