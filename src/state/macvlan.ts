@@ -105,7 +105,9 @@ function checkSharing(state: State, parent: IfName, mode: MacvlanMode): void {
   for (const other of state.networks.filter(isMacvlan)) {
     if (other.parent !== parent) continue;
     if (state.engine.profile === "docker-20.10")
-      throw refusal(500, `network ${dummyName(other.id)} is already using parent interface ${parent}`);
+      throw refusal(500, `network ${dummyName(other.id)} is already using parent interface ${parent}`, {
+        remedy: "Under docker-20.10 a parent has one macvlan network: later profiles let several share it",
+      });
     if (mode === "passthru")
       throw refusal(
         500,

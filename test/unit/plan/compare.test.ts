@@ -1,6 +1,6 @@
 /** One lab under two profiles: which cells change, why, and which rules. The text that people see is a golden file. */
 import { describe, expect, test } from "vitest";
-import { compareLab, loadSpec } from "../../../src/index.ts";
+import { compareLab, labFile, loadSpec } from "../../../src/index.ts";
 import type { Cell, Comparison } from "../../../src/plan/compare.ts";
 import { type FirewallProfile, PROFILES } from "../../../src/plan/profile.ts";
 import { renderComparisonJson, renderComparisonMarkdown, renderComparisonText } from "../../../src/report/compare.ts";
@@ -122,4 +122,17 @@ describe("as people read it:", () => {
     expect(text).toMatch(/^docker-20\.10: web to .* was predicted .*, but measured refused$/m);
     expect(text).toContain("both measured");
   });
+});
+
+test("what goes by macvlans is the same under every profile that takes them", () => {
+  const lab = loadSpec({ files: [labFile("macvlan")], cwd: "/", env: {} });
+  const { cells } = compareLab(lab, ["docker-28", "docker-29"]).comparison;
+  expect(cells.filter((c) => c.change !== "none")).toEqual([]);
+  expect(cells.some((c) => c.from === "@neighbour" && c.address === "192.168.0.100")).toBe(true);
+  expect(() => compareLab(lab, ["docker-20.10", "docker-29"])).toThrow(
+    expect.objectContaining({
+      message: expect.stringMatching(/is already using parent interface eth0$/),
+      problems: [expect.objectContaining({ remedy: expect.stringContaining("docker-20.10") })],
+    }),
+  );
 });
