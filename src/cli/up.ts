@@ -1,5 +1,6 @@
 /** docknet up: the lab of a compose file, built to stay. Lines and words as `docker compose up -d` prints them without a terminal. */
 import type { UpResult } from "../daemon/lab.ts";
+import { readUtf8 } from "../spec/source.ts";
 import { EngineClient, openClient } from "./docker/client.ts";
 import { EXIT } from "./exit.ts";
 import { call } from "./lab-client.ts";
@@ -15,11 +16,19 @@ export interface UpFlags extends LabFlags {
 export async function up(flags: UpFlags): Promise<number> {
   const docknet = await import("../index.ts");
   const load = await loadOptionsOf(flags);
+  // the daemon is given what was read here: it has another standard input, and a file may change meanwhile
+  const texts: Record<string, string> = {};
+  const readFile = (path: string): string => {
+    const text = readUtf8(path);
+    texts[path] = text;
+    return text;
+  };
   // what is wrong with the file is told before a daemon is started
-  const spec = docknet.loadSpec(load);
+  const spec = docknet.loadSpec({ ...load, readFile });
   docknet.resolveState(spec);
   const client = await daemonOf(spec.name);
-  const body = { ...load, removeOrphans: flags.removeOrphans ?? false, forceRecreate: flags.forceRecreate ?? false };
+  const { removeOrphans = false, forceRecreate = false } = flags;
+  const body = { ...load, texts, removeOrphans, forceRecreate };
   const { steps, warnings, failures } = await call<UpResult>(client, "post", "up", body);
   for (const warning of warnings) {
     say(`docknet: warning: ${docknet.renderProblem(warning)}`);

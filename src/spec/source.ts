@@ -72,8 +72,8 @@ function describeReason(error: Error): string {
   return (code === undefined ? undefined : reasons[code]) ?? (error.message.split("\n")[0] || "cannot be read");
 }
 
-/** Reads no more than the limit, so that `/dev/zero` ends too. Works for pipes (`-f <(...)`) and standard input. */
-function readUtf8(path: string): string {
+/** Reads no more than the limit, so that `/dev/zero` ends too. Works for pipes (`-f <(...)`) and standard input. @throws as node:fs, DocknetError LAB_FILE */
+export function readUtf8(path: string): string {
   const fd = path === STDIN ? 0 : openSync(path, "r");
   try {
     const chunks: Buffer[] = [];

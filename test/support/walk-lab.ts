@@ -1,6 +1,8 @@
 /** A lab with every situation that a walk tells of, and independent eyes on it: iptables' counters and tcpdump. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { existsSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import type { Netns } from "../../src/kernel/netns.ts";
 import type { NodeName } from "../../src/net/name.ts";
 import type { Site } from "../../src/site.ts";
@@ -62,6 +64,12 @@ function packetsOf(listing: string): Map<string, number[]> {
 export const movedBetween = (before: ReadonlyMap<string, number>, after: ReadonlyMap<string, number>): string[] =>
   [...after].flatMap(([rule, packets]) => (packets > (before.get(rule) ?? 0) ? [rule] : []));
 
+/** In an unprivileged user namespace tcpdump cannot become the user that it wants to be. */
+const isBound = existsSync("/proc/self/setgroups") && readFileSync("/proc/self/setgroups", "utf8").trim() === "deny";
+const EYE: readonly [string, ...string[]] = isBound
+  ? ["perl", fileURLToPath(new URL("./packet-eye.pl", import.meta.url))]
+  : ["tcpdump", "-i", "any", "-nn", "-l", "-v", "--immediate-mode", "ip"];
+
 /** `tcpdump -i any` in one namespace, as text. */
 export class Tcpdump {
   private readonly child: ChildProcess;
@@ -69,14 +77,18 @@ export class Tcpdump {
   private readonly listening: Promise<unknown>;
 
   constructor(ns: Netns) {
-    const args = ["-i", "any", "-nn", "-l", "-v", "--immediate-mode", "ip"];
-    this.child = ns.enter(() => ({ child: spawn("tcpdump", args, { stdio: ["ignore", "pipe", "pipe"] }) })).child;
+    const [file, ...args] = EYE;
+    this.child = ns.enter(() => ({ child: spawn(file, args, { stdio: ["ignore", "pipe", "pipe"] }) })).child;
     this.child.stdout?.on("data", (chunk) => {
       this.text += chunk;
     });
     this.listening = new Promise<void>((resolve, reject) => {
-      this.child.stderr?.on("data", (chunk) => String(chunk).includes("listening on") && resolve());
-      this.child.once("exit", () => reject(new Error("tcpdump ended")));
+      let said = "";
+      this.child.stderr?.on("data", (chunk) => {
+        said += chunk;
+        if (said.includes("listening on")) resolve();
+      });
+      this.child.once("exit", () => reject(new Error(`tcpdump ended: ${said}`)));
     });
     this.listening.catch(() => {});
   }
@@ -105,7 +117,7 @@ export class Tcpdump {
         .split("\n")
         .some(
           (l) =>
-            l.includes(` ${packet.link} `) &&
+            ` ${l}`.includes(` ${packet.link} `) &&
             sides.some((side) => l.includes(side)) &&
             l.includes(`ttl ${packet.ttl},`) &&
             l.includes(ends),

@@ -13,6 +13,8 @@ import { Fields } from "./fields.ts";
 import { inspectionRoutes } from "./inspection-routes.ts";
 import { JSON_TYPE } from "./json.ts";
 
+/** A few lab files of the biggest size (spec/document.ts), as JSON. */
+const MAX_UP_BYTES = 32 * 1024 * 1024;
 /** Progress is told at most this often. */
 const PROGRESS_MS = 50;
 
@@ -30,7 +32,9 @@ export function registerLabRoutes(server: FastifyInstance, engine: Engine, end: 
       files: engine.spec?.files ?? [],
     }),
   );
-  server.post("/docknet/up", (request, reply) => answer(reply, () => lab.up(engine, upRequest(bodyOf(request, "Up")))));
+  server.post("/docknet/up", { bodyLimit: MAX_UP_BYTES }, (request, reply) =>
+    answer(reply, () => lab.up(engine, upRequest(bodyOf(request, "Up")))),
+  );
   server.post("/docknet/down", async (_request, reply) => {
     const answered = await answer(reply, () => lab.down(engine));
     reply.raw.once("close", end);
@@ -126,9 +130,11 @@ function describe(error: unknown): object {
   return { code, message, ...(remedy ? { remedy } : {}), ...(at ? { at } : {}), ...problems };
 }
 
+/** With `texts`, files by path, no other file is there; without, this process reads them. */
 function upRequest(body: JsonObject): lab.UpRequest {
   const fields = new Fields(body, "");
   const [files, profiles, envFiles] = [fields.texts("files"), fields.texts("profiles"), fields.texts("envFiles")];
+  const texts = fields.textMap("texts");
   return {
     load: {
       cwd: fields.text("cwd"),
@@ -136,8 +142,14 @@ function upRequest(body: JsonObject): lab.UpRequest {
       ...(files ? { files } : {}),
       ...(profiles ? { profiles } : {}),
       ...(envFiles ? { envFiles } : {}),
+      ...(texts ? { readFile: (path) => textOf(texts, path) } : {}),
     },
     removeOrphans: fields.flag("removeOrphans"),
     forceRecreate: fields.flag("forceRecreate"),
   };
+}
+
+function textOf(texts: Readonly<Record<string, string>>, path: string): string {
+  if (Object.hasOwn(texts, path)) return texts[path] as string;
+  throw Object.assign(new Error(`ENOENT: no such file or directory, open '${path}'`), { code: "ENOENT" });
 }

@@ -1,0 +1,49 @@
+/** docknet up takes its lab from wherever the shell can read it, and what is read once is what is built. */
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, expect, test } from "vitest";
+
+const CLI = fileURLToPath(new URL("../../dist/bin/docknet.js", import.meta.url));
+const directory = mkdtempSync(join(tmpdir(), "dn-up-"));
+const lab = `t${process.pid}up`;
+const env = { ...process.env, DOCKNET_RUN_DIR: join(directory, "run"), DOCKNET_PROJECT: lab };
+
+/** @param command of bash, in which docknet is the one that was built */
+function shell(command: string, input = "") {
+  const script = `docknet() { "${process.execPath}" "${CLI}" "$@"; }; ${command}`;
+  const { status, stdout, stderr } = spawnSync("bash", ["-c", script], {
+    encoding: "utf8",
+    timeout: 60_000,
+    env,
+    cwd: directory,
+    input,
+  });
+  return { status, stdout, stderr };
+}
+
+const service = (name: string): string => `services: { ${name}: { image: nginx, expose: ["$${"{PORT:-80}"}"] } }\n`;
+
+afterAll(() => {
+  shell("docknet down");
+  rmSync(directory, { recursive: true, force: true });
+});
+
+test("from standard input, a pipe of the shell, and a file with its .env", () => {
+  writeFileSync(join(directory, "compose.yaml"), service("c"));
+  writeFileSync(join(directory, ".env"), "PORT=8000\n");
+  expect(shell("docknet up -f -", service("a"))).toMatchObject({ status: 0 });
+  expect(shell(`docknet up --remove-orphans -f <(echo '${service("b").trim()}')`)).toMatchObject({ status: 0 });
+  expect(shell("docknet ps -a --format '{{.Names}}'").stdout).toBe(`${lab}-b-1\n`);
+  expect(shell("docknet up --remove-orphans")).toMatchObject({ status: 0 });
+  expect(shell("docknet ps -a --format '{{.Names}} {{.Ports}}'").stdout).toBe(`${lab}-c-1 80/tcp, 8000/tcp\n`);
+});
+
+test("what is wrong is told with its place, and nothing is changed", () => {
+  const refused = shell("docknet up -f -", "services: { a: { image: nginx, ports: [seven] } }\n");
+  expect(refused).toMatchObject({ status: 2, stdout: "" });
+  expect(refused.stderr).toMatch(/^docknet: -:1:\d+: /);
+  expect(shell("docknet ps -aq | wc -l").stdout.trim()).toBe("1");
+});
