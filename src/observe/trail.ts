@@ -190,11 +190,13 @@ export function framesInto(recorder: Recorder, flow: Flow, source: ProbeSource, 
  * Resets and refusals that came into the deciding rule's node and that no probe sent: who gets an answer from another address than it
  * asked tells that address off, and the rule that drops the probe may count those too. Resets to the address that the rule is about, and
  * what came to a container by the link of the probe (its answer went past the NAT, by a macvlan).
+ * @param after the order of the last sighting that does not count
  */
 export function complaintsInto(
   recorder: Recorder,
   { predicted: { legs, stop } }: Flow,
   containers: ReadonlySet<string>,
+  after: number,
 ): number {
   const last = legs.at(-1);
   if (!stop || !last) return 0;
@@ -202,6 +204,7 @@ export function complaintsInto(
   const guarded = stop.rule?.match.destination;
   return recorder.sightings.filter(
     (s) =>
+      s.order > after &&
       s.node === stop.node &&
       s.direction === "in" &&
       ((s.ip.tcp?.flags.rst && s.ip.dst === guarded) || (s.link === link && isComplaintTo(containers, s))),

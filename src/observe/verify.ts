@@ -1,6 +1,7 @@
 /**
  * Predict, observe, compare: captures open, counters read, all probes out, counters and conntrack read again, one verdict each.
- * What fails or was dropped by another rule than predicted is sent once more, alone, so that the counters that move are its own.
+ * What was dropped and not counted so is sent once more; what fails, or is dropped by another rule than predicted, once more alone, so
+ * that the counters that move are its own.
  */
 
 import type { KernelRule } from "../kernel/rules.ts";
@@ -60,6 +61,8 @@ export async function verifyLayout(
 
 interface Measured {
   readonly runs: ProbeRun[];
+  /** The last frame before it. */
+  readonly before: number;
   readonly moved: Moved[];
   /** The last frame that the counters have for certain; those that came while they were read they may have or not. */
   readonly settled: number;
@@ -88,9 +91,9 @@ class Session {
 
   async verify(checks: readonly Check[]): Promise<Verified> {
     const measured = await this.measure(checks);
-    const { runs } = measured;
     const conntrack = this.readConntrack();
     const counted = this.countDrops(measured);
+    const runs = await this.countAgain(measured.runs, counted);
     const alone = new Map<Check, RuleSeen | undefined>();
     for (const check of chooseAlone(runs, counted)) {
       if (this.options.signal?.aborted) break;
@@ -127,7 +130,7 @@ class Session {
   }
 
   private async measure(checks: readonly Check[], options: VerifyOptions = this.options): Promise<Measured> {
-    const before = await this.readRules();
+    const [first, before] = [this.recorder.last, await this.readRules()];
     const runs = await runProbes(this.instruments, checks, { ...options, concurrency: CONCURRENCY });
     await this.drain();
     const settled = this.recorder.last;
@@ -135,6 +138,7 @@ class Session {
     await this.drain();
     return {
       runs,
+      before: first,
       settled,
       moved: FIREWALLS.flatMap((node) => movedRules(node, before.get(node) ?? [], after.get(node) ?? [])),
     };
@@ -159,7 +163,7 @@ class Session {
   }
 
   /** A rule is proven the dropper when it counted exactly the frames of the probes that it should have dropped. */
-  private countDrops({ runs, moved, settled }: Measured): Map<Check, { exact: boolean; rule?: RuleSeen }> {
+  private countDrops({ runs, moved, before, settled }: Measured): Map<Check, { exact: boolean; rule?: RuleSeen }> {
     const byRule = new Map<Rule, ProbeRun[]>();
     for (const run of runs) {
       const { stop, outcome } = decidingFlow(run).flow.predicted;
@@ -181,7 +185,7 @@ class Session {
       // a packet that a bridge turns around may pass FORWARD twice, routed and bridged (br_nf_pre_routing_finish_bridge_slow)
       const most = its.reduce(
         (n, run, i) => n + (late[i] ?? 0) * (run.check.predicted.unsure ? 2 : 1),
-        its[0] ? complaintsInto(this.recorder, decidingFlow(its[0]).flow, this.bridged) : 0,
+        its[0] ? complaintsInto(this.recorder, decidingFlow(its[0]).flow, this.bridged, before) : 0,
       );
       const counter = moved.find((m) => m.node === node && isRule(m.rule, rule));
       const exact = counter !== undefined && counter.packets >= least && counter.packets <= most;
@@ -194,13 +198,41 @@ class Session {
     return result;
   }
 
+  /**
+   * What no counter vouches for is sent once more, without all the others: a frame of somebody else that the rule has counted, or one that
+   * a busy machine has missed, is not there again. @returns the runs, those of them renewed that are proven now, and `counted` with them
+   */
+  private async countAgain(
+    runs: readonly ProbeRun[],
+    counted: Map<Check, { exact: boolean; rule?: RuleSeen }>,
+  ): Promise<readonly ProbeRun[]> {
+    const doubtful = runs.filter((run) => isUncounted(run, counted));
+    if (doubtful.length === 0 || this.options.signal?.aborted) return runs;
+    const again = await this.measure(
+      doubtful.map((run) => run.check),
+      this.quick,
+    );
+    const proven = new Map<Check, ProbeRun>();
+    for (const [check, count] of this.countDrops(again)) {
+      const run = again.runs.find((r) => r.check === check);
+      if (!count.exact || run?.reply.outcome !== "silent") continue;
+      counted.set(check, count);
+      proven.set(check, run);
+    }
+    return runs.map((run) => proven.get(run.check) ?? run);
+  }
+
+  /** What answers in this lab has answered at once: now silence need not last as long as a first answer may take. */
+  private get quick(): VerifyOptions {
+    const { onProgress: _, ...options } = this.options;
+    return { ...options, answerDeadlineMs: options.silenceMs };
+  }
+
   /** Sends one probe alone and names the rule or policy that counted it away. */
   private async findDropper(check: Check): Promise<RuleSeen | undefined> {
     const { probe } = check;
     const { sourcePort: _, ...free } = probe;
-    // what answers in this lab answers at once: here silence need not last as long as a first answer may take
-    const quick = { ...this.options, answerDeadlineMs: this.options.silenceMs };
-    const { runs, moved } = await this.measure([{ ...check, probe: free }], quick);
+    const { runs, moved } = await this.measure([{ ...check, probe: free }], this.quick);
     if (runs[0]?.reply.outcome !== "silent") return undefined;
     const drop = moved.filter((m) => isDrop(m.rule)).sort((a, b) => b.packets - a.packets)[0];
     return drop && describeRule(drop, this.rulesOf(drop.node));
@@ -227,8 +259,13 @@ function chooseAlone(runs: readonly ProbeRun[], counted: ReadonlyMap<Check, { ex
 /** A drop that no counter vouches for, or silence where an answer was expected. */
 function needsOwnMeasurement(run: ProbeRun, counted: ReadonlyMap<Check, { exact: boolean }>): boolean {
   if (run.failure !== undefined || run.reply.outcome !== "silent") return false;
-  if (run.check.expected.outcome !== "drop") return true;
-  return counted.get(run.check)?.exact === false;
+  return run.check.expected.outcome !== "drop" || isUncounted(run, counted);
+}
+
+/** It was dropped as expected, and the counter of the rule that should have done it does not agree. */
+function isUncounted(run: ProbeRun, counted: ReadonlyMap<Check, { exact: boolean }>): boolean {
+  if (run.failure !== undefined || run.reply.outcome !== "silent") return false;
+  return run.check.expected.outcome === "drop" && counted.get(run.check)?.exact === false;
 }
 
 function sameRule(seen: RuleSeen | undefined, check: Check): boolean | undefined {

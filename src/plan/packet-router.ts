@@ -15,7 +15,7 @@ export abstract class PacketAtRouter extends PacketAtHost {
     const ownRouter =
       this.dst === world.router.lan || this.dst === world.router.public || hasStatic(world.router, this.dst);
     this.leg(ROUTER, lan0, "in");
-    if (ownRouter) return this.routerInput();
+    if (ownRouter) return this.routerItself(lostReply);
     if (contains(world.lan, this.dst)) {
       // from a macvlan whose subnet is a part of the LAN's
       this.leg(ROUTER, lan0, "out");
@@ -72,6 +72,16 @@ export abstract class PacketAtRouter extends PacketAtHost {
     this.translations.push({ node: ROUTER, kind: "DNAT", ...(rule ? { rule } : {}) });
     this.leg(ROUTER, lan0, "out");
     return this.lanDeliver(ROUTER);
+  }
+
+  /** Addressed from the LAN: what it answers must find back. */
+  private routerItself(lostReply: Stop | undefined): Prediction {
+    if (contains(this.state.world.lan, this.src)) return lostReply ? this.lost(lostReply) : this.routerInput();
+    return this.end(
+      "drop",
+      { node: ROUTER, onReply: true },
+      `the router has no route back to ${this.src}: it is not an address of the LAN`,
+    );
   }
 
   private routerInput(): Prediction {
