@@ -102,79 +102,75 @@ async function checkTool(
 
 function checkLinks(ns: Netns): Finding[] {
   const route = new NetlinkSocket(ns, NETLINK_ROUTE);
-  const tries: readonly (readonly [string, () => void])[] = [
-    ["bridge", () => route.request([createBridge({ name: "try0" as IfName, index: 1000 })])],
-    [
-      "veth",
-      () =>
+  const means = "no lab can be built";
+  const wanted: readonly Try[] = [
+    {
+      name: "bridge",
+      means,
+      attempt: () => route.request([createBridge({ name: "try0" as IfName, index: 1000 })]),
+    },
+    {
+      name: "veth",
+      means,
+      attempt: () =>
         route.request([
           createVeth({ name: "try1" as IfName, index: 1001 }, { name: "try2" as IfName, index: 1002, netnsFd: ns.fd }),
         ]),
-    ],
-    ["rtnetlink dump", () => void route.query(dumpLinks)],
+    },
+    { name: "rtnetlink dump", means, attempt: () => void route.query(dumpLinks) },
   ];
   try {
-    const wanted = tries.map(([name, attempt]): Finding => {
-      try {
-        attempt();
-        return { name, status: "ok", found: "works" };
-      } catch (error) {
-        return {
-          name,
-          status: "missing",
-          found: messageOf(error),
-          means: "no lab can be built",
-          remedy: `Load the kernel module: modprobe ${name}`,
-        };
-      }
-    });
-    return [...wanted, ...checkMacvlan(ns, route)];
+    return [...wanted.map((t) => tried(t, "missing")), ...macvlanTries(ns, route).map((t) => tried(t, "limited"))];
   } finally {
     route.close();
   }
 }
 
+/** A link type that is made on trial, in a namespace of its own. */
+interface Try {
+  readonly name: string;
+  /** The kernel's module; the same as the name unless said. */
+  readonly module?: string;
+  /** What its lack means. */
+  readonly means: string;
+  readonly attempt: () => void;
+}
+
+function tried({ name, module = name, means, attempt }: Try, lack: "missing" | "limited"): Finding {
+  try {
+    attempt();
+    return { name, status: "ok", found: "works" };
+  } catch (error) {
+    const remedy = `Load the kernel module: modprobe ${module}`;
+    return { name, status: lack, found: messageOf(error), means, remedy };
+  }
+}
+
 /** What macvlan networks need, each on the veth that `checkLinks` made. */
-function checkMacvlan(ns: Netns, route: NetlinkSocket): Finding[] {
+function macvlanTries(ns: Netns, route: NetlinkSocket): Try[] {
   const parent = 1001;
-  const tries: readonly (readonly [string, string, string, () => void])[] = [
-    [
-      "macvlan",
-      "macvlan",
-      "networks with driver macvlan are refused",
-      () => {
+  return [
+    {
+      name: "macvlan",
+      means: "networks with driver macvlan are refused",
+      attempt: () => {
         route.request([numberNetns(ns.fd)]);
         const nsid = route.query(nsidOf(ns.fd)).map(decodeNsid)[0] ?? -1;
         route.request([createMacvlan({ name: "try3" as IfName, index: 1003 }, { index: parent, nsid }, "bridge")]);
       },
-    ],
-    [
-      "802.1Q VLAN",
-      "8021q",
-      "macvlan networks with a parent such as eth0.10 are refused",
-      () => route.request([createVlan({ name: "try4" as IfName, index: 1004 }, parent, 10)]),
-    ],
-    [
-      "dummy",
-      "dummy",
-      "macvlan networks without a parent are refused",
-      () => route.request([createDummy({ name: "try5" as IfName, index: 1005 })]),
-    ],
+    },
+    {
+      name: "802.1Q VLAN",
+      module: "8021q",
+      means: "macvlan networks with a parent such as eth0.10 are refused",
+      attempt: () => route.request([createVlan({ name: "try4" as IfName, index: 1004 }, parent, 10)]),
+    },
+    {
+      name: "dummy",
+      means: "macvlan networks without a parent are refused",
+      attempt: () => route.request([createDummy({ name: "try5" as IfName, index: 1005 })]),
+    },
   ];
-  return tries.map(([name, module, means, attempt]): Finding => {
-    try {
-      attempt();
-      return { name, status: "ok", found: "works" };
-    } catch (error) {
-      return {
-        name,
-        status: "limited",
-        found: messageOf(error),
-        means,
-        remedy: `Load the kernel module: modprobe ${module}`,
-      };
-    }
-  });
 }
 
 const RULES: readonly (readonly [string, string])[] = [

@@ -12,18 +12,7 @@
 import type { Ipv4 } from "../net/address.ts";
 import { decodeIpv4, type Ipv4Packet, PROTO_ICMP, PROTO_TCP, PROTO_UDP } from "../net/frame.ts";
 import type { Port } from "../net/port.ts";
-import {
-  AF_INET,
-  AF_NETLINK,
-  bind,
-  closeFd,
-  recvmsg,
-  SOCK_NONBLOCK,
-  SOCK_RAW,
-  SystemError,
-  setsockopt,
-  socket,
-} from "./libc.ts";
+import { AF_INET } from "./libc.ts";
 import {
   attribute,
   decodeAttributes,
@@ -35,6 +24,7 @@ import {
   type Request,
   textAttribute,
 } from "./netlink.ts";
+import { type NetlinkListener, newsIn, openNetlinkListener } from "./netlink-listener.ts";
 import type { Netns } from "./netns.ts";
 import {
   expression,
@@ -49,9 +39,7 @@ import {
   newRule,
   number32,
 } from "./nft-batch.ts";
-import { watchReadiness } from "./readiness.ts";
 import { keepRules } from "./rule-handle.ts";
-import { SOL_SOCKET } from "./socket.ts";
 
 /** Tables of walks begin so; traces of what happens in them are nobody's news. */
 export const WALK_TABLE = "docknet-walk";
@@ -99,10 +87,6 @@ export interface Trace {
 }
 
 const NFNLGRP_NFTRACE = 9;
-const SOL_NETLINK = 270;
-const NETLINK_ADD_MEMBERSHIP = 1;
-const SO_RCVBUFFORCE = 33;
-const BUFFER_BYTES = 4 << 20;
 const PROTOCOLS = { tcp: PROTO_TCP, udp: PROTO_UDP, icmp: PROTO_ICMP } as const;
 
 let tables = 0;
@@ -114,37 +98,34 @@ let tables = 0;
 export function openTrace(ns: Netns, selectors: readonly TraceSelector[], onEvent: (event: TraceEvent) => void): Trace {
   const table = `${WALK_TABLE}-${process.pid}-${++tables}`;
   const owner = new NetlinkSocket(ns, NETLINK_NETFILTER);
-  const fd = ns.enter(() => socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK, NETLINK_NETFILTER));
+  let whole = true;
+  let listener: NetlinkListener | undefined;
   try {
-    bind(fd, Buffer.from([AF_NETLINK, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]));
-    setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, NFNLGRP_NFTRACE);
-    enlarge(fd);
+    const tell = (bytes: Buffer): void => {
+      for (const event of decodeMessages(bytes)) onEvent(event);
+    };
+    const group = { protocol: NETLINK_NETFILTER, groups: [NFNLGRP_NFTRACE] };
+    listener = openNetlinkListener(ns, group, tell, () => {
+      whole = false;
+    });
     createTable(owner, table, selectors);
     keepRules(ns);
   } catch (error) {
-    closeFd(fd);
+    listener?.close();
     owner.close();
     throw error;
   }
-  let whole = true;
-  const drain = (): boolean => {
-    try {
-      for (let got = recvmsg(fd); got; got = recvmsg(fd)) for (const event of decodeMessages(got.data)) onEvent(event);
-    } catch (error) {
-      if (!(error instanceof SystemError) || error.code !== "ENOBUFS") throw error;
-      whole = false;
-    }
-    return whole;
-  };
-  const watch = watchReadiness(fd, "readable", drain);
+  const { drain, close } = listener;
   let closed = false;
   return {
-    drain,
+    drain() {
+      drain();
+      return whole;
+    },
     close() {
       if (closed) return;
       closed = true;
-      watch.close();
-      closeFd(fd);
+      close();
       try {
         // not left to the close of its socket, which waits for an RCU grace period then
         owner.transact([deleteTable(table)]);
@@ -154,15 +135,6 @@ export function openTrace(ns: Netns, selectors: readonly TraceSelector[], onEven
       }
     },
   };
-}
-
-/** Beyond net.core.rmem_max where that is allowed; else the default must do. */
-function enlarge(fd: number): void {
-  try {
-    setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, BUFFER_BYTES);
-  } catch (error) {
-    if (!(error instanceof SystemError) || error.code !== "EPERM") throw error;
-  }
 }
 
 // --- the table that chooses --------------------------------------------------------------------------------------------
@@ -266,7 +238,6 @@ const setTraceBit = (): Buffer[] => [
 
 const NFNL_SUBSYS_NFTABLES = 10;
 const NFT_MSG_TRACE = 17;
-const NLMSG_HEADER_BYTES = 16;
 /** struct nfgenmsg */
 const NFGEN_BYTES = 4;
 const NFTA_TRACE = {
@@ -299,16 +270,11 @@ const VERDICTS: Readonly<Record<number, TraceVerdict["kind"]>> = {
 
 /** What came in one read. Malformed messages, other families and the walks' own tables are left out. Exported for its test. */
 export function decodeMessages(bytes: Buffer): TraceEvent[] {
-  const events: TraceEvent[] = [];
-  for (let at = 0; at + NLMSG_HEADER_BYTES + NFGEN_BYTES <= bytes.length; ) {
-    const size = bytes.readUInt32LE(at);
-    if (size < NLMSG_HEADER_BYTES + NFGEN_BYTES || at + size > bytes.length) break;
-    const isTrace = bytes.readUInt16LE(at + 4) === ((NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG_TRACE);
-    const event = isTrace ? decodeTrace(bytes.subarray(at + NLMSG_HEADER_BYTES, at + size)) : undefined;
-    if (event && !event.table.startsWith(WALK_TABLE)) events.push(event);
-    at += (size + 3) & ~3;
-  }
-  return events;
+  return [...newsIn(bytes)].flatMap(({ type, body }) => {
+    const isTrace = type === ((NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG_TRACE) && body.length >= NFGEN_BYTES;
+    const event = isTrace ? decodeTrace(body) : undefined;
+    return event && !event.table.startsWith(WALK_TABLE) ? [event] : [];
+  });
 }
 
 function decodeTrace(body: Buffer): TraceEvent | undefined {
