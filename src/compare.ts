@@ -2,14 +2,12 @@
 import { DisposerStack } from "./dispose.ts";
 import { DocknetError, type Problem } from "./errors.ts";
 import { readMachine } from "./kernel/machine.ts";
-import { HOST, type NodeName, ROUTER } from "./net/name.ts";
 import type { CheckResult } from "./observe/report.ts";
 import { verifyLayout } from "./observe/verify.ts";
 import { type Cell, type CellSide, type Comparison, checksOfCells, compareSides, type Side } from "./plan/compare.ts";
 import { layoutOf } from "./plan/lab.ts";
-import { nodeOf } from "./plan/layout.ts";
+import { firewallsOf } from "./plan/layout.ts";
 import type { FirewallProfile } from "./plan/profile.ts";
-import { EMPTY_RULESET } from "./plan/rule.ts";
 import { Site } from "./site.ts";
 import type { Spec } from "./spec/spec.ts";
 import { resolveState } from "./state/resolve.ts";
@@ -26,8 +24,7 @@ export function compareLab(spec: Spec, profiles: readonly [FirewallProfile, Fire
   const resolved = profiles.map((profile) => resolveState({ ...spec, engine: { ...spec.engine, profile } }));
   const sides = resolved.map(({ state }): Side => {
     const layout = layoutOf(state, readMachine());
-    const rules = (node: NodeName) => nodeOf(layout, node)?.rules ?? EMPTY_RULESET;
-    return { state, rules: { host: rules(HOST), router: rules(ROUTER) } };
+    return { state, rules: firewallsOf(layout) };
   }) as [Side, Side];
   const warnings = new Map(resolved.flatMap((r) => r.warnings).map((w) => [JSON.stringify(w), w]));
   return { comparison: compareSides(...sides, spec.checks), sides, warnings: [...warnings.values()] };

@@ -2,7 +2,7 @@
  * Ownership: who creates something pushes what removes it. Closing pops in reverse order, goes on after errors, and
  * reports them all. Node 20 has Symbol.asyncDispose but no AsyncDisposableStack, so the stack is ours.
  */
-import { DocknetError } from "./errors.ts";
+import { DocknetError, messageOf } from "./errors.ts";
 
 type Disposer = () => void | Promise<void>;
 
@@ -43,7 +43,7 @@ export class DisposerStack implements AsyncDisposable {
       }
     }
     if (failures.length === 0) return;
-    const list = failures.map((f) => `${f.what} (${f.error instanceof Error ? f.error.message : String(f.error)})`);
+    const list = failures.map((f) => `${f.what} (${messageOf(f.error)})`);
     throw new DocknetError("INTERNAL", `Cannot remove ${failures.length} of what was created: ${list.join("; ")}`, {
       cause: new AggregateError(failures.map((f) => f.error)),
       remedy: "Run `docknet clean`",

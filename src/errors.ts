@@ -80,3 +80,6 @@ export function renderProblem(problem: Problem): string {
 export function renderOrigin(at: Origin): string {
   return `${at.file}:${at.line}:${at.column}`;
 }
+
+/** Of whatever was thrown. */
+export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -16,8 +16,7 @@ import {
 } from "./observe/conntrack.ts";
 import { chooseRules, listChains, type NodeRules, type RuleChoice, type RuleListing } from "./observe/rules.ts";
 import { layoutOf } from "./plan/lab.ts";
-import { type Layout, nodeOf } from "./plan/layout.ts";
-import { EMPTY_RULESET } from "./plan/rule.ts";
+import { type Layout, rulesIn } from "./plan/layout.ts";
 import { walkSender } from "./plan/walk-target.ts";
 import { sandboxNode } from "./residents.ts";
 import type { Site } from "./site.ts";
@@ -57,7 +56,7 @@ const READERS = 4;
 
 async function readNode(site: Site, node: NodeName): Promise<NodeRules> {
   const ns = site.netns(node);
-  const planned = nodeOf(site.layout, node)?.rules ?? EMPTY_RULESET;
+  const planned = rulesIn(site.layout, node);
   const names = readTableNames(ns);
   // where no table is and none should be, a process would tell nothing
   const isEmpty = names.length === 0 && planned.chains.length === 0 && !hasLegacyTables(ns);
@@ -77,7 +76,7 @@ export const rulesOfState = (state: State, options: RulesOptions = {}): RuleList
 
 function planRules(state: State, layout: Layout, options: RulesOptions): RuleListing {
   const nodes = namesOf(state, layout, options).map((node): NodeRules => {
-    const planned = nodeOf(layout, node)?.rules ?? EMPTY_RULESET;
+    const planned = rulesIn(layout, node);
     return { node, chains: listChains(planned), beyond: [] };
   });
   const told = options.all ? nodes.filter((n) => n.chains.length > 0) : nodes;

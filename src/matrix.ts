@@ -3,7 +3,7 @@ import { DocknetError, type Problem } from "./errors.ts";
 import { kernelRelease, readMachine } from "./kernel/machine.ts";
 import { askRoute, readNeighbours } from "./kernel/route-query.ts";
 import type { Ipv4 } from "./net/address.ts";
-import { HOST, type NodeName, ROUTER } from "./net/name.ts";
+import type { NodeName } from "./net/name.ts";
 import { findDrift } from "./observe/drift.ts";
 import type { Matrix, MatrixCell, MatrixWalk } from "./observe/matrix.ts";
 import { causesOf, countWalks } from "./observe/matrix-cause.ts";
@@ -11,9 +11,8 @@ import { type MatrixInstruments, type MatrixTable, measureMatrix, predictMatrix 
 import type { Verdict } from "./observe/report.ts";
 import type { Walk } from "./observe/walk.ts";
 import { layoutOf } from "./plan/lab.ts";
-import { type Layout, nodeOf } from "./plan/layout.ts";
+import { firewallsOf, type Layout } from "./plan/layout.ts";
 import { type MatrixChoice, matrixOf } from "./plan/matrix.ts";
-import { EMPTY_RULESET } from "./plan/rule.ts";
 import type { Site } from "./site.ts";
 import type { Spec } from "./spec/spec.ts";
 import { resolveState } from "./state/resolve.ts";
@@ -75,9 +74,8 @@ export async function matrixSite(site: Site, origin: MatrixOrigin, options: Matr
 }
 
 function planOf(state: State, layout: Layout, { from, to }: MatrixChoice) {
-  const rules = (node: NodeName) => nodeOf(layout, node)?.rules ?? EMPTY_RULESET;
   const choice = { ...(from ? { from } : {}), ...(to ? { to } : {}) };
-  return matrixOf(state, { host: rules(HOST), router: rules(ROUTER) }, choice);
+  return matrixOf(state, firewallsOf(layout), choice);
 }
 
 /** One after the other: each has the lab to itself. */

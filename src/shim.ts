@@ -1,4 +1,5 @@
 /** The process of a lab's shim: `docknet-shim DIRECTORY`, started by src/kernel/shim-client.ts as PID 1 of a PID namespace. */
+import { messageOf } from "./errors.ts";
 import { closeInheritedOnExec } from "./kernel/libc.ts";
 import { RECORDED } from "./kernel/shim-protocol.ts";
 import { serveShim } from "./kernel/shim-server.ts";
@@ -21,6 +22,6 @@ try {
   await serveShim(directory);
   process.stdout.write("ready\n");
 } catch (error) {
-  process.stderr.write(`docknet-shim: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.stderr.write(`docknet-shim: ${messageOf(error)}\n`);
   process.exit(1);
 }

@@ -1,15 +1,13 @@
 /** Proves what stands on the kernel, whoever built it: checks from the State, packets, verdicts, one Report. */
 import { DocknetError, type Problem } from "./errors.ts";
 import { kernelRelease } from "./kernel/machine.ts";
-import { HOST, type NodeName, ROUTER } from "./net/name.ts";
 import { verifyNames } from "./observe/names.ts";
 import type { CheckResult, Drift, Report } from "./observe/report.ts";
 import { describeTopology } from "./observe/topology.ts";
 import { verifyLayout } from "./observe/verify.ts";
 import { type Check, checksOf } from "./plan/check.ts";
-import { nodeOf } from "./plan/layout.ts";
+import { firewallsOf } from "./plan/layout.ts";
 import { nameChecksOf } from "./plan/name-check.ts";
-import { EMPTY_RULESET } from "./plan/rule.ts";
 import type { Site } from "./site.ts";
 import type { CheckSpec } from "./spec/spec.ts";
 
@@ -34,8 +32,7 @@ export interface VerifySiteOptions {
 }
 
 export function checksOfSite(site: Site, explicit: readonly CheckSpec[]): Check[] {
-  const rules = (node: NodeName) => nodeOf(site.layout, node)?.rules ?? EMPTY_RULESET;
-  return checksOf(site.state, { host: rules(HOST), router: rules(ROUTER) }, explicit);
+  return checksOf(site.state, firewallsOf(site.layout), explicit);
 }
 
 /** Sends and captures packets for every check and compares. Changes nothing. @throws DocknetError ABORTED */

@@ -12,14 +12,13 @@ import { decodeLinkFacts, dumpLinks, dumpTables } from "./kernel/rtnetlink-read.
 import { readNumberedRules } from "./kernel/rule-handle.ts";
 import { openStimulus } from "./kernel/stimulus.ts";
 import type { Ipv4 } from "./net/address.ts";
-import { HOST, type IfName, type NodeName, ROUTER } from "./net/name.ts";
+import { HOST, type IfName, type NodeName } from "./net/name.ts";
 import { isPort, type Port } from "./net/port.ts";
 import type { Walk } from "./observe/walk.ts";
 import { ruleKey } from "./observe/walk-record.ts";
 import { runWalk, type WalkInstruments } from "./observe/walk-run.ts";
-import { linkOf, nodeOf } from "./plan/layout.ts";
+import { firewallsOf, linkOf, nodeOf } from "./plan/layout.ts";
 import { predict } from "./plan/predict.ts";
-import { EMPTY_RULESET } from "./plan/rule.ts";
 import { isWorldNode, parseWalkTarget, walkAddress, walkSender } from "./plan/walk-target.ts";
 import type { Site } from "./site.ts";
 import type { Container } from "./state/state.ts";
@@ -56,8 +55,7 @@ export async function walkSite(site: Site, from: string, to: string, options: Wa
   const sender = (container && site.sandboxOf(container)) ?? node;
   const address = walkAddress(state, node, target.name) ?? (await resolve(site, sender, container, target.name));
   const probe = { from: node, address, proto: target.proto, ...(target.port ? { port: target.port } : {}) };
-  const rules = (name: NodeName) => nodeOf(layout, name)?.rules ?? EMPTY_RULESET;
-  const { legs } = predict(state, probe, { host: rules(HOST), router: rules(ROUTER) });
+  const { legs } = predict(state, probe, firewallsOf(layout));
   const holder = state.containers.find((c) => c.endpoints.some((e) => e.address === address));
   const likely = new Set([sender, ...legs.map((l) => l.node), ...(holder ? [holder.node] : [])]);
   const nodes = layout.nodes.map((n) => n.name).filter((name) => isWorldNode(name) || likely.has(name));

@@ -2,7 +2,7 @@
  * Docker's container verbs over an engine. A container has a process of its own, run by the shim, or none: then built-in responders
  * stand in for its image, and it runs until it is stopped. Events as moby daemon/{create,start,stop,kill,monitor,delete}.go publish them.
  */
-import { DocknetError } from "../errors.ts";
+import { DocknetError, messageOf } from "../errors.ts";
 import { rfc3339Nano } from "../kernel/clock.ts";
 import {
   type ContainerRequest,
@@ -93,7 +93,7 @@ function backTo(state: State, before: Container): State {
 
 async function noteFailure(engine: Engine, state: State, id: string, error: unknown): Promise<void> {
   const code = error instanceof DocknetError ? error.details.exitCode : undefined;
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   await engine.commit(failStart(state, id, message, code === 126 || code === 127 ? code : undefined));
 }
 

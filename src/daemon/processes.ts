@@ -2,7 +2,7 @@
  * The processes of a lab's containers, which the shim runs: this daemon's side of them. The shim is started with the first process
  * and outlives the daemon; the next daemon finds it by its socket and hears what ended meanwhile.
  */
-import { DocknetError } from "../errors.ts";
+import { DocknetError, messageOf } from "../errors.ts";
 import { isRunning, type Manifest, netnsPath } from "../kernel/manifest.ts";
 import { type Attached, connectShim, type Shim, startShim } from "../kernel/shim-client.ts";
 import type { Space } from "../kernel/shim-namespaces.ts";
@@ -322,5 +322,5 @@ async function quietly(work: Promise<unknown>): Promise<void> {
 }
 
 function tellProblem(what: string, error: unknown): void {
-  process.stderr.write(`docknetd: ${what}: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.stderr.write(`docknetd: ${what}: ${messageOf(error)}\n`);
 }

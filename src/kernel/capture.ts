@@ -19,7 +19,7 @@
  */
 import { closeSync, openSync, readdirSync } from "node:fs";
 import { createRequire } from "node:module";
-import { DocknetError } from "../errors.ts";
+import { DocknetError, messageOf } from "../errors.ts";
 import { decodeFrame, decodeIpv4, ETHERTYPE_IPV4, type Frame } from "../net/frame.ts";
 import type { Mac } from "../net/mac.ts";
 import type { IfName } from "../net/name.ts";
@@ -187,7 +187,7 @@ function openQuietly(cap: Cap, ns: Netns, ifName: IfName, options: CaptureOption
 
 /** libpcap's messages are its only answer: there is no errno to switch on. */
 function openError(ns: Netns, ifName: IfName, error: unknown): DocknetError {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   const what = `Cannot capture on ${ifName} in ${ns.label}: ${message || "libpcap gave no reason"}`;
   if (!/permi/i.test(message)) return new DocknetError("KERNEL_REFUSED", what, { cause: error });
   return new DocknetError("PRIVILEGE", what, { cause: error, remedy: "Run as root, or in a user namespace" });
@@ -242,7 +242,7 @@ function readMac(ns: Netns, ifName: IfName): Mac {
 
 function describe(error: unknown): string {
   if (error instanceof SystemError && error.code === "ENODEV") return "there is no such interface";
-  return error instanceof Error ? error.message : String(error);
+  return messageOf(error);
 }
 
 const NO_MAC = "00:00:00:00:00:00" as Mac;

@@ -3,6 +3,7 @@
  * Links, addresses, routes, rules, sysctls and sockets need no record: they live in the lab's namespaces and die with them.
  */
 import { existsSync, rmSync } from "node:fs";
+import { messageOf } from "../errors.ts";
 import type { LabName } from "../net/name.ts";
 import { pidsIn, processesByNetns, processName } from "./inhabitants.ts";
 import { type DirectoryLock, lockDirectory } from "./lock.ts";
@@ -138,8 +139,6 @@ function removeNamespace(
     left.push({ what, why: messageOf(error), ours: true });
   }
 }
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** Names of namespaces that should have gone and have not. */
 export function proveGone(names: readonly string[]): string[] {

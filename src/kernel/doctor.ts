@@ -5,6 +5,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { release } from "node:os";
 import { execa } from "execa";
+import { messageOf } from "../errors.ts";
 import type { IfName } from "../net/name.ts";
 import { NETLINK_ROUTE, NetlinkSocket } from "./netlink.ts";
 import { Netns } from "./netns.ts";
@@ -250,5 +251,3 @@ function checkBridgeNetfilter(): Finding {
     remedy: "Load it: modprobe br_netfilter",
   };
 }
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -5,7 +5,7 @@
  */
 import { chmodSync, openSync, readlinkSync, rmSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
-import { DocknetError } from "../errors.ts";
+import { DocknetError, messageOf } from "../errors.ts";
 import {
   becameProgram,
   type Command,
@@ -331,5 +331,5 @@ const hostnameOf = (space: Space): string | undefined => (space.kind === "contai
 
 function wireError(error: unknown): WireError {
   if (error instanceof DocknetError) return { code: error.code, message: error.message, details: error.details };
-  return { code: "KERNEL_REFUSED", message: error instanceof Error ? error.message : String(error), details: {} };
+  return { code: "KERNEL_REFUSED", message: messageOf(error), details: {} };
 }

@@ -1,4 +1,5 @@
 /** One check's verdict from what was predicted, what came back and what was seen on the way. Pure; each reason is one sentence. */
+import { messageOf } from "../errors.ts";
 import type { ConntrackEntry } from "../kernel/conntrack.ts";
 import type { NodeName } from "../net/name.ts";
 import type { Check } from "../plan/check.ts";
@@ -278,6 +279,3 @@ export function renderConntrack(e: ConntrackEntry): string {
   const side = (t: ConntrackEntry["original"]): string => `${t.src}:${t.srcPort} -> ${t.dst}:${t.dstPort}`;
   return `${e.proto}${e.state ? ` ${e.state}` : ""} ${side(e.original)}, ${e.replied ? "replies" : "awaits replies"} ${side(e.reply)}`;
 }
-
-/** Of whatever was thrown. */
-export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -2,12 +2,13 @@
  * Measures a matrix by probes alone: one packet per cell, each distinct one sent once, and beside every column its listener asked in its own
  * namespace, so that a silence is known from a dead listener. Captures would cost more than all the probes; walks explain what differs.
  */
+import { messageOf } from "../errors.ts";
 import type { NodeName } from "../net/name.ts";
 import type { MatrixColumn, MatrixPlan, PlannedCell, PlannedProbe } from "../plan/matrix.ts";
 import type { Outcome, Prediction } from "../plan/prediction.ts";
 import { describePlanned } from "./counters.ts";
 import type { Instruments } from "./instruments.ts";
-import { messageOf, observedOf, wrongResponder } from "./judge.ts";
+import { observedOf, wrongResponder } from "./judge.ts";
 import type { Matrix, MatrixCell, MatrixCounts, MatrixTarget, PredictedCell } from "./matrix.ts";
 import type { Observed, Verdict } from "./report.ts";
 import { type ProbeRun, type Probing, runProbes } from "./run.ts";

@@ -1,4 +1,5 @@
 /** Asks the questions of the name checks from inside the containers and compares the answers. */
+import { messageOf } from "../errors.ts";
 import type { Ipv4 } from "../net/address.ts";
 import type { NameCheck, NameExpectation } from "../plan/name-check.ts";
 import type { Outcome } from "../plan/prediction.ts";
@@ -29,7 +30,7 @@ function ask(instruments: Instruments, { from, name }: NameCheck, deadlineMs: nu
     (error: unknown): NameReply => ({
       outcome: "silent",
       afterMs: 0,
-      failure: error instanceof Error ? error.message : String(error),
+      failure: messageOf(error),
     }),
   );
 }

@@ -11,8 +11,7 @@ import type { Frame } from "../net/frame.ts";
 import type { Mac } from "../net/mac.ts";
 import { HOST, type NodeName } from "../net/name.ts";
 import type { Port } from "../net/port.ts";
-import { type Layout, nodeOf, type ProxyListener } from "../plan/layout.ts";
-import { EMPTY_RULESET } from "../plan/rule.ts";
+import { type Layout, type ProxyListener, rulesIn } from "../plan/layout.ts";
 import { EventWatch } from "./event-watch.ts";
 import type { Walk } from "./walk.ts";
 import { conntrackOf, type FindConntrack } from "./walk-conntrack.ts";
@@ -179,7 +178,7 @@ class Eyes {
     const facts = (node: NodeName): NodeFacts => ({
       links: this.links.get(node) ?? [],
       rules: this.rules.get(node) ?? new Map(),
-      planned: nodeOf(order.layout, node)?.rules ?? EMPTY_RULESET,
+      planned: rulesIn(order.layout, node),
       route: (question) => instruments.route(node, question),
       neighbours: instruments.neighbours(node),
     });

@@ -4,9 +4,9 @@
  */
 import type { IfAddr, Ipv4, Ipv6, Subnet } from "../net/address.ts";
 import type { Mac } from "../net/mac.ts";
-import type { IfName, LabName, NodeName } from "../net/name.ts";
+import { HOST, type IfName, type LabName, type NodeName, ROUTER } from "../net/name.ts";
 import type { Port, Proto } from "../net/port.ts";
-import type { Owner, Ruleset } from "./rule.ts";
+import { EMPTY_RULESET, type Owner, type Ruleset } from "./rule.ts";
 
 export interface Layout {
   readonly lab: LabName;
@@ -101,6 +101,15 @@ export interface ProxyListener {
 export function nodeOf(layout: Layout, name: NodeName): Node | undefined {
   return indexOf(layout).nodes.get(name);
 }
+
+/** Empty where the node has none, or is none. */
+export const rulesIn = (layout: Layout, name: NodeName): Ruleset => nodeOf(layout, name)?.rules ?? EMPTY_RULESET;
+
+/** What predictions name rules of. */
+export const firewallsOf = (layout: Layout): { readonly host: Ruleset; readonly router: Ruleset } => ({
+  host: rulesIn(layout, HOST),
+  router: rulesIn(layout, ROUTER),
+});
 
 /** @param name of the link in that node */
 export function linkOf(layout: Layout, node: NodeName, name: IfName): Link | undefined {

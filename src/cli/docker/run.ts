@@ -1,11 +1,12 @@
 /** `run`: create, attach, wait, start, in this order, so that nothing of a short life is missed. Source: docker/cli cli/command/container/run.go. */
+import { messageOf } from "../../errors.ts";
 import { print } from "../terminal.ts";
 import type { EngineClient } from "./client.ts";
 import type { Call, CommandSpec } from "./command.ts";
 import { type CreateRequest, createContainer, ownContext, readCreateRequest, withHelp } from "./container-create.ts";
 import { RUN_FLAGS } from "./run-flags.ts";
 import { proxySignals } from "./signal-proxy.ts";
-import { messageOf, StatusError } from "./status.ts";
+import { StatusError } from "./status.ts";
 import { checkTty, copyStreams, followTerminalSize, type StreamEnd } from "./stream.ts";
 import { beginWait } from "./wait.ts";
 

@@ -1,4 +1,5 @@
 /** `start`: several containers, or one with its streams. Source: docker/cli cli/command/container/start.go. */
+import { messageOf } from "../../errors.ts";
 import { print } from "../terminal.ts";
 import type { EngineClient } from "./client.ts";
 import type { Call, CommandSpec } from "./command.ts";
@@ -6,7 +7,7 @@ import { type ContainerInfo, containerPath } from "./container-path.ts";
 import type { Flags } from "./flags.ts";
 import { DETACH_KEYS_FLAG } from "./run-flags.ts";
 import { proxySignals } from "./signal-proxy.ts";
-import { messageOf, StatusError } from "./status.ts";
+import { StatusError } from "./status.ts";
 import { copyStreams, followTerminalSize } from "./stream.ts";
 import { beginWait } from "./wait.ts";
 

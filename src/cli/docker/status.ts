@@ -13,5 +13,3 @@ export class StatusError extends Error {
     this.code = code;
   }
 }
-
-export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

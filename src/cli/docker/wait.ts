@@ -1,6 +1,6 @@
 /** The exit code of a container, asked for before it can exit. Source: docker/cli cli/command/container/utils.go waitExitOrRemoved. */
+import { messageOf } from "../../errors.ts";
 import type { EngineClient } from "./client.ts";
-import { messageOf } from "./status.ts";
 
 export type WaitCondition = "not-running" | "next-exit" | "removed";
 
