@@ -80,7 +80,9 @@ describe("the seed lab, recorded while it is verified", () => {
     const { recording, before } = await recordFromStill(lab);
     await using _ = recording;
     const file = write(recording, "seed.pcapng");
-    expect((await lab.verify()).verdict).toBe("PASS");
+    const report = await lab.verify();
+    const wrong = report.checks.filter((c) => c.verdict !== "PASS");
+    expect(report.verdict, JSON.stringify(wrong, null, 2)).toBe("PASS");
     // what is under way when the probes have ended: until the counters stand still
     let after = await counters(lab);
     for (let last = ""; last !== JSON.stringify(after); after = await counters(lab)) last = JSON.stringify(after);
