@@ -251,7 +251,7 @@ export function indexConntrack(entries: readonly ConntrackEntry[]): ReadonlyMap<
   );
 }
 
-const tupleKey = (
+export const tupleKey = (
   proto: string,
   src: string,
   sport: number | undefined,

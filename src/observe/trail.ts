@@ -6,10 +6,21 @@ import { isRequest, type Recorder, type Sighting, sourcePortOf, targetPortOf } f
 import type { Hop, TranslationSeen } from "./report.ts";
 import type { ProbeSource } from "./run.ts";
 
+/** RFC 792 */
+const ECHO_REPLY = 0;
+
 /** One connection, datagram or echo request: a check's own, or a transfer's second one. */
 export interface Flow {
   readonly probe: ProbeSpec;
   readonly predicted: Prediction;
+}
+
+/** Who sent a flow, and how captures find it. */
+export interface Sender extends ProbeSource {
+  /** The source port that NAT of its own node gave it in place of `port`, which another flow had already. */
+  readonly leftWith?: number;
+  /** The order of the last sighting before it was sent. */
+  readonly since: number;
 }
 
 export interface Trail {
@@ -24,13 +35,8 @@ export interface Trail {
 }
 
 /** @param serverSaw the source port that the server told: it singles out the proxy's own connection among many */
-export function followTrail(
-  recorder: Recorder,
-  flow: Flow,
-  source: ProbeSource | undefined,
-  serverSaw?: number,
-): Trail {
-  const own = source ? firstTransmission(recorder, flow, source) : [];
+export function followTrail(recorder: Recorder, flow: Flow, sender: Sender | undefined, serverSaw?: number): Trail {
+  const own = sender ? requestsOf(recorder, flow, sender) : [];
   const claimed = new Set<Sighting>();
   const missing: Leg[] = [];
   const ordered: Sighting[] = [];
@@ -63,21 +69,29 @@ function insertByWay(ordered: readonly Sighting[], strays: readonly Sighting[]):
   return way;
 }
 
-/** The probe's own packet wherever it was seen: found by its source port, followed by what NAT does not change. */
-function firstTransmission(recorder: Recorder, flow: Flow, source: ProbeSource): Sighting[] {
+/** The probe's own packet wherever it was seen, repetitions with it: found by its source port, followed by what NAT does not change. */
+function requestsOf(recorder: Recorder, flow: Flow, sender: Sender): Sighting[] {
   const { probe } = flow;
-  const start = recorder
-    .requestsFrom(source.port)
-    .find(
-      (s) =>
-        protoOf(s) === probe.proto &&
-        ((s.ip.src === source.address &&
-          s.ip.dst === probe.address &&
-          (targetPortOf(s.ip) === probe.port || probe.proto === "icmp")) ||
-          isOwnTranslation(s, flow)),
-    );
+  const { port, leftWith } = sender;
+  const start = [
+    ...recorder.requestsFrom(port),
+    ...(leftWith === undefined ? [] : recorder.requestsFrom(leftWith)),
+  ].find(
+    (s) =>
+      s.order > sender.since &&
+      protoOf(s) === probe.proto &&
+      ((s.ip.src === sender.address &&
+        s.ip.dst === probe.address &&
+        (targetPortOf(s.ip) === probe.port || probe.proto === "icmp")) ||
+        isOwnTranslation(s, flow)) &&
+      isAtSender(recorder, s),
+  );
   return start ? recorder.sameFlow(start).filter((s) => isRequest(s.ip)) : [];
 }
+
+/** What NAT has given the sender's address and port to is another's packet: a hop nearer to that one it lived longer. */
+const isAtSender = (recorder: Recorder, s: Sighting): boolean =>
+  recorder.sameFlow(s).every((other) => other.ip.ttl <= s.ip.ttl);
 
 /** What the host itself sends, or a container in its network, is first seen after nat OUTPUT and POSTROUTING have changed it. */
 function isOwnTranslation(s: Sighting, flow: Flow): boolean {
@@ -107,7 +121,7 @@ function matchesLeg(s: Sighting, leg: Leg, proto: string): boolean {
   );
 }
 
-/** The userland proxy's connection: a request of its own. */
+/** The userland proxy's connection: a request of its own. Links are read in any order: one that was read after the client's is only likelier. */
 function laterFlow(
   recorder: Recorder,
   leg: Leg,
@@ -115,7 +129,9 @@ function laterFlow(
   serverSaw: number | undefined,
 ): readonly Sighting[] {
   if (serverSaw !== undefined) return recorder.requestsFrom(serverSaw);
-  return recorder.on(leg.node, leg.link).filter((s) => isRequest(s.ip) && s.order > (previous?.order ?? 0));
+  const requests = recorder.on(leg.node, leg.link).filter((s) => isRequest(s.ip));
+  const at = requests.findIndex((s) => s.order > (previous?.order ?? 0));
+  return at < 0 ? requests : [...requests.slice(at), ...requests.slice(0, at)];
 }
 
 function repliesTo(recorder: Recorder, last: Sighting): Sighting[] {
@@ -129,7 +145,7 @@ function repliesTo(recorder: Recorder, last: Sighting): Sighting[] {
 function answers(s: Sighting, request: Sighting): boolean {
   if (s.ip.src !== request.ip.dst || s.ip.dst !== request.ip.src) return false;
   if (request.ip.tcp) return s.ip.tcp?.ack === (request.ip.tcp.seq + 1) >>> 0;
-  if (request.ip.icmp) return s.ip.icmp?.type === 0 && s.ip.icmp.seq === request.ip.icmp.seq;
+  if (request.ip.icmp) return s.ip.icmp?.type === ECHO_REPLY && s.ip.icmp.seq === request.ip.icmp.seq;
   return s.ip.udp?.dstPort === request.ip.udp?.srcPort;
 }
 
@@ -172,18 +188,23 @@ const renderEnd = (address: string, port: number | undefined): string =>
  * or, where the answer is what is lost, answers that the server sent.
  * @param until the order of the last sighting that counts
  */
-export function framesInto(recorder: Recorder, flow: Flow, source: ProbeSource, until: number): number {
+export function framesInto(recorder: Recorder, flow: Flow, sender: Sender, until: number): number {
   const { legs, stop } = flow.predicted;
   const last = legs.at(-1);
   if (!stop || !last) return 0;
   const at = (leg: Leg, sightings: readonly Sighting[]): Sighting[] =>
     sightings.filter((s) => s.node === leg.node && s.link === leg.link && s.order <= until);
+  const requests = requestsOf(recorder, flow, sender);
   if (stop.onReply) {
-    return at(last, recorder.answersTo(source.port)).filter((s) => s.direction === "out" && isAnswerOn(s, last, source))
-      .length;
+    const [asked] = at(last, requests);
+    const port = asked && sourcePortOf(asked.ip);
+    if (port === undefined) return 0;
+    return at(last, recorder.answersTo(port)).filter(
+      (s) => s.order > sender.since && s.direction === "out" && isAnswerOn(s, last, port),
+    ).length;
   }
   const entry = entryOf(legs, stop, last);
-  return at(entry, recorder.requestsFrom(source.port)).filter((s) => matchesLeg(s, entry, flow.probe.proto)).length;
+  return at(entry, requests).filter((s) => matchesLeg(s, entry, flow.probe.proto)).length;
 }
 
 /**
@@ -217,11 +238,9 @@ const isComplaintTo = (containers: ReadonlySet<string>, { ip }: Sighting): boole
 const entryOf = (legs: readonly Leg[], stop: Stop, last: Leg): Leg =>
   legs.findLast((leg) => leg.node === stop.node && leg.direction === "in") ?? last;
 
-function isAnswerOn(s: Sighting, leg: Leg, source: ProbeSource): boolean {
-  return (
-    s.ip.src === leg.dst &&
-    s.ip.dst === leg.src &&
-    targetPortOf(s.ip) === source.port &&
-    sourcePortOf(s.ip) === leg.dport
-  );
+/** @param port the request's source port, or echo id */
+function isAnswerOn({ ip }: Sighting, leg: Leg, port: number): boolean {
+  if (ip.src !== leg.dst || ip.dst !== leg.src) return false;
+  if (ip.icmp) return ip.icmp.type === ECHO_REPLY && ip.icmp.id === port;
+  return targetPortOf(ip) === port && sourcePortOf(ip) === leg.dport;
 }

@@ -4,6 +4,7 @@
  * that the counters that move are its own.
  */
 
+import type { ConntrackEntry } from "../kernel/conntrack.ts";
 import type { KernelRule } from "../kernel/rules.ts";
 import { addressOf } from "../net/address.ts";
 import { HOST, type NodeName, ROUTER, WORLD_NODES } from "../net/name.ts";
@@ -13,12 +14,12 @@ import type { Rule, Ruleset } from "../plan/rule.ts";
 import { describeRule, isDrop, isRule, type Moved, movedRules } from "./counters.ts";
 import { findDrift, relatedDrift, renderDrift } from "./drift.ts";
 import type { Instruments } from "./instruments.ts";
-import { type ConntrackIndex, indexConntrack, judge } from "./judge.ts";
+import { indexConntrack, judge, tupleKey } from "./judge.ts";
 import { compareNapt } from "./napt.ts";
 import { linksToCapture, Recorder } from "./recorder.ts";
 import type { CheckResult, Drift, RuleSeen } from "./report.ts";
 import { type ProbeRun, runProbes } from "./run.ts";
-import { complaintsInto, followTrail, framesInto, type Trail } from "./trail.ts";
+import { complaintsInto, followTrail, framesInto, type Sender, type Trail } from "./trail.ts";
 import { decidingFlow, type FlowRun, namedFlow } from "./transfer.ts";
 
 export interface VerifyOptions {
@@ -59,8 +60,13 @@ export async function verifyLayout(
   }
 }
 
+/** A probe's run, and the order of the last sighting before it. */
+interface MeasuredRun extends ProbeRun {
+  readonly since: number;
+}
+
 interface Measured {
-  readonly runs: ProbeRun[];
+  readonly runs: MeasuredRun[];
   /** The last frame before it. */
   readonly before: number;
   readonly moved: Moved[];
@@ -77,6 +83,8 @@ class Session {
   private readonly bridged: ReadonlySet<string>;
   /** A capture had frames that could not be read in time: then what was not seen proves nothing. */
   private unread = false;
+  /** Of all measurements, by node and original tuple. */
+  private readonly conntrack = new Map(FIREWALLS.map((node) => [node, new Map<string, ConntrackEntry>()]));
 
   constructor(instruments: Instruments, layout: Layout, recorder: Recorder, options: VerifyOptions) {
     this.instruments = instruments;
@@ -91,7 +99,6 @@ class Session {
 
   async verify(checks: readonly Check[]): Promise<Verified> {
     const measured = await this.measure(checks);
-    const conntrack = this.readConntrack();
     const counted = this.countDrops(measured);
     const runs = await this.countAgain(measured.runs, counted);
     const alone = new Map<Check, RuleSeen | undefined>();
@@ -109,12 +116,12 @@ class Session {
       const dropCounted = isAlone ? sameRule(alone.get(check), check) : exact === true ? true : undefined;
       return judge(check, {
         run,
-        trail: this.trailOf(decidingFlow(run)),
-        ...(check.predicted.transfer && run.reply.data ? { control: this.trailOf(namedFlow(run)) } : {}),
+        trail: this.trailOf(decidingFlow(run), run.since),
+        ...(check.predicted.transfer && run.reply.data ? { control: this.trailOf(namedFlow(run), run.since) } : {}),
         ...(dropCounted === undefined ? {} : { dropCounted }),
         unproven: exact === false && !isAlone,
         ...(dropper ? { dropper } : {}),
-        conntrack,
+        conntrack: this.conntrack,
         framesLost,
       });
     });
@@ -136,8 +143,9 @@ class Session {
     const settled = this.recorder.last;
     const after = await this.readRules();
     await this.drain();
+    this.noteConntrack();
     return {
-      runs,
+      runs: runs.map((run) => ({ ...run, since: first })),
       before: first,
       settled,
       moved: FIREWALLS.flatMap((node) => movedRules(node, before.get(node) ?? [], after.get(node) ?? [])),
@@ -154,17 +162,29 @@ class Session {
     );
   }
 
-  private trailOf({ flow, source, serverSaw }: FlowRun): Trail {
-    return followTrail(this.recorder, flow, source, serverSaw);
+  private trailOf(run: FlowRun, since: number): Trail {
+    return followTrail(this.recorder, run.flow, this.senderOf(run, since), run.serverSaw);
   }
 
-  private readConntrack(): ConntrackIndex {
-    return new Map(FIREWALLS.map((node) => [node, indexConntrack(this.instruments.readConntrack(node))]));
+  /** Host and router translate what they send themselves, too: its source port may be another's already. */
+  private senderOf({ flow, source }: FlowRun, since: number): Sender | undefined {
+    if (!source) return undefined;
+    const { proto, address, port } = flow.probe;
+    const node = flow.predicted.legs[0]?.node;
+    const key = tupleKey(proto, source.address, source.port, address, port ?? source.port);
+    const leftWith = node && this.conntrack.get(node)?.get(key)?.reply.dstPort;
+    return { ...source, since, ...(leftWith === undefined || leftWith === source.port ? {} : { leftWith }) };
+  }
+
+  /** Each measurement adds what it has made: the next one may come when its entries have timed out. */
+  private noteConntrack(): void {
+    for (const [node, seen] of this.conntrack)
+      for (const [key, entry] of indexConntrack(this.instruments.readConntrack(node))) seen.set(key, entry);
   }
 
   /** A rule is proven the dropper when it counted exactly the frames of the probes that it should have dropped. */
   private countDrops({ runs, moved, before, settled }: Measured): Map<Check, { exact: boolean; rule?: RuleSeen }> {
-    const byRule = new Map<Rule, ProbeRun[]>();
+    const byRule = new Map<Rule, MeasuredRun[]>();
     for (const run of runs) {
       const { stop, outcome } = decidingFlow(run).flow.predicted;
       if (outcome !== "drop" || !stop?.rule) continue;
@@ -175,8 +195,9 @@ class Session {
       const node = its[0]?.check.predicted.stop?.node ?? HOST;
       const framesUntil = (until: number): number[] =>
         its.map((run) => {
-          const { flow, source } = decidingFlow(run);
-          return source ? framesInto(this.recorder, flow, source, until) : 0;
+          const deciding = decidingFlow(run);
+          const sender = this.senderOf(deciding, run.since);
+          return sender ? framesInto(this.recorder, deciding.flow, sender, until) : 0;
         });
       const frames = framesUntil(settled);
       const least = frames.reduce((n, f) => n + f, 0);
@@ -203,16 +224,16 @@ class Session {
    * a busy machine has missed, is not there again. @returns the runs, those of them renewed that are proven now, and `counted` with them
    */
   private async countAgain(
-    runs: readonly ProbeRun[],
+    runs: readonly MeasuredRun[],
     counted: Map<Check, { exact: boolean; rule?: RuleSeen }>,
-  ): Promise<readonly ProbeRun[]> {
+  ): Promise<readonly MeasuredRun[]> {
     const doubtful = runs.filter((run) => isUncounted(run, counted));
     if (doubtful.length === 0 || this.options.signal?.aborted) return runs;
     const again = await this.measure(
       doubtful.map((run) => run.check),
       this.quick,
     );
-    const proven = new Map<Check, ProbeRun>();
+    const proven = new Map<Check, MeasuredRun>();
     for (const [check, count] of this.countDrops(again)) {
       const run = again.runs.find((r) => r.check === check);
       if (!count.exact || run?.reply.outcome !== "silent") continue;
