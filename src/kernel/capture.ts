@@ -92,6 +92,7 @@ interface Cap {
 }
 
 const BUFFER_BYTES = 512 * 1024;
+const MOST_TRIES = 3;
 /** packet(7), linux/if_packet.h */
 const SOL_PACKET = 263;
 const PACKET_STATISTICS = 6;
@@ -114,14 +115,9 @@ let arrivals = 0;
  */
 export function openCapture(ns: Netns, ifName: IfName, options: CaptureOptions): Capture {
   checkFilter(options);
-  const cap = new NativeCap();
-  kept.push(cap);
-  const { fd, linkType, mac } = ns.enter(() => {
+  const { cap, fd, linkType, mac } = ns.enter(() => {
     const mac = readMac(ns, ifName);
-    const before = new Set(openFds());
-    const linkType = openQuietly(cap, ns, ifName, options);
-    const fd = openFds().find((n) => !before.has(n) && domainOf(n) === AF_PACKET);
-    return { fd, linkType, mac: options.mac ?? mac };
+    return { ...openFound(ns, ifName, options), mac: options.mac ?? mac };
   });
   const toFrame = frameDecoder(linkType);
   if (fd === undefined || toFrame === undefined) {
@@ -169,6 +165,23 @@ export function openCapture(ns: Netns, ifName: IfName, options: CaptureOptions):
     guard.close();
     cap.close();
     return closeFdLater(last);
+  }
+}
+
+/** With its descriptor. Where another thread closes one meanwhile, its number is given again and is not new: then once more. */
+function openFound(
+  ns: Netns,
+  ifName: IfName,
+  options: CaptureOptions,
+): { readonly cap: Cap; readonly linkType: string; readonly fd: number | undefined } {
+  for (let tries = 1; ; tries++) {
+    const cap = new NativeCap();
+    kept.push(cap);
+    const before = new Set(openFds());
+    const linkType = openQuietly(cap, ns, ifName, options);
+    const fd = openFds().find((n) => !before.has(n) && domainOf(n) === AF_PACKET);
+    if (fd !== undefined || tries === MOST_TRIES) return { cap, linkType, fd };
+    cap.close();
   }
 }
 
