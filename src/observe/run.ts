@@ -99,6 +99,8 @@ export async function runProbes<C extends Probing>(
         checks.filter(isSilent).map((c) => runs.get(c) as Promise<ProbeRun<C>>),
         rest,
       );
+    // timers come before sockets: what has been said by now is heard before silence is told
+    if (stopSilent.length > 0) await new Promise((resolve) => setImmediate(resolve));
     for (const stop of stopSilent) stop();
     return await Promise.all(checks.map((c) => runs.get(c) as Promise<ProbeRun<C>>));
   } finally {
