@@ -7,7 +7,7 @@ import { exchange } from "./kernel/exchange.ts";
 import { watchFrames } from "./kernel/frame-watch.ts";
 import { NETLINK_NETFILTER, NetlinkSocket } from "./kernel/netlink.ts";
 import { openTrace } from "./kernel/nft-trace.ts";
-import { askRoute, readNeighbours } from "./kernel/route-query.ts";
+import { askForwarding, askRoute, readNeighbours } from "./kernel/route-query.ts";
 import { decodeLinkFacts, dumpLinks, dumpTables } from "./kernel/rtnetlink-read.ts";
 import { readNumberedRules } from "./kernel/rule-handle.ts";
 import { openStimulus } from "./kernel/stimulus.ts";
@@ -138,7 +138,7 @@ function instrumentsOf(site: Site): WalkInstruments {
   return {
     links: (node) => {
       const links = executor.node(node).route.query(dumpLinks).map(decodeLinkFacts);
-      return links.map(({ index, name, mac, kind, masterIndex }) => {
+      return links.map(({ index, name, mac, kind, masterIndex, up }) => {
         const master = links.find((l) => l.index === masterIndex)?.name;
         const wanted = kind === "macvlan" ? linkOf(site.layout, node, name as IfName) : undefined;
         const parent = wanted?.kind === "macvlan" ? `${wanted.parent.name} of ${wanted.parent.node}` : undefined;
@@ -147,6 +147,7 @@ function instrumentsOf(site: Site): WalkInstruments {
           name,
           mac,
           isBridge: kind === "bridge",
+          isUp: up,
           ...(master ? { master } : {}),
           ...(parent ? { parent } : {}),
         };
@@ -165,6 +166,7 @@ function instrumentsOf(site: Site): WalkInstruments {
     rules: async (node) =>
       new Map((await readNumberedRules(site.netns(node))).map((rule) => [ruleKey(rule.table, rule.handle), rule])),
     route: (node, question) => askRoute(executor.node(node).route, question),
+    forwards: (node, index) => askForwarding(executor.node(node).route, index),
     neighbours: (node) => readNeighbours(executor.node(node).route),
     conntrack: (node, first) => findConntrack(site.netns(node), first),
     stimulus: (node, request) => openStimulus(site.netns(node), request),

@@ -45,6 +45,7 @@ import { keepRules } from "./rule-handle.ts";
 export const WALK_TABLE = "docknet-walk";
 
 export interface TraceEvent {
+  /** "filter"; of a table of the family inet "inet mine". */
   readonly table: string;
   readonly chain: string;
   /** A rule matched; a chain of rules ended without a decision; a built-in chain's policy decided. */
@@ -52,6 +53,8 @@ export interface TraceEvent {
   /** The rule's number in the kernel. */
   readonly handle?: number;
   readonly verdict: TraceVerdict;
+  /** Events of one packet in one built-in chain have the same; those of other packets may stand between them. */
+  readonly id?: number;
   /** Numbers of links; with the first event of a built-in chain. */
   readonly iif?: number;
   readonly oif?: number;
@@ -159,8 +162,8 @@ const REGISTER_BYTES = 16;
 const NFTA_TABLE_FLAGS = 2;
 const NFT_TABLE_F_OWNER = 2;
 const NFT_PAYLOAD_TRANSPORT_HEADER = 2;
-/** Before raw (NF_IP_PRI_RAW is -300, linux/netfilter_ipv4.h). */
-const PRIORITY = -350;
+/** Before whatever somebody hangs there (NF_IP_PRI_FIRST, linux/netfilter_ipv4.h). */
+const PRIORITY = -0x8000_0000;
 /** What comes in, and what is sent from here (uapi/linux/netfilter.h). */
 const HOOKS = { prerouting: 0, output: 3 } as const;
 
@@ -246,12 +249,16 @@ const NFTA_TRACE = {
   handle: 3,
   type: 4,
   verdict: 5,
+  id: 6,
   network: 8,
   transport: 9,
   iif: 10,
   oif: 12,
+  nfproto: 15,
   policy: 16,
 };
+/** Tables of this family see IPv4 packets too (uapi/linux/netfilter.h). */
+const NFPROTO_INET = 1;
 const NFTA_VERDICT_CODE = 1;
 const NFTA_VERDICT_CHAIN = 2;
 /** enum nft_trace_types */
@@ -278,21 +285,25 @@ export function decodeMessages(bytes: Buffer): TraceEvent[] {
 }
 
 function decodeTrace(body: Buffer): TraceEvent | undefined {
-  if (body.readUInt8(0) !== AF_INET) return undefined;
+  const family = body.readUInt8(0);
+  if (family !== AF_INET && family !== NFPROTO_INET) return undefined;
   const attributes = decodeAttributes(body.subarray(NFGEN_BYTES));
   const number = (type: number): number | undefined => ofSize(4, attributes.get(type))?.readUInt32BE(0);
+  if ((number(NFTA_TRACE.nfproto) ?? AF_INET) !== AF_INET) return undefined;
   const kind = KINDS[number(NFTA_TRACE.type) ?? 0];
   const verdict =
     kind === "policy" ? policyOf(number(NFTA_TRACE.policy)) : verdictOf(attributes.get(NFTA_TRACE.verdict));
   if (!kind || !verdict) return undefined;
   const [handle, network] = [ofSize(8, attributes.get(NFTA_TRACE.handle)), attributes.get(NFTA_TRACE.network)];
-  const [iif, oif] = [number(NFTA_TRACE.iif), number(NFTA_TRACE.oif)];
+  const [iif, oif, id] = [number(NFTA_TRACE.iif), number(NFTA_TRACE.oif), number(NFTA_TRACE.id)];
+  const table = textOf(attributes.get(NFTA_TRACE.table));
   return {
-    table: textOf(attributes.get(NFTA_TRACE.table)),
+    table: family === AF_INET ? table : `inet ${table}`,
     chain: textOf(attributes.get(NFTA_TRACE.chain)),
     kind,
     ...(handle ? { handle: Number(handle.readBigUInt64BE(0)) } : {}),
     verdict,
+    ...(id === undefined ? {} : { id }),
     ...(iif === undefined ? {} : { iif }),
     ...(oif === undefined ? {} : { oif }),
     ...(network

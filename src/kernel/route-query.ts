@@ -1,6 +1,6 @@
 /**
  * Questions to a namespace's own routing: which way it would send a packet (`ip route get`), and whom it has asked for a MAC address
- * (`ip neighbour`). Source: rtnetlink(7); include/uapi/linux/{rtnetlink,neighbour}.h; net/ipv4/route.c inet_rtm_getroute.
+ * (`ip neighbour`). Source: rtnetlink(7); include/uapi/linux/{rtnetlink,neighbour,netconf}.h; net/ipv4/route.c inet_rtm_getroute.
  */
 import { fromNumber, type Ipv4, toBytes } from "../net/address.ts";
 import { AF_INET } from "./libc.ts";
@@ -57,8 +57,8 @@ export function askRoute(socket: NetlinkSocket, question: RouteQuestion): RouteA
     const [answer] = socket.query(routeRequest(question));
     return answer ? decodeRoute(answer) : { type: "none" };
   } catch (error) {
-    // EINVAL: the kernel takes no packet with such addresses from that link (martian source, rp_filter)
-    const ofRouting = ["ENETUNREACH", "EHOSTUNREACH", "EACCES", "EINVAL"];
+    // EINVAL, on older kernels EXDEV: the kernel takes no packet with such addresses from that link (martian source, rp_filter)
+    const ofRouting = ["ENETUNREACH", "EHOSTUNREACH", "EACCES", "EINVAL", "EXDEV"];
     if (!(error instanceof NetlinkError) || !ofRouting.includes(error.code)) throw error;
     return { type: "none", errno: error.code };
   }
@@ -92,6 +92,21 @@ function decodeRoute({ body }: Message): RouteAnswer {
     ...(oif ? { oif } : {}),
     ...(prefsrc ? { prefsrc } : {}),
   };
+}
+
+const RTM_GETNETCONF = 82;
+const NETCONFA_IFINDEX = 1;
+const NETCONFA_FORWARDING = 2;
+
+/** net.ipv4.conf.LINK.forwarding, which net.ipv4.ip_forward sets for all. @param socket rtnetlink, in the namespace. @throws NetlinkError */
+export function askForwarding(socket: NetlinkSocket, index: number): boolean {
+  const body = Buffer.concat([Buffer.from([AF_INET, 0, 0, 0]), attribute(NETCONFA_IFINDEX, uint32(index))]);
+  const [answer] = socket.query({ what: `ask whether link ${index} forwards`, type: RTM_GETNETCONF, flags: 0, body });
+  return (
+    decodeAttributes(answer?.body.subarray(4) ?? Buffer.alloc(0))
+      .get(NETCONFA_FORWARDING)
+      ?.readInt32LE(0) !== 0
+  );
 }
 
 export interface Neighbour {

@@ -1,11 +1,12 @@
 /** The story of a walk: the packet itself, what came of it and by whom, the proxy's own connection, the answer. Pure. */
 import type { Reaction } from "../kernel/stimulus.ts";
+import { isLoopback } from "../net/address.ts";
 import { type Ipv4Packet, PROTO_ICMP, PROTO_TCP, PROTO_UDP } from "../net/frame.ts";
 import type { NodeName } from "../net/name.ts";
 import type { ProxyListener } from "../plan/layout.ts";
 import { isRequest, sourcePortOf, targetPortOf } from "./recorder.ts";
-import type { MetRule, Walk, WalkVerdict, Way } from "./walk.ts";
-import { endsOf, identityOf, type WalkRecord, type WalkSighting } from "./walk-record.ts";
+import { isOfNft, type MetRule, type Walk, type WalkVerdict, type Way } from "./walk.ts";
+import { endsOf, identityOf, placeOf, type WalkLink, type WalkRecord, type WalkSighting } from "./walk-record.ts";
 import { followPacket, ghostOf, type Visit } from "./walk-way.ts";
 
 /** What was sent, and what is known of it beside the record. */
@@ -66,7 +67,9 @@ export function joinWalk(record: WalkRecord, course: WalkCourse): Story {
 function refusalOf({ node, hop, last }: Visit, answer: Ipv4Packet, proto: Walk["proto"]): string | undefined {
   if (hop.action !== "receive" || !(answer.tcp?.flags.rst || answer.icmp?.type === 3)) return undefined;
   const how = answer.tcp ? "RST" : packetWords(answer);
-  return `nothing listens on ${endsOf(last).dport}/${proto} of ${node}: its kernel answers ${how}`;
+  const { dst, dport } = endsOf(last);
+  // at another address something may
+  return `nothing listens on ${dport}/${proto} of ${node} at ${dst}: its kernel answers ${how}`;
 }
 
 /** Has the last namespace answered, or a rule taken it? Until then more may come. */
@@ -107,12 +110,15 @@ interface Answer {
   readonly frame: { readonly ip: Ipv4Packet };
 }
 
-/** What the namespace where the packet ended sent back. */
+/** What the namespace where the packet ended sent back: on a link, or in a chain that took it before any link. */
 function answerTo(record: WalkRecord, { node, last, seen }: Visit): Answer | undefined {
-  return record.sightings
+  const sent = record.sightings
     .filter((s) => s.node === node && s.direction === "out" && (!seen || s.order > seen.order))
     .sort(byOrder)
-    .flatMap(({ frame }) => (frame.ip && answers(frame.ip, last) ? [{ node, frame: { ip: frame.ip } }] : []))[0];
+    .map((s) => s.frame.ip);
+  const made = record.traces.filter((t) => t.node === node && t.iif === undefined).map((t) => t.ip);
+  const ip = [...sent, ...made].find((ip) => ip && answers(ip, last));
+  return ip && { node, frame: { ip } };
 }
 
 function answers(ip: Ipv4Packet, request: Ipv4Packet): boolean {
@@ -178,6 +184,7 @@ export function packetWords({ tcp, udp, icmp, proto }: Ipv4Packet): string {
   if (icmp?.type === 8) return "icmp echo request";
   if (icmp?.type === 0) return "icmp echo reply";
   if (icmp?.type === 3) return `icmp ${UNREACHABLE[icmp.code] ?? `unreachable, code ${icmp.code}`}`;
+  if (icmp?.type === 11) return "icmp time exceeded";
   return icmp ? `icmp type ${icmp.type}` : `protocol ${proto}`;
 }
 
@@ -192,23 +199,75 @@ function told(kind: Way["kind"], packet: string, visits: readonly Visit[], recor
 }
 
 /** What became of it in its last namespace. */
-function endWords({ node, hop, last, dropped, route }: Visit, record: WalkRecord): string {
+function endWords(visit: Visit, record: WalkRecord): string {
+  const { node, hop, last, dropped, route } = visit;
   const { dst, dport } = endsOf(last);
+  const links = record.nodes.get(node)?.links ?? [];
   if (dropped) return `${dropped.table} ${dropped.chain} takes it: ${wordsOf(dropped)}`;
   if (hop.action === "receive")
     return dport === undefined ? `${node} has the address ${dst}` : `delivered to port ${dport} of ${node}`;
-  if (hop.out) return `it left ${node} by ${hop.out.link}, and nobody took it`;
-  if (!route || route.type === "none")
-    return `${node} has no route to ${dst}${route?.errno === "EINVAL" ? " for a packet that comes in there" : ""}`;
+  if (hop.out) return `it left ${node} by ${hop.out.link}, and nobody took it${cutOff(visit, record)}`;
+  if (hop.in?.port && !route)
+    return `the bridge ${hop.in.link} of ${node} does not pass it on${downWords(links, hop.in.link)}`;
+  if (!route || route.type === "none") return noWayWords(visit, record);
+  if (route.type === "local")
+    return `${node} has the address ${dst} itself, and does not send it by lo${downWords(links, "lo")}`;
+  if (route.type === "broadcast")
+    return hop.in
+      ? `${dst} is a broadcast address of ${node}, and nobody answers for it`
+      : `${dst} is a broadcast address, and ${node} sends there only what asks for it (SO_BROADCAST)`;
   if (route.type !== "unicast") return `the route of ${node} to ${dst} says ${route.type}`;
   const next = route.via ?? dst;
-  const dev = record.nodes.get(node)?.links.find((l) => l.index === route.oif)?.name ?? "its link";
+  const dev = links.find((l) => l.index === route.oif)?.name ?? "its link";
   if (isAsked(record, node, next)) {
     const gateway = route.via ? `the gateway ${next}` : next;
     return `${node} asks on ${dev} who has ${gateway}, and nobody answers ARP`;
   }
+  if (hop.in && last.ttl <= 1) return `${node} does not route it on: its ttl of ${last.ttl} is used up`;
   return `${node} does not send it on, though it has a route by ${dev}`;
 }
+
+/** Why routing refuses: the kernel has one number for several reasons, so it is asked what it says of a packet of its own. */
+function noWayWords({ node, hop, last, route }: Visit, record: WalkRecord): string {
+  const facts = record.nodes.get(node);
+  const { src, dst } = last;
+  const entry = facts?.links.find((l) => l.name === hop.in?.link);
+  const own = entry && facts?.route({ destination: dst });
+  const errno = own ? own.errno : route?.errno;
+  const says = { EINVAL: "blackhole", EHOSTUNREACH: "unreachable", EACCES: "prohibit" }[errno ?? ""];
+  if (says) return `the route of ${node} to ${dst} says ${says}`;
+  if (!entry || !own || own.type === "none") {
+    const down = facts?.links.filter((l) => !l.isUp && isEthernet(l)).map((l) => l.name) ?? [];
+    return `${node} has no route to ${dst}${down.length > 0 ? `; it has links that are down: ${down.join(", ")}` : ""}`;
+  }
+  if (own.type === "unicast" && facts?.forwards(entry.index) === false)
+    return `${node} routes nothing on: its net.ipv4.ip_forward is 0`;
+  if (isLoopback(dst)) return `${node} takes nothing for ${dst} that comes in by ${entry.name} (route_localnet)`;
+  const back = facts?.route({ destination: src });
+  if (back?.type === "local")
+    return `${node} has the address ${src} itself, and takes nothing from it that comes in by ${entry.name}`;
+  if (back?.oif !== entry.index)
+    return `${node} takes nothing from ${src} that comes in by ${entry.name}: its own way there is another (rp_filter)`;
+  return `${node} has no route to ${dst} for a packet that comes in there`;
+}
+
+/** ": link eth0 of web is down": the link that the frame was meant for, or the other end of its pair. */
+function cutOff({ left }: Visit, record: WalkRecord): string {
+  const links = [...record.nodes].flatMap(([node, facts]) => facts.links.map((link) => ({ node, link })));
+  const meant = links.find(({ node, link }) => link.mac === left?.frame.dstMac && node !== left?.node);
+  const places = meant ? (record.peers.get(placeOf(meant.node, meant.link.name)) ?? []) : [];
+  const ends = links.filter(({ node, link }) => places.includes(placeOf(node, link.name)));
+  const down = [...(meant ? [meant] : []), ...ends].find(({ link }) => !link.isUp);
+  if (down) return `: link ${down.link.name} of ${down.node} is down`;
+  const loose = ends.find(({ node, link }) => node === left?.node && link.master === undefined);
+  return loose && meant ? `: ${loose.link.name}, the way to ${meant.node}, is not a port of it` : "";
+}
+
+/** lo is none, and neither are the tunnels that the kernel makes in every namespace. */
+const isEthernet = ({ mac }: WalkLink): boolean => /^(?:..:){5}..$/.test(mac) && mac !== "00:00:00:00:00:00";
+
+const downWords = (links: readonly WalkLink[], name: string): string =>
+  links.some((l) => l.name === name && !l.isUp) ? ": it is down" : "";
 
 /** ARP was sent for it, or the kernel has given up on it. */
 function isAsked(record: WalkRecord, node: NodeName, address: string): boolean {
@@ -243,11 +302,12 @@ function judge(
   if (!end) return { verdict: "silent", reason: because };
   if (end.dropped) return { verdict: rejected(end.dropped, reaction) ?? "drop", reason: because, rule: end.dropped };
   const { dst, dport } = endsOf(end.last);
+  const route = record.nodes.get(end.node)?.route;
   const place = dport === undefined ? `${end.node}` : `${dport}/${proto} of ${end.node}`;
   if (refusal) return { verdict: "refuse", reason: refusal };
   const lost = back.at(-1);
   // a sender that is busy may not have read yet what came
-  const hasArrived = lost?.node === sender && lost.hop.action === "receive" && !lost.dropped;
+  const hasArrived = lost?.node === sender && lost.hop.action === "receive" && !lost.dropped && !lost.last.icmp?.quoted;
   if (reaction ? reaction.kind === "answer" : hasArrived) {
     const { src, sport } = endsOf(end.last);
     const seen = sport === undefined ? src : `${src}:${sport}`;
@@ -262,15 +322,22 @@ function judge(
       reason: `it arrives, but the answer is lost: ${endWords(lost, record)}`,
       rule: lost.dropped,
     };
-  if (end.hop.action === "receive" && hasAnswer && lost)
+  if (end.hop.action === "receive" && hasAnswer && lost && !lost.last.icmp?.quoted)
     return { verdict: "drop", reason: `it arrives, but the answer is lost: ${endWords(lost, record)}` };
-  if (end.hop.action === "receive")
-    return { verdict: "silent", reason: `it arrives at ${place}, and no answer came in time` };
+  if (end.hop.action === "receive") {
+    const { src } = end.last;
+    const arrives = `it arrives at ${place}, and`;
+    return route?.({ destination: src }).type === "none"
+      ? { verdict: "unreachable", reason: `${arrives} ${end.node} has no route back to ${src}` }
+      : { verdict: "silent", reason: `${arrives} no answer came in time` };
+  }
   return { verdict: end.hop.out ? "silent" : "unreachable", reason: because };
 }
 
-/** REJECT tells the sender. */
+/** REJECT tells the sender; so may a rule of nftables' own. */
 function rejected(rule: MetRule, reaction: Reaction | undefined): WalkVerdict | undefined {
-  if (rule.verdict !== "REJECT") return undefined;
-  return reaction?.kind === "errno" && reaction.errno === "ECONNREFUSED" ? "refuse" : "unreachable";
+  const errno = reaction?.kind === "errno" ? reaction.errno : undefined;
+  // EPERM: the sender's own chain took it
+  const tells = rule.verdict === "REJECT" || (isOfNft(rule) && errno !== undefined && errno !== "EPERM");
+  return tells ? (errno === "ECONNREFUSED" ? "refuse" : "unreachable") : undefined;
 }

@@ -27,6 +27,7 @@ export interface WalkLink {
   readonly name: string;
   readonly mac: string;
   readonly isBridge: boolean;
+  readonly isUp: boolean;
   /** Name of the bridge that it is a port of. */
   readonly master?: string;
   /** Of a macvlan the link on which it stands: "eth0 of @host". */
@@ -40,6 +41,8 @@ export interface NodeFacts {
   readonly rules: ReadonlyMap<string, KernelRule>;
   readonly planned: Ruleset;
   readonly route: (question: RouteQuestion) => RouteAnswer;
+  /** Does it route on what comes in by that link? By its number. */
+  readonly forwards: (index: number) => boolean;
   readonly neighbours: readonly Neighbour[];
 }
 
@@ -84,13 +87,16 @@ export interface ChainRun {
   readonly events: readonly TraceEvent[];
 }
 
-/** Runs of one packet in one namespace, in order. */
+/**
+ * Runs of one packet in one namespace, in order. A rule that REJECTs sends its message before it is told itself: the message's runs stand
+ * between the rule and the run that it belongs to.
+ */
 export function runsOf(record: WalkRecord, node: NodeName, isIt: Identity): ChainRun[] {
   const runs: { head: TraceEvent; ip: Ipv4Packet; events: TraceEvent[] }[] = [];
   for (const event of record.traces) {
     if (event.node !== node) continue;
     if (event.ip) runs.push({ head: event, ip: event.ip, events: [event] });
-    else runs.at(-1)?.events.push(event);
+    else runs.findLast(({ head }) => head.id === event.id)?.events.push(event);
   }
   return runs
     .filter(({ ip }) => isIt(ip))

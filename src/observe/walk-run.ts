@@ -13,7 +13,7 @@ import { HOST, type NodeName } from "../net/name.ts";
 import type { Port } from "../net/port.ts";
 import { type Layout, type ProxyListener, rulesIn } from "../plan/layout.ts";
 import { EventWatch } from "./event-watch.ts";
-import type { Walk } from "./walk.ts";
+import { isOfNft, type Walk } from "./walk.ts";
 import { conntrackOf, type FindConntrack } from "./walk-conntrack.ts";
 import { hasSecond, isComplete, joinWalk, type WalkCourse } from "./walk-join.ts";
 import {
@@ -33,6 +33,8 @@ export interface WalkInstruments {
   trace(node: NodeName, selectors: readonly TraceSelector[], onEvent: (event: TraceEvent) => void): Trace;
   rules(node: NodeName): Promise<NodeFacts["rules"]>;
   route(node: NodeName, question: RouteQuestion): RouteAnswer;
+  /** @param index of a link */
+  forwards(node: NodeName, index: number): boolean;
   neighbours(node: NodeName): readonly Neighbour[];
   readonly conntrack: FindConntrack;
   stimulus(node: NodeName, request: StimulusRequest): Stimulus;
@@ -86,7 +88,8 @@ export async function runWalk(instruments: WalkInstruments, order: WalkOrder): P
       await eyes.readRules();
       const { rule } = joinWalk(eyes.record(), course);
       // of a DROP nobody is told
-      if (rule?.verdict === "REJECT") await watch.until(() => reaction !== undefined, SOON_MS);
+      if (rule && (rule.verdict === "REJECT" || isOfNft(rule)))
+        await watch.until(() => reaction !== undefined, SOON_MS);
     }
     if (reaction?.kind === "answer") {
       await watch.until(() => isComplete(early, course), silenceMs);
@@ -180,6 +183,7 @@ class Eyes {
       rules: this.rules.get(node) ?? new Map(),
       planned: rulesIn(order.layout, node),
       route: (question) => instruments.route(node, question),
+      forwards: (index) => instruments.forwards(node, index),
       neighbours: instruments.neighbours(node),
     });
     return { sightings, traces, nodes: new Map(order.nodes.map((node) => [node, facts(node)])), peers };

@@ -33,6 +33,8 @@ export interface Visit {
   readonly last: Ipv4Packet;
   /** The frame by which it came in, or went out of its sender. */
   readonly seen?: WalkSighting;
+  /** The frame by which it went out. */
+  readonly left?: WalkSighting;
   readonly route?: RouteAnswer;
   /** The rule or policy that took it. */
   readonly dropped?: MetRule;
@@ -61,15 +63,19 @@ export function followPacket(record: WalkRecord, sender: NodeName, isIt: Identit
 const RANK: Readonly<Record<string, number>> = { PREROUTING: 0, OUTPUT: 0, INPUT: 1, FORWARD: 1, POSTROUTING: 2 };
 const rankOf = (run: ChainRun): number => RANK[run.chain] ?? 1;
 
+/** One of iptables, whose name says where it hangs; nftables' own may have any name. */
+const isNamed = ({ chain }: ChainRun): boolean => RANK[chain] !== undefined;
+
 /** Hooks are met in order once a visit, PREROUTING only where it comes in. */
 function groupRuns(runs: readonly ChainRun[]): ChainRun[][] {
   const groups: ChainRun[][] = [];
   for (const run of runs) {
     const group = groups.at(-1);
-    const last = group?.at(-1);
+    const last = group?.findLast(isNamed);
     const again = group?.some((r) => r.table === run.table && r.chain === run.chain);
-    const entersAgain = run.chain === "PREROUTING" && last?.chain !== "PREROUTING";
-    if (group && last && rankOf(run) >= rankOf(last) && !again && !entersAgain) group.push(run);
+    const entersAgain = last && run.chain === "PREROUTING" && last.chain !== "PREROUTING";
+    const follows = !last || !isNamed(run) || rankOf(run) >= rankOf(last);
+    if (group && follows && !again && !entersAgain) group.push(run);
     else groups.push([run]);
   }
   return groups;
@@ -77,24 +83,27 @@ function groupRuns(runs: readonly ChainRun[]): ChainRun[][] {
 
 /** A namespace where it is sent meets OUTPUT, one where it comes in PREROUTING. */
 function takeRuns(waiting: ChainRun[][], passage: Passage): ChainRun[] {
-  const first = waiting[0]?.[0];
+  const first = waiting[0]?.find(isNamed) ?? waiting[0]?.[0];
   if (!first) return [];
   const sent = passage.in === undefined;
-  const fits = sent ? first.chain === "OUTPUT" || first.chain === "POSTROUTING" : first.chain !== "OUTPUT";
+  const leaves = first.chain === "OUTPUT" || first.chain === "POSTROUTING";
+  const fits = isNamed(first) ? (sent ? leaves : first.chain !== "OUTPUT") : sent === (first.iif === undefined);
   return fits ? (waiting.shift() ?? []) : [];
 }
 
 // --- one visit -------------------------------------------------------------------------------------------------------------
 
 function visitOf(node: NodeName, facts: NodeFacts, passage: Passage, runs: readonly ChainRun[]): Visit | undefined {
-  const [came, went] = [passage.in?.sighting.frame.ip, passage.out?.sighting.frame.ip];
+  const came = passage.in?.sighting.frame.ip;
+  const led = passage.out ? undefined : ledBy(facts, runs);
+  const went = passage.out?.sighting.frame.ip ?? led;
   const first = came ?? runs[0]?.ip ?? went;
   if (!first) return undefined;
   const last = went ?? runs.at(-1)?.ip ?? first;
   const switched = isSwitched(facts.links, passage);
   const dropped = droppedBy(node, facts, runs);
   const entry = passage.in && facts.links.find((l) => l.name === passage.in?.link);
-  const asked = switched ? undefined : routedAs(runs, last);
+  const asked = switched ? undefined : (led ?? routedAs(runs, last));
   const route =
     asked &&
     facts.route({
@@ -116,7 +125,8 @@ function visitOf(node: NodeName, facts: NodeFacts, passage: Passage, runs: reado
         ? passage.in
           ? "forward"
           : "send"
-        : route?.type === "local"
+        : // what a node sends to itself comes in by lo
+          route?.type === "local" && passage.in
           ? "receive"
           : "end";
   const hop: WalkHop = {
@@ -127,7 +137,36 @@ function visitOf(node: NodeName, facts: NodeFacts, passage: Passage, runs: reado
     steps,
   };
   const seen = passage.in?.sighting ?? passage.out?.sighting;
-  return { node, hop, last, ...(seen ? { seen } : {}), ...(route ? { route } : {}), ...(dropped ? { dropped } : {}) };
+  const left = passage.out?.sighting;
+  return {
+    node,
+    hop,
+    last,
+    ...(seen ? { seen } : {}),
+    ...(left ? { left } : {}),
+    ...(route ? { route } : {}),
+    ...(dropped ? { dropped } : {}),
+  };
+}
+
+/**
+ * As a DNAT rule led it on, when no chain and no link has seen it after that: then it died where routing decides. undefined: no such rule
+ * was the last, or it does not say one address.
+ */
+function ledBy({ rules }: NodeFacts, runs: readonly ChainRun[]): Ipv4Packet | undefined {
+  const run = runs.at(-1);
+  const decision = run?.table === "nat" ? run.events.at(-1) : undefined;
+  const spec = decision?.handle === undefined ? undefined : rules.get(ruleKey(decision.table, decision.handle))?.spec;
+  const [, dst, port] = / -j DNAT --to-destination (\d+\.\d+\.\d+\.\d+)(?::(\d+))?(?: |$)/.exec(` ${spec}`) ?? [];
+  if (!run || !dst) return undefined;
+  const { ip } = run;
+  const to = port ? { dstPort: Number(port) } : {};
+  return {
+    ...ip,
+    dst: dst as Ipv4Packet["dst"],
+    ...(ip.tcp ? { tcp: { ...ip.tcp, ...to } } : {}),
+    ...(ip.udp ? { udp: { ...ip.udp, ...to } } : {}),
+  };
 }
 
 /** From port to port of a bridge, without the bridge's own device. */
@@ -146,7 +185,15 @@ function routedAs(runs: readonly ChainRun[], last: Ipv4Packet): Ipv4Packet {
 
 /** What dies before routing has decided was not routed. */
 function needsRoute(runs: readonly ChainRun[], dropped: MetRule | undefined): boolean {
-  return !dropped || runs.at(-1)?.chain !== "PREROUTING";
+  return !dropped || !isBeforeRouting(runs, runs.length - 1);
+}
+
+/** A chain of nftables' own has no name that tells: what comes in and has no link to go out by is not routed yet, or stays here. */
+function isBeforeRouting(runs: readonly ChainRun[], at: number, stays = false): boolean {
+  const run = runs[at];
+  if (!run || isNamed(run)) return run?.chain === "PREROUTING";
+  const isIn = run.iif !== undefined && run.oif === undefined;
+  return isIn && (!stays || runs.slice(at).some((r) => r.chain === "PREROUTING"));
 }
 
 function onLink(links: readonly WalkLink[], { sighting, link, port }: Seen): OnLink {
@@ -189,7 +236,7 @@ function stepsOf(node: NodeName, facts: NodeFacts, { first, runs, went, route }:
     const translated = changeTo(ends, endsOf(run.ip), "conntrack");
     if (translated) steps.push(translated);
     ends = endsOf(run.ip);
-    if (run.chain !== "PREROUTING") decide();
+    if (!isBeforeRouting(runs, i, route?.answer.type === "local")) decide();
     steps.push(chainStep(node, facts, run));
     const after = runs[i + 1]?.ip ?? went;
     const change = after && run.table === "nat" && changeTo(ends, endsOf(after), translatorOf(facts, run));
@@ -242,7 +289,7 @@ function metRule(node: NodeName, { rules, planned }: NodeFacts, event: ChainRun[
     node,
     table,
     chain,
-    rule: found ? `-A ${chain} ${found.spec}`.trimEnd() : `rule ${handle}`,
+    rule: found ? `-A ${chain} ${found.spec}`.trimEnd() : `handle ${handle}`,
     verdict: word,
     ...(known ? { owner: known.owner.label, words: explainRule(known) } : {}),
     ...(known?.owner.at ? { at: known.owner.at } : {}),

@@ -93,9 +93,10 @@ export type WalkStep =
 
 export interface MetRule {
   readonly node: string;
+  /** "filter"; of nftables' own "mine", "inet mine". */
   readonly table: string;
   readonly chain: string;
-  /** As iptables takes it: "-A DOCKER ! -i docker0 ..."; "policy DROP". */
+  /** As iptables takes it: "-A DOCKER ! -i docker0 ..."; "policy DROP"; of nftables' own "handle 3". */
   readonly rule: string;
   /** "ACCEPT", "DROP", "to DOCKER", "on" */
   readonly verdict: string;
@@ -103,3 +104,8 @@ export interface MetRule {
   readonly words?: string;
   readonly at?: Origin;
 }
+
+const IPTABLES: readonly string[] = ["raw", "mangle", "nat", "filter", "security"];
+
+/** Of a table beside those of iptables: what the rule says is not known. */
+export const isOfNft = ({ table }: MetRule): boolean => !IPTABLES.includes(table);

@@ -20,12 +20,12 @@ const MAC = (n: number): Mac => `02:00:00:00:00:0${n}` as Mac;
 
 /** web eth0 -- veth1 of docker0 on the host -- eth0 of the host -- the rest of the world */
 const LINKS: Readonly<Record<string, readonly WalkLink[]>> = {
-  [WEB]: [{ index: 2, name: "eth0", mac: MAC(1), isBridge: false }],
+  [WEB]: [{ index: 2, name: "eth0", mac: MAC(1), isBridge: false, isUp: true }],
   [HOST]: [
-    { index: 2, name: "eth0", mac: MAC(2), isBridge: false },
-    { index: 3, name: "docker0", mac: MAC(3), isBridge: true },
-    { index: 4, name: "veth1", mac: MAC(4), isBridge: false, master: "docker0" },
-    { index: 5, name: "veth2", mac: MAC(5), isBridge: false, master: "docker0" },
+    { index: 2, name: "eth0", mac: MAC(2), isBridge: false, isUp: true },
+    { index: 3, name: "docker0", mac: MAC(3), isBridge: true, isUp: true },
+    { index: 4, name: "veth1", mac: MAC(4), isBridge: false, isUp: true, master: "docker0" },
+    { index: 5, name: "veth2", mac: MAC(5), isBridge: false, isUp: true, master: "docker0" },
   ],
 };
 
@@ -137,6 +137,7 @@ export class RecordBuilder {
       rules: node === HOST ? this.rules : new Map(),
       planned: EMPTY_RULESET,
       route: () => this.routes.get(node) ?? { type: "none", errno: "ENETUNREACH" },
+      forwards: () => true,
       neighbours: [],
     });
     return {

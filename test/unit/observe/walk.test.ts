@@ -126,7 +126,7 @@ test("a reset of the last namespace is a refusal", () => {
     .build();
   const story = joinWalk(record, course({ reaction: { kind: "errno", errno: "ECONNREFUSED" } }));
   expect(story.verdict).toBe("refuse");
-  expect(story.reason).toBe("nothing listens on 80/tcp of @host: its kernel answers RST");
+  expect(story.reason).toBe("nothing listens on 80/tcp of @host at 203.0.113.80: its kernel answers RST");
   expect(story.ways[0]?.hops.at(-1)).toMatchObject({ action: "receive", because: story.reason });
 });
 
