@@ -137,6 +137,9 @@ export function broadcastOf(subnet: Subnet): Ipv4 {
   return fromNumber(rangeOf(subnet).last);
 }
 
+/** 224.0.0.0/4 (RFC 5771) */
+export const isMulticast = (address: Ipv4): boolean => toNumber(address) >>> 28 === 14;
+
 /** 127.0.0.0/8 (RFC 1122 3.2.1.3) */
 export function isLoopback(address: Ipv4): boolean {
   return address.startsWith("127.");

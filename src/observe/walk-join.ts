@@ -63,7 +63,7 @@ export function joinWalk(record: WalkRecord, course: WalkCourse): Story {
   };
 }
 
-/** "nothing listens on 81/tcp of b: its kernel answers RST"; undefined: that is no refusal. */
+/** "nothing listens on 81/tcp of b at 172.17.0.3: its kernel answers RST"; undefined: that is no refusal. */
 function refusalOf({ node, hop, last }: Visit, answer: Ipv4Packet, proto: Walk["proto"]): string | undefined {
   if (hop.action !== "receive" || !(answer.tcp?.flags.rst || answer.icmp?.type === 3)) return undefined;
   const how = answer.tcp ? "RST" : packetWords(answer);

@@ -1,6 +1,6 @@
 /** From where to where: the two ends of a walk as a person writes them, found in the State. Pure. */
 import { DocknetError } from "../errors.ts";
-import { type Ipv4, isIpv4 } from "../net/address.ts";
+import { type Ipv4, isIpv4, isIpv6, isMulticast } from "../net/address.ts";
 import { HOST, INTERNET, LAN, NEIGHBOUR, type NodeName, ROUTER } from "../net/name.ts";
 import { isPort, type Port } from "../net/port.ts";
 import { type Container, type State, sandboxOwner } from "../state/state.ts";
@@ -19,18 +19,28 @@ export function parseWalkTarget(text: string): WalkTarget {
   const found = /^([^\s:/]{1,253})(?::(\d{1,5}))?(?:\/(tcp|udp|icmp))?$/.exec(text);
   const [, name = "", digits, proto] = found ?? [];
   const port = digits === undefined ? undefined : Number(digits);
-  const fits =
-    port === undefined ? proto === undefined || proto === "icmp" : isPort(port) && port > 0 && proto !== "icmp";
-  if (!found || !fits)
-    throw new DocknetError(
-      "USAGE",
-      `Cannot walk to "${text}": wanted DST, DST:PORT or DST:PORT/proto, proto tcp or udp`,
-      {
-        remedy: "For example: docknet walk web db:5432, docknet walk @neighbour @host:8080, docknet walk web @internet",
-      },
-    );
+  const wrong = found ? wrongWords(name, port, proto) : shapeWords(text);
+  if (wrong)
+    throw new DocknetError("USAGE", `Cannot walk to "${text}": ${wrong}`, {
+      remedy: "For example: docknet walk web db:5432, docknet walk @neighbour @host:8080, docknet walk web @internet",
+    });
   if (port === undefined) return { name, proto: "icmp" };
   return { name, port: port as Port, proto: (proto ?? "tcp") as "tcp" | "udp" };
+}
+
+const WANTED = "wanted DST, DST:PORT or DST:PORT/proto, proto tcp or udp";
+
+const shapeWords = (text: string): string =>
+  isIpv6(text.replace(/^\[([^\]]*)\].*$/, "$1")) ? "labs are IPv4, and this is an IPv6 address" : WANTED;
+
+/** undefined: nothing is. */
+function wrongWords(name: string, port: number | undefined, proto: string | undefined): string | undefined {
+  if (port !== undefined && !(isPort(port) && port > 0)) return `port ${port} is none: wanted 1 to 65535`;
+  if (port !== undefined && proto === "icmp") return "icmp has no ports: leave the port out";
+  if (port === undefined && proto !== undefined && proto !== "icmp")
+    return `${proto} goes to a port: wanted DST:PORT/${proto}`;
+  const isOfMany = isIpv4(name) && (isMulticast(name) || name === "255.255.255.255");
+  return isOfMany ? "it is the address of many machines, and a walk follows one packet to one" : undefined;
 }
 
 const MACHINES: readonly NodeName[] = [HOST, NEIGHBOUR, ROUTER, INTERNET];
@@ -75,8 +85,12 @@ export function walkAddress(state: State, from: NodeName, name: string): Ipv4 | 
   if (!target) return undefined;
   const address = addressFrom(state, from, target);
   if (address) return address;
+  if (target.status !== "running")
+    throw new DocknetError("CONFLICT", `Cannot walk to ${name}: it is not running`, {
+      remedy: `Start it: docknet start ${target.name}`,
+    });
   throw new DocknetError("CONFLICT", `Cannot walk to ${name}: it has no address`, {
-    remedy: "It has no network, or does not run: docknet ps -a",
+    remedy: "It is on no network: docknet inspect shows its networks",
   });
 }
 
@@ -85,9 +99,16 @@ function containerNamed(state: State, text: string): Container | undefined {
   return (
     running.find((c) => c.name === text || c.node === text) ??
     running.find((c) => c.service === text) ??
-    state.containers.find((c) => c.name === text || c.service === text)
+    state.containers.find((c) => c.name === text || c.service === text) ??
+    containerOfId(state, text)
   );
 }
+
+/** By its id, or the part of it that `docknet ps` shows: less might be a name that DNS knows. */
+const containerOfId = (state: State, text: string): Container | undefined =>
+  text.length < SHORT_ID ? undefined : state.containers.find((c) => c.id.startsWith(text));
+
+const SHORT_ID = 12;
 
 function notFound(state: State, text: string): DocknetError {
   const names = [...new Set(state.containers.map((c) => c.service ?? c.name))];

@@ -195,6 +195,149 @@ test("what cannot be found is said", async () => {
   await expect(walkTo("a", "lonely:80")).rejects.toThrow("Cannot walk to lonely: it has no address");
 });
 
+describe("what was done by hand is the cause that is named", () => {
+  const node = (name: string) => site.netns(name as NodeName);
+  /** Does it, walks, and puts it back. */
+  async function walkAfter(where: string, done: string, undone: string, way = ["@neighbour", "@host:8080"]) {
+    run(node(where), done);
+    try {
+      return await walkTo(way[0] ?? "", way[1] ?? "");
+    } finally {
+      run(node(where), undone);
+    }
+  }
+  const ending = ({ verdict, reason, rule }: Walk) => ({ verdict, reason, rule: rule?.rule });
+  const hostHop = (walk: Walk) => walk.ways[0]?.hops.findLast((h) => h.node === "@host");
+
+  test.each([
+    ["icmp-port-unreachable", "refuse"],
+    ["icmp-net-unreachable", "unreachable"],
+    ["icmp-admin-prohibited", "unreachable"],
+    ["tcp-reset", "refuse"],
+  ])("a REJECT with %s, though its message meets chains of its own", async (type, verdict) => {
+    const rule = `-A DOCKER-USER -p tcp -m tcp --dport 80 -j REJECT --reject-with ${type}`;
+    const done = `iptables -I DOCKER-USER -p tcp --dport 80 -j REJECT --reject-with ${type}`;
+    const walk = await walkAfter("@host", done, "iptables -D DOCKER-USER 1");
+    expect(ending(walk)).toEqual({ verdict, reason: `filter DOCKER-USER takes it: ${rule}`, rule });
+  });
+
+  test.each(["ip", "inet"])("a table of nftables' own, of the family %s, before all others", async (family) => {
+    const host = node("@host");
+    const table = family === "ip" ? "mine" : "inet mine";
+    run(host, `nft add table ${family} mine`);
+    run(host, `nft add chain ${family} mine early { type filter hook prerouting priority -400 ; }`);
+    run(host, `nft add rule ${family} mine early tcp dport 8080 counter drop`);
+    const walk = await walkTo("@neighbour", "@host:8080");
+    const listing = run(host, `nft -a list chain ${family} mine early`);
+    run(host, `nft delete table ${family} mine`);
+    expect(listing).toContain("counter packets 1 ");
+    const handle = /drop # (handle \d+)/.exec(listing)?.[1] ?? "";
+    expect(ending(walk)).toEqual({ verdict: "drop", reason: `${table} early takes it: ${handle}`, rule: handle });
+    const told = renderWalk(walk, { colour: false, width: 120 });
+    expect(told).toContain(`  rule      ${handle}; see: nft -a list chain ${table} early  (on @host)\n`);
+  });
+
+  test("a table of nftables' own that lets it pass changes nothing of its way", async () => {
+    const host = node("@host");
+    run(host, "nft add table inet mine");
+    for (const hook of ["prerouting", "forward", "postrouting"])
+      run(host, `nft add chain inet mine ${hook} { type filter hook ${hook} priority -160 ; }`);
+    const walk = await walkTo("@neighbour", "@host:8080");
+    run(host, "nft delete table inet mine");
+    const kinds = hostHop(walk)?.steps.map((s) => (s.kind === "chain" ? `${s.table} ${s.chain}` : s.kind));
+    expect(walk.verdict).toBe("reach");
+    expect(kinds).toEqual([
+      "raw PREROUTING",
+      "inet mine prerouting",
+      "nat PREROUTING",
+      "translation",
+      "route",
+      "inet mine forward",
+      "filter FORWARD",
+      "inet mine postrouting",
+      "nat POSTROUTING",
+    ]);
+  });
+
+  test("ip_forward is off: DNAT has happened, and the packet goes nowhere", async () => {
+    node("@host").writeSysctl("net.ipv4.ip_forward", "0");
+    const walk = await walkTo("@neighbour", "@host:8080");
+    node("@host").writeSysctl("net.ipv4.ip_forward", "1");
+    expect(ending(walk)).toMatchObject({
+      verdict: "unreachable",
+      reason: "@host routes nothing on: its net.ipv4.ip_forward is 0",
+    });
+    expect(hostHop(walk)?.steps.find((s) => s.kind === "translation")).toMatchObject({ by: "nat DOCKER DNAT" });
+  });
+
+  test("its ttl is used up, as the message says that comes back", async () => {
+    const done = "iptables -t mangle -A PREROUTING -p tcp --dport 8080 -j TTL --ttl-set 1";
+    const walk = await walkAfter("@host", done, "iptables -t mangle -F PREROUTING");
+    expect(ending(walk)).toMatchObject({
+      verdict: "unreachable",
+      reason: "@host does not route it on: its ttl of 1 is used up",
+    });
+  });
+
+  test("the host's own way to the sender is another one, and rp_filter is strict", async () => {
+    node("@host").writeSysctl("net.ipv4.conf.all.rp_filter", "1");
+    const walk = await walkAfter(
+      "@host",
+      "ip route add 192.168.0.20 dev docker0",
+      "ip route del 192.168.0.20 dev docker0",
+    );
+    node("@host").writeSysctl("net.ipv4.conf.all.rp_filter", "0");
+    expect(ending(walk)).toMatchObject({
+      verdict: "unreachable",
+      reason: "@host takes nothing from 192.168.0.20 that comes in by eth0: its own way there is another (rp_filter)",
+    });
+  });
+
+  test.each(["blackhole", "unreachable", "prohibit"])("a route that says %s", async (says) => {
+    const route = `${says} 203.0.113.0/24`;
+    const walk = await walkAfter("@host", `ip route add ${route}`, `ip route del ${route}`, ["a", "@internet:80"]);
+    expect(ending(walk)).toMatchObject({
+      verdict: "unreachable",
+      reason: `the route of @host to 203.0.113.80 says ${says}`,
+    });
+  });
+
+  test("the answer is dropped where it is made, or has no way back", async () => {
+    const dropped = await walkAfter("web", "iptables -P OUTPUT DROP", "iptables -P OUTPUT ACCEPT");
+    expect(ending(dropped)).toEqual({
+      verdict: "drop",
+      reason: "it arrives, but the answer is lost: filter OUTPUT takes it: what no rule accepts is dropped",
+      rule: "policy DROP",
+    });
+    const back = "default via 172.17.0.1";
+    const lost = await walkAfter("web", `ip route del ${back}`, `ip route add ${back}`);
+    expect(ending(lost)).toMatchObject({
+      verdict: "unreachable",
+      reason: "it arrives at 80/tcp of web, and web has no route back to 192.168.0.20",
+    });
+  });
+
+  test("a link is down, or a port is none of its bridge any more", async () => {
+    const port = site.layout.nodes
+      .find((n) => n.name === "@host")
+      ?.links.find((l) => l.kind === "veth" && l.peer.node === "web")?.name;
+    // so that the host still knows the MAC
+    await walkTo("@neighbour", "@host:8080");
+    const down = await walkAfter("@host", `ip link set ${port} down`, `ip link set ${port} up`);
+    expect(down.reason).toBe(`it left @host by docker0, and nobody took it: link ${port} of @host is down`);
+    const loose = await walkAfter("@host", `ip link set ${port} nomaster`, `ip link set ${port} master docker0`);
+    expect(loose.reason).toBe(
+      `it left @host by docker0, and nobody took it: ${port}, the way to web, is not a port of it`,
+    );
+  });
+
+  test("lo is down: nothing is delivered that never came in", async () => {
+    const walk = await walkAfter("lonely", "ip link set lo down", "ip link set lo up", ["lonely", "127.0.0.1:80"]);
+    expect(walk.ways[0]?.hops.map((h) => h.action)).toEqual(["end"]);
+    expect(walk.verdict).toBe("unreachable");
+  });
+});
+
 /** What each namespace did, without ports. */
 const outlineOf = ({ ways }: Walk) =>
   ways.map(({ kind, hops }) => ({

@@ -107,7 +107,7 @@ export class RecordBuilder {
   run(
     chain: string,
     ip: Ipv4Packet,
-    links: { iif?: number; oif?: number },
+    links: { iif?: number; oif?: number; id?: number },
     rule?: string,
     policy: "ACCEPT" | "DROP" = "ACCEPT",
   ): this {
@@ -119,6 +119,23 @@ export class RecordBuilder {
       this.traces.push({ node: HOST, table, chain: name, kind: "rule", handle, verdict, ip, ...links });
     } else
       this.traces.push({ node: HOST, table, chain: name, kind: "policy", verdict: { kind: policy }, ip, ...links });
+    return this;
+  }
+
+  /** A rule that decides about a run that began earlier: by the run's id, what other packets met may stand between. */
+  decide(id: number, chain: string, rule: string): this {
+    const [table = "", name = ""] = chain.split(" ");
+    const handle = this.rules.size + 1;
+    this.rules.set(ruleKey(table, handle), { table, chain: name, spec: rule, packets: 0, bytes: 0, position: 1 });
+    this.traces.push({ node: HOST, table, chain: name, kind: "rule", handle, verdict: { kind: "DROP" }, id });
+    return this;
+  }
+
+  /** A run's head whose rules come later. */
+  begin(id: number, chain: string, ip: Ipv4Packet, links: { iif?: number; oif?: number }): this {
+    const [table = "", name = ""] = chain.split(" ");
+    const verdict = { kind: "JUMP", chain: "DOCKER-USER" } as const;
+    this.traces.push({ node: HOST, table, chain: name, kind: "rule", verdict, id, ip, ...links });
     return this;
   }
 

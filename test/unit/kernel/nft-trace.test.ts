@@ -41,6 +41,15 @@ test("a rule that jumps is told with its number and its link", () => {
   ]);
 });
 
+test("events of one packet have its number, and a table of the family inet is told as such", () => {
+  const traced = message(TRACE, ...jump("mine"), attribute(6, be32(77)), attribute(15, be32(2)));
+  traced.writeUInt8(1, 16);
+  expect(decodeMessages(traced)).toMatchObject([{ table: "inet mine", chain: "FORWARD", id: 77 }]);
+  const ofIpv6 = message(TRACE, ...jump("mine"), attribute(15, be32(10)));
+  ofIpv6.writeUInt8(1, 16);
+  expect(decodeMessages(ofIpv6)).toEqual([]);
+});
+
 test("a policy decides by its own word", () => {
   const policy = message(
     TRACE,

@@ -116,6 +116,24 @@ test("a policy drops as a rule does, a REJECT tells the sender", () => {
   expect(joinWalk(reject, course({ reaction: { kind: "errno", errno: "ENETUNREACH" } })).verdict).toBe("unreachable");
 });
 
+test("what a REJECT's own message meets is not taken for what the packet met", () => {
+  const message = packet({ src: "203.0.113.80:80", dst: OUT.src, flags: "R", id: 0 });
+  const record = new RecordBuilder()
+    .route(WEB, via("172.17.0.1", 2))
+    .route(HOST, via("192.168.0.1", 2))
+    .see(WEB, "eth0 out", packet(OUT))
+    .see(HOST, "docker0 in", packet(OUT))
+    .begin(1, "filter FORWARD", packet(OUT), { iif: 3, oif: 2 })
+    .run("filter OUTPUT", message, { oif: 3, id: 2 })
+    .decide(1, "filter DOCKER-USER", "-p tcp -j REJECT --reject-with tcp-reset")
+    .see(HOST, "docker0 out", message)
+    .build();
+  expect(joinWalk(record, course({ reaction: { kind: "errno", errno: "ECONNREFUSED" } }))).toMatchObject({
+    verdict: "refuse",
+    rule: { chain: "DOCKER-USER", rule: "-A DOCKER-USER -p tcp -j REJECT --reject-with tcp-reset" },
+  });
+});
+
 test("a reset of the last namespace is a refusal", () => {
   const record = new RecordBuilder()
     .route(WEB, via("172.17.0.1", 2))

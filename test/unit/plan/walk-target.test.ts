@@ -29,8 +29,31 @@ test.each([
   "a b:80",
   "::1",
   "web:80:80",
+  "224.0.0.1",
 ])("%j is refused", (text) => {
   expect(errorOf(() => parseWalkTarget(text))?.code).toBe("USAGE");
+});
+
+test.each([
+  ["web:0", "port 0 is none: wanted 1 to 65535"],
+  ["web:65536", "port 65536 is none: wanted 1 to 65535"],
+  ["web:80/icmp", "icmp has no ports: leave the port out"],
+  ["web/udp", "udp goes to a port: wanted DST:PORT/udp"],
+  ["::1", "labs are IPv4, and this is an IPv6 address"],
+  ["[fd00::2]:80/tcp", "labs are IPv4, and this is an IPv6 address"],
+  ["224.0.0.1:5353/udp", "it is the address of many machines, and a walk follows one packet to one"],
+  ["255.255.255.255", "it is the address of many machines, and a walk follows one packet to one"],
+  ["web:80/sctp", "wanted DST, DST:PORT or DST:PORT/proto, proto tcp or udp"],
+])("of %s is said what is wrong with it", (text, wrong) => {
+  expect(errorOf(() => parseWalkTarget(text))?.message).toBe(`Cannot walk to "${text}": ${wrong}`);
+});
+
+test("a container is known by the id that docknet ps shows, and by no less of it", () => {
+  const state = withContainer(newDaemon(), "web");
+  const id = state.containers[0]?.id ?? "";
+  expect(walkSender(state, id).node).toBe("web");
+  expect(walkSender(state, id.slice(0, 12)).node).toBe("web");
+  expect(errorOf(() => walkSender(state, id.slice(0, 11)))?.code).toBe("NOT_FOUND");
 });
 
 test("a service is walked to on the network that both have", () => {
