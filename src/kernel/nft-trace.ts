@@ -58,6 +58,8 @@ export interface TraceEvent {
   /** Numbers of links; with the first event of a built-in chain. */
   readonly iif?: number;
   readonly oif?: number;
+  /** fwmark; of a packet that has one, with the first event of a built-in chain. */
+  readonly mark?: number;
   /** As it is when the built-in chain begins. */
   readonly ip?: Ipv4Packet;
 }
@@ -254,6 +256,7 @@ const NFTA_TRACE = {
   transport: 9,
   iif: 10,
   oif: 12,
+  mark: 14,
   nfproto: 15,
   policy: 16,
 };
@@ -296,6 +299,7 @@ function decodeTrace(body: Buffer): TraceEvent | undefined {
   if (!kind || !verdict) return undefined;
   const [handle, network] = [ofSize(8, attributes.get(NFTA_TRACE.handle)), attributes.get(NFTA_TRACE.network)];
   const [iif, oif, id] = [number(NFTA_TRACE.iif), number(NFTA_TRACE.oif), number(NFTA_TRACE.id)];
+  const mark = number(NFTA_TRACE.mark);
   const table = textOf(attributes.get(NFTA_TRACE.table));
   return {
     table: family === AF_INET ? table : `inet ${table}`,
@@ -306,6 +310,7 @@ function decodeTrace(body: Buffer): TraceEvent | undefined {
     ...(id === undefined ? {} : { id }),
     ...(iif === undefined ? {} : { iif }),
     ...(oif === undefined ? {} : { oif }),
+    ...(mark ? { mark } : {}),
     ...(network
       ? { ip: decodeIpv4(Buffer.concat([network, attributes.get(NFTA_TRACE.transport) ?? Buffer.alloc(0)])) }
       : {}),
@@ -322,7 +327,9 @@ const policyOf = (policy: number | undefined): TraceVerdict => ({ kind: policy =
 
 function verdictOf(bytes: Buffer | undefined): TraceVerdict | undefined {
   const parts = bytes && decodeAttributes(bytes);
-  const kind = VERDICTS[ofSize(4, parts?.get(NFTA_VERDICT_CODE))?.readInt32BE(0) ?? Number.NaN];
+  const code = ofSize(4, parts?.get(NFTA_VERDICT_CODE))?.readInt32BE(0) ?? Number.NaN;
+  // of a QUEUE the upper half is the number of the queue (uapi/linux/netfilter.h)
+  const kind = VERDICTS[code > 0 ? code & 0xff : code];
   if (kind === undefined) return undefined;
   return kind === "JUMP" || kind === "GOTO" ? { kind, chain: textOf(parts?.get(NFTA_VERDICT_CHAIN)) } : { kind };
 }

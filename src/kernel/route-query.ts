@@ -22,6 +22,7 @@ const RTA_IIF = 3;
 const RTA_OIF = 4;
 const RTA_GATEWAY = 5;
 const RTA_PREFSRC = 7;
+const RTA_MARK = 16;
 const NDA_DST = 1;
 /** struct rtmsg's type */
 const TYPES: Readonly<Record<number, RouteAnswer["type"]>> = {
@@ -38,6 +39,8 @@ export interface RouteQuestion {
   readonly source?: Ipv4;
   /** Number of the link that it came in by; absent: it is sent from here. */
   readonly iif?: number;
+  /** fwmark */
+  readonly mark?: number;
 }
 
 export interface RouteAnswer {
@@ -64,7 +67,7 @@ export function askRoute(socket: NetlinkSocket, question: RouteQuestion): RouteA
   }
 }
 
-function routeRequest({ destination, source, iif }: RouteQuestion) {
+function routeRequest({ destination, source, iif, mark }: RouteQuestion) {
   const header = Buffer.alloc(12);
   header.writeUInt8(AF_INET, 0);
   header.writeUInt8(32, 1);
@@ -74,6 +77,7 @@ function routeRequest({ destination, source, iif }: RouteQuestion) {
     attribute(RTA_DST, toBytes(destination)),
     ...(source ? [attribute(RTA_SRC, toBytes(source))] : []),
     ...(iif === undefined ? [] : [attribute(RTA_IIF, uint32(iif))]),
+    ...(mark === undefined ? [] : [attribute(RTA_MARK, uint32(mark))]),
   ]);
   return { what: `ask for the route to ${destination}`, type: RTM_GETROUTE, flags: 0, body };
 }

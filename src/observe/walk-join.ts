@@ -5,7 +5,7 @@ import { type Ipv4Packet, PROTO_ICMP, PROTO_TCP, PROTO_UDP } from "../net/frame.
 import type { NodeName } from "../net/name.ts";
 import type { ProxyListener } from "../plan/layout.ts";
 import { isRequest, sourcePortOf, targetPortOf } from "./recorder.ts";
-import { isOfNft, type MetRule, type Walk, type WalkVerdict, type Way } from "./walk.ts";
+import type { MetRule, Walk, WalkVerdict, Way } from "./walk.ts";
 import { endsOf, identityOf, placeOf, type WalkLink, type WalkRecord, type WalkSighting } from "./walk-record.ts";
 import { followPacket, ghostOf, type Visit } from "./walk-way.ts";
 
@@ -228,11 +228,11 @@ function endWords(visit: Visit, record: WalkRecord): string {
 }
 
 /** Why routing refuses: the kernel has one number for several reasons, so it is asked what it says of a packet of its own. */
-function noWayWords({ node, hop, last, route }: Visit, record: WalkRecord): string {
+function noWayWords({ node, hop, last, route, mark }: Visit, record: WalkRecord): string {
   const facts = record.nodes.get(node);
   const { src, dst } = last;
   const entry = facts?.links.find((l) => l.name === hop.in?.link);
-  const own = entry && facts?.route({ destination: dst });
+  const own = entry && facts?.route({ destination: dst, ...(mark ? { mark } : {}) });
   const errno = own ? own.errno : route?.errno;
   const says = { EINVAL: "blackhole", EHOSTUNREACH: "unreachable", EACCES: "prohibit" }[errno ?? ""];
   if (says) return `the route of ${node} to ${dst} says ${says}`;
@@ -338,6 +338,6 @@ function judge(
 function rejected(rule: MetRule, reaction: Reaction | undefined): WalkVerdict | undefined {
   const errno = reaction?.kind === "errno" ? reaction.errno : undefined;
   // EPERM: the sender's own chain took it
-  const tells = rule.verdict === "REJECT" || (isOfNft(rule) && errno !== undefined && errno !== "EPERM");
+  const tells = rule.verdict === "REJECT" || (rule.see !== undefined && errno !== undefined && errno !== "EPERM");
   return tells ? (errno === "ECONNREFUSED" ? "refuse" : "unreachable") : undefined;
 }

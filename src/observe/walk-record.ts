@@ -82,6 +82,8 @@ export interface ChainRun {
   readonly chain: string;
   readonly iif?: number;
   readonly oif?: number;
+  /** fwmark, as it is when the chain begins. */
+  readonly mark?: number;
   /** As it is when the chain begins. */
   readonly ip: Ipv4Packet;
   readonly events: readonly TraceEvent[];
@@ -105,6 +107,7 @@ export function runsOf(record: WalkRecord, node: NodeName, isIt: Identity): Chai
       chain: head.chain,
       ...(head.iif === undefined ? {} : { iif: head.iif }),
       ...(head.oif === undefined ? {} : { oif: head.oif }),
+      ...(head.mark === undefined ? {} : { mark: head.mark }),
       ip,
       events,
     }));

@@ -13,7 +13,7 @@ import { HOST, type NodeName } from "../net/name.ts";
 import type { Port } from "../net/port.ts";
 import { type Layout, type ProxyListener, rulesIn } from "../plan/layout.ts";
 import { EventWatch } from "./event-watch.ts";
-import { isOfNft, type Walk } from "./walk.ts";
+import type { Walk } from "./walk.ts";
 import { conntrackOf, type FindConntrack } from "./walk-conntrack.ts";
 import { hasSecond, isComplete, joinWalk, type WalkCourse } from "./walk-join.ts";
 import {
@@ -88,8 +88,7 @@ export async function runWalk(instruments: WalkInstruments, order: WalkOrder): P
       await eyes.readRules();
       const { rule } = joinWalk(eyes.record(), course);
       // of a DROP nobody is told
-      if (rule && (rule.verdict === "REJECT" || isOfNft(rule)))
-        await watch.until(() => reaction !== undefined, SOON_MS);
+      if (rule?.verdict === "REJECT" || rule?.see) await watch.until(() => reaction !== undefined, SOON_MS);
     }
     if (reaction?.kind === "answer") {
       await watch.until(() => isComplete(early, course), silenceMs);

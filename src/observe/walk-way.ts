@@ -36,6 +36,7 @@ export interface Visit {
   /** The frame by which it went out. */
   readonly left?: WalkSighting;
   readonly route?: RouteAnswer;
+  readonly mark?: number;
   /** The rule or policy that took it. */
   readonly dropped?: MetRule;
 }
@@ -101,13 +102,14 @@ function visitOf(node: NodeName, facts: NodeFacts, passage: Passage, runs: reado
   if (!first) return undefined;
   const last = went ?? runs.at(-1)?.ip ?? first;
   const switched = isSwitched(facts.links, passage);
-  const dropped = droppedBy(node, facts, runs);
+  const dropped = droppedBy(node, facts, runs, passage.out !== undefined);
   const entry = passage.in && facts.links.find((l) => l.name === passage.in?.link);
   const asked = switched ? undefined : (led ?? routedAs(runs, last));
   const route =
     asked &&
     facts.route({
       destination: asked.dst,
+      ...markOf(runs),
       // what comes in by lo was routed when it was sent
       ...(entry && entry.name !== "lo" ? { source: asked.src, iif: entry.index } : {}),
     });
@@ -145,6 +147,7 @@ function visitOf(node: NodeName, facts: NodeFacts, passage: Passage, runs: reado
     ...(seen ? { seen } : {}),
     ...(left ? { left } : {}),
     ...(route ? { route } : {}),
+    ...markOf(runs),
     ...(dropped ? { dropped } : {}),
   };
 }
@@ -172,6 +175,12 @@ function ledBy({ rules }: NodeFacts, runs: readonly ChainRun[]): Ipv4Packet | un
 /** From port to port of a bridge, without the bridge's own device. */
 function isSwitched(links: readonly WalkLink[], { in: came }: Passage): boolean {
   return came !== undefined && came.port === undefined && links.find((l) => l.name === came.link)?.master !== undefined;
+}
+
+/** As rules have marked it, when routing asked for it. */
+function markOf(runs: readonly ChainRun[]): { mark?: number } {
+  const mark = (runs.findLast((r) => r.oif === undefined || r.iif === undefined) ?? runs.at(-1))?.mark;
+  return mark ? { mark } : {};
 }
 
 /** The addresses by which it was routed: those after PREROUTING. */
@@ -262,7 +271,12 @@ function chainStep(node: NodeName, facts: NodeFacts, run: ChainRun): WalkStep {
     kind: "chain",
     table: run.table,
     chain: run.chain,
-    verdict: decision?.verdict.kind === "DROP" ? dropWord(facts, run) : "ACCEPT",
+    verdict:
+      decision?.verdict.kind === "DROP"
+        ? dropWord(facts, run)
+        : decision?.verdict.kind === "QUEUE"
+          ? "QUEUE"
+          : "ACCEPT",
     policy: decision?.kind === "policy",
     rules: run.events.flatMap((e) => (e.kind === "rule" && e.handle !== undefined ? [metRule(node, facts, e)] : [])),
   };
@@ -293,8 +307,13 @@ function metRule(node: NodeName, { rules, planned }: NodeFacts, event: ChainRun[
     verdict: word,
     ...(known ? { owner: known.owner.label, words: explainRule(known) } : {}),
     ...(known?.owner.at ? { at: known.owner.at } : {}),
+    ...(found ? {} : { see: shownBy(table, chain) }),
   };
 }
+
+const shownBy = (table: string, chain: string): string => `nft -a list chain ${table} ${chain}`;
+
+const IPTABLES: readonly string[] = ["raw", "mangle", "nat", "filter", "security"];
 
 /** "nat POSTROUTING MASQUERADE" */
 function translatorOf(facts: NodeFacts, run: ChainRun): string {
@@ -304,10 +323,12 @@ function translatorOf(facts: NodeFacts, run: ChainRun): string {
   return event && target ? `${event.table} ${event.chain} ${target}` : `${run.table} ${run.chain}`;
 }
 
-function droppedBy(node: NodeName, facts: NodeFacts, runs: readonly ChainRun[]): MetRule | undefined {
+/** @param passes it went on by a link: what was handed to a program in user space came back */
+function droppedBy(node: NodeName, facts: NodeFacts, runs: readonly ChainRun[], passes: boolean): MetRule | undefined {
   const run = runs.at(-1);
   const decision = run?.events.at(-1);
-  if (!run || decision?.verdict.kind !== "DROP") return undefined;
+  const isTaken = decision?.verdict.kind === "DROP" || (decision?.verdict.kind === "QUEUE" && !passes);
+  if (!run || !decision || !isTaken) return undefined;
   if (decision.kind === "rule") return metRule(node, facts, decision);
   return {
     node,
@@ -315,6 +336,7 @@ function droppedBy(node: NodeName, facts: NodeFacts, runs: readonly ChainRun[]):
     chain: run.chain,
     rule: "policy DROP",
     verdict: "DROP",
+    ...(IPTABLES.includes(run.table) ? {} : { see: shownBy(run.table, run.chain) }),
     words: run.chain === "FORWARD" ? "what no rule accepts is not forwarded" : "what no rule accepts is dropped",
   };
 }

@@ -103,9 +103,6 @@ export interface MetRule {
   readonly owner?: string;
   readonly words?: string;
   readonly at?: Origin;
+  /** What shows it where iptables does not: "nft -a list chain inet mine forward". */
+  readonly see?: string;
 }
-
-const IPTABLES: readonly string[] = ["raw", "mangle", "nat", "filter", "security"];
-
-/** Of a table beside those of iptables: what the rule says is not known. */
-export const isOfNft = ({ table }: MetRule): boolean => !IPTABLES.includes(table);

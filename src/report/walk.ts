@@ -1,15 +1,6 @@
 /** A walk as text: a story of numbered hops that a beginner reads top down, or one line a hop. And as JSON (walk.schema.json). */
 import { renderOrigin } from "../errors.ts";
-import {
-  isOfNft,
-  type MetRule,
-  type OnLink,
-  type Walk,
-  type WalkHop,
-  type WalkStep,
-  type WalkVerdict,
-  type Way,
-} from "../observe/walk.ts";
+import type { MetRule, OnLink, Walk, WalkHop, WalkStep, WalkVerdict, Way } from "../observe/walk.ts";
 import { cleanStrings, renderCleanJson } from "./clean.ts";
 import { Pen, type PenOptions, rulePieces, type Style } from "./pen.ts";
 import { addressLines } from "./walk-addresses.ts";
@@ -163,10 +154,8 @@ function endLines(pen: Pen, walk: Walk): string[] {
     rule && (/^policy (\S+)$/.exec(rule.rule) ? `-P ${rule.chain} ${rule.rule.slice("policy ".length)}` : rule.rule);
   return [
     ...[first, ...rest].map((line) => pen.paint(style, line)),
-    ...(rule && !isOfNft(rule) ? [`  rule      -t ${rule.table} ${ruleText ?? ""}  (on ${rule.node})`] : []),
-    ...(rule && isOfNft(rule)
-      ? [`  rule      ${rule.rule}; see: nft -a list chain ${rule.table} ${rule.chain}  (on ${rule.node})`]
-      : []),
+    ...(rule?.see ? [`  rule      ${rule.rule}; see: ${rule.see}  (on ${rule.node})`] : []),
+    ...(rule && !rule.see ? [`  rule      -t ${rule.table} ${ruleText ?? ""}  (on ${rule.node})`] : []),
     ...(owner ? [`  wanted by ${owner}`] : []),
     ...walk.conntrack.map(({ node, entry }, i) => `  ${i === 0 ? "conntrack" : "         "} ${node}: ${entry}`),
     ...walk.warnings.map((warning) => pen.paint("yellow", `  ${warning}`)),

@@ -317,6 +317,26 @@ describe("what was done by hand is the cause that is named", () => {
     });
   });
 
+  test("a program that does not read its queue", async () => {
+    const rule = "-A DOCKER-USER -p tcp -j NFQUEUE --queue-num 3";
+    const done = "iptables -I DOCKER-USER -p tcp -j NFQUEUE --queue-num 3";
+    const walk = await walkAfter("@host", done, "iptables -D DOCKER-USER 1");
+    expect(ending(walk)).toEqual({ verdict: "drop", reason: `filter DOCKER-USER takes it: ${rule}`, rule });
+  });
+
+  test("a mark by which it is routed", async () => {
+    const host = node("@host");
+    run(host, "ip rule add fwmark 7 lookup 100");
+    run(host, "ip route add prohibit default table 100");
+    const done = "iptables -t mangle -A PREROUTING -p tcp --dport 8080 -j MARK --set-mark 7";
+    const walk = await walkAfter("@host", done, "iptables -t mangle -F PREROUTING");
+    run(host, "ip rule del fwmark 7");
+    expect(ending(walk)).toMatchObject({
+      verdict: "unreachable",
+      reason: "the route of @host to 172.17.0.4 says prohibit",
+    });
+  });
+
   test("a link is down, or a port is none of its bridge any more", async () => {
     const port = site.layout.nodes
       .find((n) => n.name === "@host")
