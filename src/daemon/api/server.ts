@@ -38,11 +38,12 @@ export function createServer(engine: Engine, { version }: ServerOptions): Fastif
     // streams have no end that a clock could know
     requestTimeout: 0,
     connectionTimeout: 0,
-    forceCloseConnections: true,
     exposeHeadRoutes: false,
     rewriteUrl: (request) => splitVersion(request.url ?? "/").url,
     routerOptions: { maxParamLength: MAX_NAME_LENGTH },
   });
+  // Fastify's forceCloseConnections does this only for a server that it has made listen itself
+  app.addHook("preClose", async () => app.server.closeAllConnections());
   // bodies are parsed by the routes, in dockerd's words
   app.removeAllContentTypeParsers();
   app.addContentTypeParser("*", { parseAs: "buffer" }, (_request, body, done) => done(null, body));

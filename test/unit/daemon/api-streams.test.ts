@@ -254,6 +254,13 @@ test("an event of a container is told as dockerd tells it", () => {
   );
 });
 
+test("a stream that somebody follows does not keep a server that is closed", async () => {
+  const { said, ended } = open("GET /events HTTP/1.1\nHost: d\n\n");
+  await said(/\r\n\r\n/);
+  await app.close();
+  await ended;
+});
+
 test("events are followed from now on, by those who ask for their kind", async () => {
   const { socket, said } = open(
     `GET /events?filters=${encodeURIComponent('{"type":["network"]}')} HTTP/1.1\nHost: d\n\n`,
