@@ -130,9 +130,9 @@ describe("of the lab that lives", () => {
     [["walk", "nobody", "b:80"], `docknet: No service, container or node "nobody" in lab ${lab}\n  There are a, `],
     [["walk", "a", "@nobody:80"], 'docknet: No service, container or node "@nobody"'],
     [["walk", "a", "nobody:80"], 'docknet: No service, container or node "nobody"'],
-    [["walk", "a", "b:99999"], 'docknet: Cannot walk to "b:99999": wanted DST, DST:PORT or DST:PORT/proto'],
+    [["walk", "a", "b:99999"], 'docknet: Cannot walk to "b:99999": port 99999 is none: wanted 1 to 65535'],
     [["walk", "a", "b:80/sctp"], 'docknet: Cannot walk to "b:80/sctp": wanted'],
-    [["walk", "a", "b/tcp"], 'docknet: Cannot walk to "b/tcp": wanted'],
+    [["walk", "a", "b/tcp"], 'docknet: Cannot walk to "b/tcp": tcp goes to a port: wanted'],
     [["walk", "a", "lonely:80"], "docknet: Cannot walk to lonely: it has no address"],
     [["walk", "a", "b:80", "--source-port", "0"], "wanted a port, 1 to 65535"],
     [["walk", "a", "b:80", "--silence", "x"], "wanted milliseconds, 1 to 600000"],
@@ -152,7 +152,7 @@ describe("of the lab that lives", () => {
         "docknet: Cannot walk from c: it is not running, or what it shared is gone\n  Start",
       ),
     });
-    expect(docknet(["walk", "db", "c:80"]).stderr).toContain("Cannot walk to c: it has no address");
+    expect(docknet(["walk", "db", "c:80"]).stderr).toContain("Cannot walk to c: it is not running");
     expect(docknet(["start", `${lab}-c-1`])).toMatchObject({ status: 0 });
   });
 
