@@ -13,16 +13,20 @@ import {
   NLM_F_DUMP,
   uint32,
 } from "./netlink.ts";
+import {
+  NDA_DST,
+  NUD_FAILED,
+  NUD_INCOMPLETE,
+  RTA_DST,
+  RTA_GATEWAY,
+  RTA_IIF,
+  RTA_OIF,
+  RTA_PREFSRC,
+  RTA_SRC,
+  RTM_GETNEIGH,
+  RTM_GETROUTE,
+} from "./uapi/rtnetlink.ts";
 
-const RTM_GETROUTE = 26;
-const RTM_GETNEIGH = 30;
-const RTA_DST = 1;
-const RTA_SRC = 2;
-const RTA_IIF = 3;
-const RTA_OIF = 4;
-const RTA_GATEWAY = 5;
-const RTA_PREFSRC = 7;
-const NDA_DST = 1;
 /** struct rtmsg's type */
 const TYPES: Readonly<Record<number, RouteAnswer["type"]>> = {
   1: "unicast",
@@ -100,9 +104,6 @@ export interface Neighbour {
   /** "incomplete": asked, not answered yet. "failed": asked in vain (arp(7)). */
   readonly state: "incomplete" | "failed" | "known";
 }
-
-const NUD_INCOMPLETE = 1;
-const NUD_FAILED = 0x20;
 
 /** The ARP table. @param socket rtnetlink, in the namespace. @throws NetlinkError */
 export function readNeighbours(socket: NetlinkSocket): Neighbour[] {
