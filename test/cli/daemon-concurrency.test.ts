@@ -22,7 +22,7 @@ const crowd = <T>(work: (i: number) => Promise<T>): Promise<T[]> =>
 
 const drift = (): Promise<unknown> => daemon.ask("GET", "/docknet/drift");
 
-test(`${CROWD} commands at once, and no daemon: one starts, all are served`, { timeout: 240_000 }, async () => {
+test(`${CROWD} commands at once, and no daemon: one starts, all are served`, { timeout: 600_000 }, async () => {
   const before = machineLinks();
   const ends = await crowd((i) =>
     i % 2 === 0
@@ -44,7 +44,7 @@ test(`${CROWD} commands at once, and no daemon: one starts, all are served`, { t
   expect(machineLinks()).toBe(before);
 });
 
-test("of many that want one name one gets it, the others are told who has it", { timeout: 120_000 }, async () => {
+test("of many that want one name one gets it, the others are told who has it", { timeout: 600_000 }, async () => {
   const answers = await crowd(() => daemon.request("POST", "/containers/create?name=same", { Image: "nginx" }));
   const [winner] = answers.filter((a) => a.status === 201);
   if (!winner) throw new Error("nobody got the name");
@@ -60,13 +60,13 @@ test("of many that want one name one gets it, the others are told who has it", {
     ]);
 });
 
-test("names that nobody chose are never the same", { timeout: 120_000 }, async () => {
+test("names that nobody chose are never the same", { timeout: 600_000 }, async () => {
   const answers = await crowd(() => daemon.request("POST", "/containers/create", { Image: "nginx" }));
   expect(answers.filter((a) => a.status !== 201)).toEqual([]);
 });
 
 test("start, stop, rename, connect and rm -f of the same containers at once end, and leave the lab whole", {
-  timeout: 240_000,
+  timeout: 600_000,
 }, async () => {
   const program = { Image: "busybox", Cmd: ["sleep", "1000"] };
   for (const name of ["xx", "yy"]) await daemon.ask("POST", `/containers/create?name=${name}`, program);

@@ -1,5 +1,6 @@
 /** The npm package dockerode against docknet's socket: its calls for networks, containers, execs and streams. Needs dist/bin and a network namespace. */
 import { spawnSync } from "node:child_process";
+import { createInterface } from "node:readline";
 import { PassThrough, type Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import Docker from "dockerode";
@@ -183,9 +184,8 @@ test("events come as they happen", async () => {
   events.on("error", () => {}); // the abort
   const actions: string[] = [];
   const both = new Promise<void>((resolve) => {
-    events.on("data", (line: Buffer) => {
-      for (const text of line.toString().trim().split("\n"))
-        actions.push((JSON.parse(text) as { Action: string }).Action);
+    createInterface({ input: events }).on("line", (line) => {
+      actions.push((JSON.parse(line) as { Action: string }).Action);
       if (actions.length >= 2) resolve();
     });
   });
