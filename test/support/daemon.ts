@@ -29,7 +29,7 @@ export interface DaemonPlace {
 }
 
 /** A request that takes longer hangs. */
-const ANSWER_MS = 60_000;
+const ANSWER_MS = 120_000;
 /** What is there for longer stays. */
 const LEFT_MS = 20_000;
 
@@ -94,7 +94,9 @@ export class LabDaemon {
     return new Promise((resolve, reject) => {
       const headers =
         text === undefined ? {} : { "Content-Type": "application/json", "Content-Length": Buffer.byteLength(text) };
-      const request = httpRequest({ socketPath: `${this.directory}/docknet.sock`, method, path, headers }, (reply) => {
+      // a connection each: one that was kept may be to a daemon that has died since
+      const to = { socketPath: `${this.directory}/docknet.sock`, agent: false as const };
+      const request = httpRequest({ ...to, method, path, headers }, (reply) => {
         let said = "";
         reply.setEncoding("utf8").on("data", (chunk: string) => {
           said += chunk;
