@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { namedNamespaces } from "../support/named-namespaces.ts";
+import { inSession } from "../support/session.ts";
 
 const CLI = fileURLToPath(new URL("../../dist/bin/docknet.js", import.meta.url));
 const isRoot = process.getuid?.() === 0;
@@ -28,23 +29,16 @@ interface Outcome {
   readonly stderr: string;
 }
 
-/** Its own process group, so that a child left behind can be found. */
+/** Its own session, so that a child left behind can be found. */
 async function docknet(args: readonly string[], prefix: readonly string[] = []): Promise<Outcome> {
   const [file, ...rest] = [...prefix, process.execPath, CLI, ...args] as [string, ...string[]];
-  const child = execa(file, rest, { cwd: folder, reject: false, detached: true, stdin: "ignore", timeout: 100_000 });
+  const env = { GITHUB_ACTIONS: "" };
+  const options = { cwd: folder, env, reject: false, detached: true, stdin: "ignore", timeout: 100_000 } as const;
+  const child = execa(file, rest, options);
   const { exitCode, stdout, stderr } = await child;
-  expect(stillRunning(child.pid as number), "a child of docknet is left").toBe(false);
+  expect(inSession(child.pid as number), "a child of docknet is left").toEqual([]);
   expect(namedNamespaces(LAB)).toEqual([]);
   return { exitCode, stdout, stderr };
-}
-
-function stillRunning(group: number): boolean {
-  try {
-    process.kill(-group, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 function write(name: string, text: string): string {

@@ -1,6 +1,5 @@
 /** The npm package dockerode against docknet's socket: its calls for networks, containers, execs and streams. Needs dist/bin and a network namespace. */
 import { spawnSync } from "node:child_process";
-import { createInterface } from "node:readline";
 import { PassThrough, type Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import Docker from "dockerode";
@@ -184,8 +183,11 @@ test("events come as they happen", async () => {
   events.on("error", () => {}); // the abort
   const actions: string[] = [];
   const both = new Promise<void>((resolve) => {
-    createInterface({ input: events }).on("line", (line) => {
-      actions.push((JSON.parse(line) as { Action: string }).Action);
+    let rest = "";
+    events.setEncoding("utf8").on("data", (text: string) => {
+      const lines = (rest + text).split("\n");
+      rest = lines.pop() ?? "";
+      for (const line of lines) actions.push((JSON.parse(line) as { Action: string }).Action);
       if (actions.length >= 2) resolve();
     });
   });

@@ -5,6 +5,7 @@ import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { namedNamespaces } from "../support/named-namespaces.ts";
+import { inSession } from "../support/session.ts";
 import { waitFor } from "../support/wait-for.ts";
 
 const CLI = fileURLToPath(new URL("../../dist/bin/docknet.js", import.meta.url));
@@ -69,29 +70,9 @@ function linkOf(path: string): string | undefined {
 }
 
 /**
- * Who still runs of those that a session's leader started, itself included. Nobody else was ever in its namespaces or held one, and a
- * namespace without holder and name is gone (namespaces(7)). The namespaces' own numbers show less: the kernel gives them to the next.
+ * Nobody else was ever in the namespaces of such a process or held one, and a namespace without holder and name is gone (namespaces(7)).
+ * The namespaces' own numbers show less: the kernel gives them to the next one.
  */
-function inSession(leader: number): string[] {
-  return readdirSync("/proc")
-    .filter((pid) => /^\d+$/.test(pid))
-    .filter((pid) => {
-      const [state, , , session] = statOf(pid);
-      return session === String(leader) && state !== "Z";
-    });
-}
-
-/** What follows the name in /proc/PID/stat (proc(5)): state, parent, process group, session ... */
-function statOf(pid: string): string[] {
-  try {
-    return readFileSync(`/proc/${pid}/stat`, "utf8")
-      .replace(/^.*\) /s, "")
-      .split(" ");
-  } catch {
-    return []; // it has gone
-  }
-}
-
 const nobodyIsLeft = (leader: number): Promise<true> =>
   waitFor("nobody of the dead process's session runs", LATE_MS, () => inSession(leader).length === 0);
 
