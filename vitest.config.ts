@@ -38,8 +38,9 @@ export default defineConfig({
         test: {
           name: "cli",
           include: ["test/cli/**/*.test.ts"],
-          testTimeout: 30_000,
-          hookTimeout: 30_000,
+          // for what hangs: a command takes half a second, and several on a machine that others load
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
           maxWorkers: 2,
           sequence: { groupOrder: 2 },
         },
