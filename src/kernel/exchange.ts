@@ -1,5 +1,6 @@
 /** One datagram out of a namespace, one back. */
 import type { Ipv4 } from "../net/address.ts";
+import { startDeadline } from "./deadline.ts";
 import { closeFd, recvmsg, SystemError, send } from "./libc.ts";
 import type { Netns } from "./netns.ts";
 import { watchReadiness } from "./readiness.ts";
@@ -22,9 +23,9 @@ export function exchange(
   const since = (): number => performance.now() - startedAt;
   const fd = openUdpConnection(ns, to.address, to.port);
   return new Promise((resolve) => {
-    const timer = setTimeout(() => end({ outcome: "silent", afterMs: since() }), options.deadlineMs);
+    const deadline = startDeadline(options.deadlineMs, () => end({ outcome: "silent", afterMs: since() }));
     const end = (result: Exchanged): void => {
-      clearTimeout(timer);
+      deadline.clear();
       watch.close();
       closeFd(fd);
       resolve(result);

@@ -22,6 +22,7 @@ import {
   takeReply,
 } from "../net/ftp.ts";
 import type { Port } from "../net/port.ts";
+import { type Deadline, startDeadline } from "./deadline.ts";
 import { type Dial, dial, localEnd, parseDataEnds, remoteEnd, waitForOne } from "./ftp-data.ts";
 import { FTP_FILE } from "./ftp-server.ts";
 import { ERRNO } from "./libc.ts";
@@ -77,7 +78,7 @@ class Client {
   private readonly closers: (() => void)[] = [];
   private decide: (decision: Decision | Promise<never>) => void = () => {};
   private setUnderway: () => void = () => {};
-  private readonly timer: NodeJS.Timeout;
+  private readonly deadline: Deadline;
   private done = false;
   private connected = false;
   /** What is known so far. */
@@ -95,7 +96,7 @@ class Client {
     this.control = dial(ns, { address, port }, { address: sourceAddress, port: sourcePort });
     this.source = this.control.from;
     this.closers.push(this.control.close);
-    this.timer = setTimeout(() => this.finish(this.silence()), request.deadlineMs);
+    this.deadline = startDeadline(request.deadlineMs, () => this.finish(this.silence()));
     this.run().then(
       (decision) => this.finish(decision),
       (error: unknown) => this.finish(this.failed(error)),
@@ -110,7 +111,7 @@ class Client {
     const dialled = await this.control.result;
     if ("errno" in dialled) return decideErrno(dialled.errno);
     this.connected = true;
-    const talk = new Talk(dialled.socket, () => this.timer.refresh());
+    const talk = new Talk(dialled.socket, () => this.deadline.refresh());
     this.closers.push(() => dialled.socket.resetAndDestroy());
     const greeting = await talk.reply();
     if (greeting.code !== 220) throw new Refused(`greeted with ${renderReply(greeting)}`);
@@ -198,7 +199,7 @@ class Client {
   }
 
   private setData(data: DataReply): void {
-    if (!this.so.data) this.timer.refresh();
+    if (!this.so.data) this.deadline.refresh();
     this.so = { ...this.so, data };
     this.setUnderway();
   }
@@ -217,7 +218,7 @@ class Client {
   private finish(decision: Decision | Promise<never>): void {
     if (this.done) return;
     this.done = true;
-    clearTimeout(this.timer);
+    this.deadline.clear();
     // resets leave TIME_WAIT on neither side: source ports are free, the server's port 20 too
     for (const close of this.closers) close();
     this.setUnderway();

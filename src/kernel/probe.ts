@@ -15,6 +15,7 @@ import { DocknetError } from "../errors.ts";
 import type { Ipv4 } from "../net/address.ts";
 import type { DataEnd } from "../net/ftp.ts";
 import type { Port } from "../net/port.ts";
+import { startDeadline } from "./deadline.ts";
 import { closeFd, recv, SystemError, send } from "./libc.ts";
 import type { Netns } from "./netns.ts";
 import { decideErrno, type ProbeOutcome } from "./probe-outcome.ts";
@@ -124,13 +125,13 @@ function runExchange(
   const finish = (decision: Decision | Promise<Decision>): void => {
     if (done) return;
     done = true;
-    clearTimeout(timer);
+    deadline.clear();
     watch.close();
     exchange.beforeClose(fd);
     closeFd(fd);
     end(decision);
   };
-  const timer = setTimeout(() => finish(exchange.atDeadline()), deadlineMs);
+  const deadline = startDeadline(deadlineMs, () => finish(exchange.atDeadline()));
   const watch = watchReadiness(fd, exchange.first, () => {
     try {
       const next = exchange.onReady(fd);

@@ -175,7 +175,8 @@ async function inPool<T>(
 async function settled(promises: readonly Promise<unknown>[], limitMs: number): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const limit = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, limitMs);
+    // who was too busy to look in time looks at its sockets once more
+    timer = setTimeout(() => setImmediate(resolve), limitMs);
   });
   await Promise.race([Promise.allSettled(promises), limit]);
   clearTimeout(timer);
