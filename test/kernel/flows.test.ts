@@ -76,6 +76,8 @@ test("what was refused reaches the container that comes then, from the same sour
 
 test("flows to a port that is published no more are forgotten when another process takes the lab up", async () => {
   await site.become(stateOf(a));
+  // else forgotten after 30 s, which a busy machine may take
+  site.netns(HOST).writeSysctl("net.netfilter.nf_conntrack_udp_timeout", "600");
   await ask("udp", 5000);
   await site.detach();
   site = openSite();
