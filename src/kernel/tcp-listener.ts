@@ -1,5 +1,5 @@
 /**
- * Takes the connections that wait at a listening descriptor, all of them in one turn of the event loop. Node's own server takes one
+ * Takes the connections that wait at a listening descriptor, many in one turn of the event loop. Node's own server takes one
  * a turn (libuv 1.45, src/unix/stream.c uv__server_io). All servers of a lab and all who ask them share this thread: with some fifty of
  * them a turn on a busy machine takes 30 ms, and of a hundred who asked one server at once the last would wait for three seconds,
  * which is silence to them.
@@ -19,8 +19,8 @@ export interface TcpListenerOptions {
   readonly paused?: boolean;
 }
 
-/** Taken in one turn: others have their turn, too. */
-const AT_ONCE = 128;
+/** Taken in one turn: others have their turn, too, and captures must keep up with what all of them say. */
+const AT_ONCE = 32;
 /** Out of descriptors: until some may have been closed. */
 const LATER_MS = 50;
 /** That connection has gone, or this is no time: the next one may be had (accept(2)). */

@@ -168,8 +168,10 @@ async function inPool<T>(
 ): Promise<void> {
   let next = 0;
   const running: Promise<unknown>[] = [];
+  const turn = bursts();
   const worker = async (): Promise<void> => {
     for (let i = next++; i < items.length; i = next++) {
+      await turn();
       const run = work(items[i] as T);
       running.push(run);
       const young = youngMs();
@@ -178,6 +180,15 @@ async function inPool<T>(
   };
   await Promise.all(Array.from({ length: Math.min(concurrency, items.length) }, worker));
   await Promise.all(running);
+}
+
+/** @returns what to await before each probe: so many go out in one turn of the event loop, that captures may be read in between */
+function bursts(): () => Promise<void> {
+  let sent = 0;
+  return async () => {
+    while (sent === BURST) await new Promise((resolve) => setImmediate(resolve));
+    if (sent++ === 0) setImmediate(() => (sent = 0));
+  };
 }
 
 /** All of them, or the time, whichever comes first. */
