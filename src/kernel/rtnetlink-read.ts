@@ -52,8 +52,10 @@ const IFLA_ADDRESS = 1;
 const IFLA_IFNAME = 3;
 const IFLA_MTU = 4;
 const IFLA_LINK = 5;
+const IFLA_QDISC = 6;
 const IFLA_MASTER = 10;
 const IFLA_LINKINFO = 18;
+const IFLA_CARRIER = 33;
 const IFLA_LINK_NETNSID = 37;
 const IFLA_INFO_KIND = 1;
 const IFLA_INFO_DATA = 2;
@@ -115,6 +117,13 @@ export function decodeLinkFacts({ body }: Message): LinkFacts {
     ...(kind === "vlan" ? { vlanId: data.get(IFLA_VLAN_ID)?.readUInt16LE(0) ?? 0 } : {}),
     foreign: { object: "link", what: name, message: hex(header) },
   };
+}
+
+/** Can it send, if it is up and has carrier? */
+export function decodeLinkReadiness({ body }: Message): boolean {
+  const attributes = decodeAttributes(body.subarray(16));
+  const isOn = (body.readUInt32LE(8) & IFF_UP) !== 0 && attributes.get(IFLA_CARRIER)?.readUInt8(0) === 1;
+  return !isOn || text(attributes.get(IFLA_QDISC)) !== "noop";
 }
 
 const NETNSA_NSID = 1;
