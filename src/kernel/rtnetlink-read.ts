@@ -19,6 +19,7 @@ import {
   IFF_UP,
   IFLA_ADDRESS,
   IFLA_BRPORT_MODE,
+  IFLA_CARRIER,
   IFLA_IFNAME,
   IFLA_INFO_DATA,
   IFLA_INFO_KIND,
@@ -29,6 +30,7 @@ import {
   IFLA_MACVLAN_MODE,
   IFLA_MASTER,
   IFLA_MTU,
+  IFLA_QDISC,
   IFLA_VLAN_ID,
   NETNSA_FD,
   NETNSA_NSID,
@@ -138,6 +140,13 @@ export function decodeLinkFacts({ body }: Message): LinkFacts {
     ...(kind === "vlan" ? { vlanId: data.get(IFLA_VLAN_ID)?.readUInt16LE(0) ?? 0 } : {}),
     foreign: { object: "link", what: name, message: hex(header) },
   };
+}
+
+/** Can it send, if it is up and has carrier? */
+export function decodeLinkReadiness({ body }: Message): boolean {
+  const attributes = decodeAttributes(body.subarray(16));
+  const isOn = (body.readUInt32LE(8) & IFF_UP) !== 0 && attributes.get(IFLA_CARRIER)?.readUInt8(0) === 1;
+  return !isOn || text(attributes.get(IFLA_QDISC)) !== "noop";
 }
 
 /** By what number a namespace calls another (ip-netns(8), nsid). */

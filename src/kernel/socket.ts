@@ -184,9 +184,13 @@ export function adoptListener(server: NetServer, fd: number): void {
   server.listen({ fd, exclusive: true });
 }
 
-/** Gives a connected TCP descriptor to Node. Half-open: the owner ends its own side. */
-export function adoptConnection(fd: number): Socket {
-  return new Socket({ fd, readable: true, writable: true, allowHalfOpen: true });
+/**
+ * Gives a connected TCP descriptor to Node. Half-open: the owner ends its own side.
+ * @param options paused: nothing is read until somebody wants it, as `pauseOnConnect` of Node's server has it (lib/net.js pauseOnCreate)
+ */
+export function adoptConnection(fd: number, { paused = false }: { readonly paused?: boolean } = {}): Socket {
+  const options = { fd, readable: true, writable: true, allowHalfOpen: true, pauseOnCreate: paused };
+  return new Socket(options);
 }
 
 export function localAddressOf(fd: number): SocketAddress {

@@ -30,7 +30,10 @@ export interface RunOptions {
   /** Silence counts as silence after this time at least, and after every answer that was expected has come. */
   readonly silenceMs: number;
   readonly concurrency: number;
-  /** A probe that is silent for so many milliseconds makes room for another; unless said, when it has ended: captures must keep up. */
+  /**
+   * A probe that is silent for so many milliseconds, and for longer than others were, makes room for another; unless said, when it has
+   * ended: captures must keep up.
+   */
   readonly youngMs?: number;
   /** Which of those that expect no answer need not be waited for beyond `silenceMs`; unless said, those that expect and predict a drop. */
   readonly isSilent?: (check: Probing) => boolean;
@@ -58,11 +61,16 @@ export async function runProbes<C extends Probing>(
   const stopSilent: (() => void)[] = [];
   let silenceFrom = performance.now();
   let done = 0;
+  /** On a busy machine all are slow: more at once would only be slower, until they count as silent. */
+  let slowestMs = 0;
+  const youngMs = (): number | undefined => options.youngMs && Math.max(options.youngMs, 2 * slowestMs);
   const launch = (check: C, deadlineMs: number): StartedCheck<C> => {
     const started = startCheck(instruments, check, deadlineMs);
     abort.push(started.abort);
     const run = started.run.then((r) => {
       options.onProgress?.(++done, checks.length);
+      const { outcome, afterMs } = r.reply;
+      if (outcome === "reach" || outcome === "refuse") slowestMs = Math.max(slowestMs, afterMs);
       return r;
     });
     runs.set(check, run);
@@ -86,10 +94,10 @@ export async function runProbes<C extends Probing>(
     }
     await inPool(
       plain.filter((c) => !isSilent(c)),
-      options,
+      { ...options, youngMs },
       launchSpoken,
     );
-    const few = { ...options, concurrency: TRANSFERS_AT_ONCE };
+    const few = { concurrency: TRANSFERS_AT_ONCE, youngMs };
     await inPool(transfers, few, (c) => (isSilent(c) ? launchSilent(c) : launchSpoken(c)));
     // data connections begin late: what is silent about them is their own silence
     if (transfers.some(isSilent)) silenceFrom = performance.now();
@@ -157,27 +165,40 @@ function startCheck<C extends Probing>(
 /** At most `concurrency` at a time, in order, but for those that are no longer young. Ends when all have ended. */
 async function inPool<T>(
   items: readonly T[],
-  { concurrency, youngMs }: Pick<RunOptions, "concurrency" | "youngMs">,
+  { concurrency, youngMs }: { readonly concurrency: number; readonly youngMs: () => number | undefined },
   work: (item: T) => Promise<unknown>,
 ): Promise<void> {
   let next = 0;
   const running: Promise<unknown>[] = [];
+  const turn = bursts();
   const worker = async (): Promise<void> => {
     for (let i = next++; i < items.length; i = next++) {
+      await turn();
       const run = work(items[i] as T);
       running.push(run);
-      await (youngMs === undefined ? run : settled([run], youngMs));
+      const young = youngMs();
+      await (young === undefined ? run : settled([run], young));
     }
   };
   await Promise.all(Array.from({ length: Math.min(concurrency, items.length) }, worker));
   await Promise.all(running);
 }
 
+/** @returns what to await before each probe: so many go out in one turn of the event loop, that captures may be read in between */
+function bursts(): () => Promise<void> {
+  let sent = 0;
+  return async () => {
+    while (sent === BURST) await new Promise((resolve) => setImmediate(resolve));
+    if (sent++ === 0) setImmediate(() => (sent = 0));
+  };
+}
+
 /** All of them, or the time, whichever comes first. */
 async function settled(promises: readonly Promise<unknown>[], limitMs: number): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const limit = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, limitMs);
+    // who was too busy to look in time looks at its sockets once more
+    timer = setTimeout(() => setImmediate(resolve), limitMs);
   });
   await Promise.race([Promise.allSettled(promises), limit]);
   clearTimeout(timer);

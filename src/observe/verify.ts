@@ -40,7 +40,8 @@ export interface Verified {
 /** Namespaces whose rules and conntrack tables take part. */
 const FIREWALLS: readonly NodeName[] = [HOST, ROUTER];
 const CONCURRENCY = 128;
-const DRAIN_MS = 1000;
+/** What the kernel has accepted is there to be read: a machine that is busy takes longer, and nothing else does. */
+const DRAIN_MS = 10_000;
 /** Probes that are sent once more, alone: enough to name each fault, few enough to fail fast. */
 const MAX_ALONE = 10;
 const MAX_ALONE_PER_GROUP = 3;

@@ -60,7 +60,7 @@ export interface WalkOrder extends StimulusRequest {
 export type Walked = Pick<Walk, "verdict" | "reason" | "rule" | "ways" | "conntrack" | "warnings">;
 
 /** A REJECT's message follows the trace of its rule; the second packet its answer. */
-const SOON_MS = 50;
+const SOON_MS = 250;
 
 /** @throws DocknetError or SystemError when the packet cannot be sent or seen */
 export async function runWalk(instruments: WalkInstruments, order: WalkOrder): Promise<Walked> {

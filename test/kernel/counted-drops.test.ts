@@ -19,7 +19,7 @@ let site: Site;
 beforeAll(async () => {
   site = new Site({ lab: "test" as LabName });
   await site.become(resolveState(loadSpec(labText(LAB))).state);
-}, 60_000);
+});
 afterAll(() => site.close());
 
 /** What guards web's address, as verify sees it when somebody else's frames are counted too. @param strangers so many by the nth reading */
