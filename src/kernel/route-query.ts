@@ -1,31 +1,11 @@
 /**
- * Questions to a namespace's own routing: which way it would send a packet (`ip route get`), and whom it has asked for a MAC address
- * (`ip neighbour`). Source: rtnetlink(7); include/uapi/linux/{rtnetlink,neighbour}.h; net/ipv4/route.c inet_rtm_getroute.
+ * Questions to a namespace's own routing: which way it would send a packet (`ip route get`). Source: rtnetlink(7);
+ * include/uapi/linux/rtnetlink.h; net/ipv4/route.c inet_rtm_getroute.
  */
 import { fromNumber, type Ipv4, toBytes } from "../net/address.ts";
 import { AF_INET } from "./libc.ts";
-import {
-  attribute,
-  decodeAttributes,
-  type Message,
-  NetlinkError,
-  type NetlinkSocket,
-  NLM_F_DUMP,
-  uint32,
-} from "./netlink.ts";
-import {
-  NDA_DST,
-  NUD_FAILED,
-  NUD_INCOMPLETE,
-  RTA_DST,
-  RTA_GATEWAY,
-  RTA_IIF,
-  RTA_OIF,
-  RTA_PREFSRC,
-  RTA_SRC,
-  RTM_GETNEIGH,
-  RTM_GETROUTE,
-} from "./uapi/rtnetlink.ts";
+import { attribute, decodeAttributes, type Message, NetlinkError, type NetlinkSocket, uint32 } from "./netlink.ts";
+import { RTA_DST, RTA_GATEWAY, RTA_IIF, RTA_OIF, RTA_PREFSRC, RTA_SRC, RTM_GETROUTE } from "./uapi/rtnetlink.ts";
 
 /** struct rtmsg's type */
 const TYPES: Readonly<Record<number, RouteAnswer["type"]>> = {
@@ -96,31 +76,4 @@ function decodeRoute({ body }: Message): RouteAnswer {
     ...(oif ? { oif } : {}),
     ...(prefsrc ? { prefsrc } : {}),
   };
-}
-
-export interface Neighbour {
-  readonly index: number;
-  readonly address: Ipv4;
-  /** "incomplete": asked, not answered yet. "failed": asked in vain (arp(7)). */
-  readonly state: "incomplete" | "failed" | "known";
-}
-
-/** The ARP table. @param socket rtnetlink, in the namespace. @throws NetlinkError */
-export function readNeighbours(socket: NetlinkSocket): Neighbour[] {
-  const request = {
-    what: "list neighbours",
-    type: RTM_GETNEIGH,
-    flags: NLM_F_DUMP,
-    body: Buffer.from([AF_INET, ...Buffer.alloc(11)]),
-  };
-  return socket.query(request).flatMap(decodeNeighbour);
-}
-
-/** struct ndmsg */
-function decodeNeighbour({ body }: Message): Neighbour[] {
-  const address = decodeAttributes(body.subarray(12)).get(NDA_DST);
-  if (body.readUInt8(0) !== AF_INET || !address) return [];
-  const bits = body.readUInt16LE(8);
-  const state = bits & NUD_INCOMPLETE ? "incomplete" : bits & NUD_FAILED ? "failed" : "known";
-  return [{ index: body.readInt32LE(4), address: fromNumber(address.readUInt32BE(0)), state }];
 }

@@ -7,6 +7,7 @@ import type { ProbeReply } from "../kernel/probe.ts";
 import type { Ipv4 } from "../net/address.ts";
 import type { Check } from "../plan/check.ts";
 import type { Instruments } from "./instruments.ts";
+import { NeighbourTable } from "./neighbour-table.ts";
 
 export interface ProbeSource {
   readonly address: Ipv4;
@@ -49,11 +50,12 @@ const TRANSFERS_AT_ONCE = 16;
 const ARP_FAILURE_MS = 5000;
 
 export async function runProbes<C extends Probing>(
-  instruments: Pick<Instruments, "probe">,
+  instruments: Pick<Instruments, "probe" | "forgetNeighbours">,
   checks: readonly C[],
   options: RunOptions,
 ): Promise<ProbeRun<C>[]> {
   const { isSilent = expectsSilence } = options;
+  const neighbours = new NeighbourTable(instruments);
   const plain = checks.filter((c) => !c.predicted.transfer);
   const transfers = checks.filter((c) => c.predicted.transfer);
   const runs = new Map<C, Promise<ProbeRun<C>>>();
@@ -82,34 +84,37 @@ export async function runProbes<C extends Probing>(
     return started.underway;
   };
   const launchSpoken = (check: C): Promise<unknown> => launch(check, deadlineOf(check, options)).run;
+  const stopWhenSilent = async (those: readonly C[], limitMs: number): Promise<void> => {
+    await settled(
+      those.map((c) => runs.get(c) as Promise<ProbeRun<C>>),
+      limitMs,
+    );
+    for (const stop of stopSilent.splice(0)) stop();
+  };
   const onAbort = (): void => {
     for (const stop of abort) stop();
   };
   options.signal?.addEventListener("abort", onAbort, { once: true });
   try {
-    for (const [i, check] of plain.filter(isSilent).entries()) {
-      // the captures must be read in between, or their rings overflow
-      if (i % BURST === BURST - 1) await new Promise((resolve) => setImmediate(resolve));
-      void launchSilent(check);
+    const turn = bursts();
+    for (const batch of neighbours.batches(plain.filter(isSilent))) {
+      for (const check of batch.checks) {
+        await turn();
+        void launchSilent(check);
+      }
+      // a SYN that is not answered is sent again after a second, and would meet those again who have forgotten it
+      if (batch.more) await stopWhenSilent(batch.checks, options.silenceMs);
     }
-    await inPool(
-      plain.filter((c) => !isSilent(c)),
-      { ...options, youngMs },
-      launchSpoken,
-    );
+    for (const { checks: batch } of neighbours.batches(plain.filter((c) => !isSilent(c))))
+      await inPool(batch, { ...options, youngMs }, launchSpoken);
     const few = { concurrency: TRANSFERS_AT_ONCE, youngMs };
-    await inPool(transfers, few, (c) => (isSilent(c) ? launchSilent(c) : launchSpoken(c)));
+    for (const { checks: batch } of neighbours.batches(transfers))
+      await inPool(batch, few, (c) => (isSilent(c) ? launchSilent(c) : launchSpoken(c)));
+    await Promise.all(plain.filter((c) => !isSilent(c)).map((c) => runs.get(c)));
     // data connections begin late: what is silent about them is their own silence
     if (transfers.some(isSilent)) silenceFrom = performance.now();
-    const rest = options.silenceMs - (performance.now() - silenceFrom);
-    if (stopSilent.length > 0 && rest > 0)
-      await settled(
-        checks.filter(isSilent).map((c) => runs.get(c) as Promise<ProbeRun<C>>),
-        rest,
-      );
-    // timers come before sockets: what has been said by now is heard before silence is told
-    if (stopSilent.length > 0) await new Promise((resolve) => setImmediate(resolve));
-    for (const stop of stopSilent) stop();
+    if (stopSilent.length > 0)
+      await stopWhenSilent(checks.filter(isSilent), options.silenceMs - (performance.now() - silenceFrom));
     return await Promise.all(checks.map((c) => runs.get(c) as Promise<ProbeRun<C>>));
   } finally {
     options.signal?.removeEventListener("abort", onAbort);
@@ -162,26 +167,23 @@ function startCheck<C extends Probing>(
   }
 }
 
-/** At most `concurrency` at a time, in order, but for those that are no longer young. Ends when all have ended. */
+/** At most `concurrency` at a time, in order, but for those that are no longer young. Ends when all have ended, or are not young any more. */
 async function inPool<T>(
   items: readonly T[],
   { concurrency, youngMs }: { readonly concurrency: number; readonly youngMs: () => number | undefined },
   work: (item: T) => Promise<unknown>,
 ): Promise<void> {
   let next = 0;
-  const running: Promise<unknown>[] = [];
   const turn = bursts();
   const worker = async (): Promise<void> => {
     for (let i = next++; i < items.length; i = next++) {
       await turn();
       const run = work(items[i] as T);
-      running.push(run);
       const young = youngMs();
       await (young === undefined ? run : settled([run], young));
     }
   };
   await Promise.all(Array.from({ length: Math.min(concurrency, items.length) }, worker));
-  await Promise.all(running);
 }
 
 /** @returns what to await before each probe: so many go out in one turn of the event loop, that captures may be read in between */
@@ -193,7 +195,7 @@ function bursts(): () => Promise<void> {
   };
 }
 
-/** All of them, or the time, whichever comes first. */
+/** All of them, or the time, whichever comes first; what has been said by then is heard. */
 async function settled(promises: readonly Promise<unknown>[], limitMs: number): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const limit = new Promise<void>((resolve) => {

@@ -4,8 +4,9 @@
  */
 import { DocknetError } from "../errors.ts";
 import type { FrameWatch, WatchedFrame } from "../kernel/frame-watch.ts";
+import type { Neighbour } from "../kernel/neighbours.ts";
 import type { Trace, TraceEvent, TraceSelector } from "../kernel/nft-trace.ts";
-import type { Neighbour, RouteAnswer, RouteQuestion } from "../kernel/route-query.ts";
+import type { RouteAnswer, RouteQuestion } from "../kernel/route-query.ts";
 import type { Reaction, Stimulus, StimulusRequest } from "../kernel/stimulus.ts";
 import type { Frame } from "../net/frame.ts";
 import type { Mac } from "../net/mac.ts";

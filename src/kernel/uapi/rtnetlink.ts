@@ -12,6 +12,7 @@ export const RTM_GETADDR = 22;
 export const RTM_NEWROUTE = 24;
 export const RTM_DELROUTE = 25;
 export const RTM_GETROUTE = 26;
+export const RTM_DELNEIGH = 29;
 export const RTM_GETNEIGH = 30;
 export const RTM_DELRULE = 33;
 export const RTM_GETRULE = 34;
@@ -79,6 +80,7 @@ export const FRA_TABLE = 15;
 export const NDA_DST = 1;
 export const NUD_INCOMPLETE = 1;
 export const NUD_FAILED = 0x20;
+export const NUD_PERMANENT = 0x80;
 
 export const NETNSA_NSID = 1;
 export const NETNSA_FD = 3;
