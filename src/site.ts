@@ -16,7 +16,7 @@ import { readLab } from "./kernel/lab-reading.ts";
 import { openLinkTap } from "./kernel/link-tap.ts";
 import { readMachine } from "./kernel/machine.ts";
 import type { Manifest } from "./kernel/manifest.ts";
-import { forgetNeighbours } from "./kernel/neighbours.ts";
+import { forgetNeighbours, timesTableFull } from "./kernel/neighbours.ts";
 import type { Netns } from "./kernel/netns.ts";
 import { type ProbeRequest, startProbe } from "./kernel/probe.ts";
 import { readNode } from "./kernel/reading.ts";
@@ -164,6 +164,7 @@ export class Site {
       forgetNeighbours: (nodes) => {
         for (const node of nodes) forgetNeighbours(this.executor.node(node).route);
       },
+      timesNeighboursFull: timesTableFull,
       readRules: (node) => readRules(netns(node)),
       readConntrack: (node) => readConntrack(netns(node)),
       readNode: (node, sysctls) => readNode(netns(node), sysctls),

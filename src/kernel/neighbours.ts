@@ -2,6 +2,7 @@
  * A namespace's ARP table (`ip neighbour`): whom it has asked for a MAC address, and whom it knows. Source: rtnetlink(7), arp(7);
  * include/uapi/linux/neighbour.h; net/core/neighbour.c.
  */
+import { readFileSync } from "node:fs";
 import { fromNumber, type Ipv4 } from "../net/address.ts";
 import { AF_INET } from "./libc.ts";
 import {
@@ -25,6 +26,21 @@ export interface Neighbour {
 
 const NDMSG_BYTES = 12;
 const STATE_AT = 8;
+
+/**
+ * How often the one table that all namespaces share had no room for somebody new. Only who lives in the machine's own network sees it.
+ * net/core/neighbour.c neigh_stat_seq_show: a line of names, then one for each CPU, in hexadecimal
+ */
+export function timesTableFull(): number | undefined {
+  try {
+    const [names = "", ...cpus] = readFileSync("/proc/net/stat/arp_cache", "latin1").trim().split("\n");
+    const at = names.split(/\s+/).indexOf("table_fulls");
+    if (at < 0) return undefined;
+    return cpus.reduce((n, line) => n + Number.parseInt(line.split(/\s+/)[at] ?? "0", 16), 0);
+  } catch {
+    return undefined;
+  }
+}
 
 /** @param socket rtnetlink, in the namespace. @throws NetlinkError */
 export function readNeighbours(socket: NetlinkSocket): Neighbour[] {

@@ -31,6 +31,8 @@ export interface Instruments {
   resolve(request: { node: NodeName; name: string; deadlineMs: number }): Promise<NameReply>;
   /** These namespaces forget the MAC addresses that they have learned: they ask again with the next packet. */
   forgetNeighbours(nodes: readonly NodeName[]): void;
+  /** How often the machine's one table of MAC addresses had no room, since it started; undefined where that cannot be read. */
+  timesNeighboursFull(): number | undefined;
   readRules(node: NodeName): Promise<readonly KernelRule[]>;
   readConntrack(node: NodeName): readonly ConntrackEntry[];
   /** Links, addresses, routes and the given sysctls, by tools other than those that made them. */

@@ -7,9 +7,26 @@
 import type { NodeName } from "../net/name.ts";
 import type { Prediction } from "../plan/prediction.ts";
 import type { Instruments } from "./instruments.ts";
+import type { CheckResult } from "./report.ts";
 
 /** Each is an entry on both sides: a quarter of the table. Others use it too, and another lab may be verified beside this one. */
 const MOST_MEETINGS = 128;
+
+/**
+ * What was silent, or not seen on its way, while the table had no room proves nothing: the kernel throws away what goes to somebody new.
+ * @param full was it full, at any time since the checks began?
+ */
+export function excuseSilence(results: readonly CheckResult[], full: boolean): readonly CheckResult[] {
+  if (!full) return results;
+  return results.map((result) =>
+    result.verdict === "FAIL" && result.observed.outcome === "drop"
+      ? { ...result, verdict: "INCONCLUSIVE", reasons: [...result.reasons, TABLE_FULL] }
+      : result,
+  );
+}
+
+const TABLE_FULL =
+  "this machine's table of neighbours was full meanwhile (sysctl net.ipv4.neigh.default.gc_thresh3; other programs use it too)";
 
 interface Meeting {
   readonly key: string;
