@@ -27,8 +27,9 @@ export default defineConfig({
         test: {
           name: "kernel",
           include: ["test/kernel/**/*.test.ts"],
-          testTimeout: 30_000,
-          hookTimeout: 30_000,
+          // a bound on what hangs: a machine may be slow, and busy with other things
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
           maxWorkers: 2,
           sequence: { groupOrder: 1 },
         },
@@ -38,8 +39,9 @@ export default defineConfig({
         test: {
           name: "cli",
           include: ["test/cli/**/*.test.ts"],
-          testTimeout: 30_000,
-          hookTimeout: 30_000,
+          // for what hangs: a command takes half a second, and several on a machine that others load
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
           maxWorkers: 2,
           sequence: { groupOrder: 2 },
         },

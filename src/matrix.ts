@@ -1,7 +1,8 @@
 /** `docknet matrix`: who reaches what in a lab that stands, with a packet for every cell and a walk for each that differs; or by prediction. */
 import { DocknetError, type Problem } from "./errors.ts";
 import { kernelRelease, readMachine } from "./kernel/machine.ts";
-import { askRoute, readNeighbours } from "./kernel/route-query.ts";
+import { readNeighbours } from "./kernel/neighbours.ts";
+import { askRoute } from "./kernel/route-query.ts";
 import type { Ipv4 } from "./net/address.ts";
 import type { NodeName } from "./net/name.ts";
 import { findDrift } from "./observe/drift.ts";
@@ -97,10 +98,11 @@ function isRepeated({ observed }: MatrixCell, { verdict }: Walk): boolean {
 
 /** Of one measurement: a node's ARP table is read once, when all has been sent. */
 function instrumentsOf(site: Site): MatrixInstruments {
-  const { probe } = site.instruments();
+  const { probe, forgetNeighbours } = site.instruments();
   const unanswered = new Map<NodeName, ReadonlySet<string>>();
   return {
     probe,
+    forgetNeighbours,
     isUnresolved(node, address) {
       const container = site.state.containers.find((c) => c.node === node);
       const { route } = site.executor.node((container && site.sandboxOf(container)) ?? node);

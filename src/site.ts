@@ -16,6 +16,7 @@ import { readLab } from "./kernel/lab-reading.ts";
 import { openLinkTap } from "./kernel/link-tap.ts";
 import { readMachine } from "./kernel/machine.ts";
 import type { Manifest } from "./kernel/manifest.ts";
+import { forgetNeighbours, timesTableFull } from "./kernel/neighbours.ts";
 import type { Netns } from "./kernel/netns.ts";
 import { type ProbeRequest, startProbe } from "./kernel/probe.ts";
 import { readNode } from "./kernel/reading.ts";
@@ -160,6 +161,10 @@ export class Site {
         return shared ? openLinkTap(netns(node), link, options) : openCapture(netns(node), link, options);
       },
       resolve: ({ node, name, deadlineMs }) => resolveName(netns(node), name, deadlineMs),
+      forgetNeighbours: (nodes) => {
+        for (const node of nodes) forgetNeighbours(this.executor.node(node).route);
+      },
+      timesNeighboursFull: timesTableFull,
       readRules: (node) => readRules(netns(node)),
       readConntrack: (node) => readConntrack(netns(node)),
       readNode: (node, sysctls) => readNode(netns(node), sysctls),

@@ -2,6 +2,7 @@
 import { DocknetError, type Problem } from "./errors.ts";
 import { kernelRelease } from "./kernel/machine.ts";
 import { verifyNames } from "./observe/names.ts";
+import { excuseSilence } from "./observe/neighbour-table.ts";
 import type { CheckResult, Drift, Report } from "./observe/report.ts";
 import { describeTopology } from "./observe/topology.ts";
 import { verifyLayout } from "./observe/verify.ts";
@@ -39,8 +40,10 @@ export function checksOfSite(site: Site, explicit: readonly CheckSpec[]): Check[
 export async function verifySite(site: Site, options: VerifySiteOptions): Promise<Report> {
   const startedAt = performance.now();
   const { state, layout } = site;
+  const instruments = site.instruments();
+  const timesFull = instruments.timesNeighboursFull();
   const { signal, answerDeadlineMs = 3000 } = options;
-  const verified = await verifyLayout(site.instruments(), layout, checksOfSite(site, options.checks), {
+  const verified = await verifyLayout(instruments, layout, checksOfSite(site, options.checks), {
     answerDeadlineMs,
     silenceMs: options.silenceMs ?? 250,
     drift: options.drift ?? false,
@@ -48,8 +51,9 @@ export async function verifySite(site: Site, options: VerifySiteOptions): Promis
     ...(options.onProgress ? { onProgress: options.onProgress } : {}),
   });
   const names = options.checks.length > 0 ? [] : nameChecksOf(state);
-  const resolved = await verifyNames(site.instruments(), names, { answerDeadlineMs, ...(signal ? { signal } : {}) });
-  const results = [...verified.results, ...resolved];
+  const resolved = await verifyNames(instruments, names, { answerDeadlineMs, ...(signal ? { signal } : {}) });
+  const isFull = instruments.timesNeighboursFull() !== timesFull;
+  const results = excuseSilence([...verified.results, ...resolved.results], isFull);
   if (signal?.aborted) throw new DocknetError("ABORTED", "Interrupted while verifying the lab");
   return {
     schema: 1,
@@ -62,7 +66,11 @@ export async function verifySite(site: Site, options: VerifySiteOptions): Promis
     topology: describeTopology(state),
     checks: results,
     drift: verified.drift,
-    warnings: [...options.warnings, ...nothingToCheck(results)],
+    warnings: [
+      ...options.warnings,
+      ...nothingToCheck(results),
+      ...unsteadiness(verified.askedAgain + resolved.askedAgain),
+    ],
     captures: verified.captures,
     durations: { buildMs: options.buildMs, verifyMs: performance.now() - startedAt },
   };
@@ -72,6 +80,17 @@ function nothingToCheck(results: readonly CheckResult[]): Problem[] {
   if (results.length > 0) return [];
   return [
     { message: "there is nothing to check: no service runs, and the file names no checks", remedy: "Add services" },
+  ];
+}
+
+function unsteadiness(askedAgain: number): Problem[] {
+  if (askedAgain === 0) return [];
+  const those = askedAgain === 1 ? "1 check was" : `${askedAgain} checks were`;
+  return [
+    {
+      message: `${those} as expected only when asked again: packets got lost, or this machine is too busy`,
+      remedy: "Run it where less runs beside it",
+    },
   ];
 }
 

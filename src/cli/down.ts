@@ -13,11 +13,12 @@ export interface DownFlags extends LabFlags {
 export async function down(flags: DownFlags): Promise<number> {
   const { clean, proveGone } = await import("../index.ts");
   const { labDirectory } = await import("../daemon/place.ts");
+  const { isRunning } = await import("../daemon/launch.ts");
   const lab = await labOf(flags);
   const client = await revivedClient(lab);
   const { pid } = await client.get<{ pid: number }>("/docknet/lab");
   const gone = await call<Gone>(client, "post", "down");
-  await ended(pid);
+  await ended(pid, isRunning);
   // what the daemon could not do itself: its own directory
   const rest = await clean(labDirectory(lab));
   const left = [...rest.left.filter((l) => l.ours).map((l) => `${l.what}: ${l.why}`), ...proveGone(gone.namespaces)];
@@ -35,14 +36,9 @@ const END_MS = 10_000;
 const LOOK_AGAIN_MS = 5;
 
 /** The daemon ends by itself when it has answered; what it has not freed by then is told by who comes next. */
-async function ended(pid: number): Promise<void> {
+async function ended(pid: number, isRunning: (pid: number) => boolean): Promise<void> {
   const deadline = performance.now() + END_MS;
-  while (performance.now() < deadline) {
-    try {
-      process.kill(pid, 0);
-    } catch {
-      return;
-    }
+  // one that nobody asks how it ended keeps its pid, for ever where pid 1 does not ask
+  while (isRunning(pid) && performance.now() < deadline)
     await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
-  }
 }

@@ -36,7 +36,7 @@ export interface RunningCapture {
 const BUNDLE = fileURLToPath(new URL("./docknet-recording.mjs", import.meta.url));
 /** Each has a process and a socket for each link. */
 const MAX_CAPTURES = 32;
-const FINISH_MS = 2000;
+const FINISH_MS = 5000;
 
 export class Captures {
   private readonly running = new Map<string, ChildProcessByStdio<Writable, Readable, null>>();

@@ -44,6 +44,9 @@ export async function ensureDaemon(name: string): Promise<Daemon> {
   return { socketPath: path };
 }
 
+/** Has it not ended yet? */
+export const isRunning = (pid: number): boolean => startTicksOf(pid) !== undefined;
+
 /** Is it there? Does not start it. @throws DocknetError LAB_FILE for a bad name */
 export async function findDaemon(name: string): Promise<Daemon | undefined> {
   const path = socketPath(checkedName(name));

@@ -17,7 +17,8 @@ import koffi from "koffi";
 import { DocknetError } from "../errors.ts";
 import { setsockopt } from "./libc.ts";
 import { watchReadiness } from "./readiness.ts";
-import { SOL_SOCKET, takeSocketError } from "./socket.ts";
+import { takeSocketError } from "./socket.ts";
+import { SO_SELECT_ERR_QUEUE, SOL_SOCKET } from "./uapi/socket.ts";
 
 export interface PollGuard {
   /** Times that the interface went down or away. */
@@ -53,8 +54,6 @@ function libuv(): ReturnType<typeof bindLibuv> {
 const UV_POLL = 8;
 const UV_READABLE = 1;
 const UV_PRIORITIZED = 8;
-/** asm-generic/socket.h */
-const SO_SELECT_ERR_QUEUE = 45;
 
 /** Guards the active poll on `fd`, of which `duplicate` is a dup(2). Where cap or libuv are not as described there is no guard. */
 export function guardPoll(fd: number, duplicate: number): PollGuard {

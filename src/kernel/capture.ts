@@ -40,7 +40,7 @@ import {
 } from "./libc.ts";
 import type { Netns } from "./netns.ts";
 import { withoutOffloads } from "./offload.ts";
-import { SOL_SOCKET } from "./socket.ts";
+import { PACKET_STATISTICS, SO_DOMAIN, SOL_PACKET, SOL_SOCKET } from "./uapi/socket.ts";
 
 export interface CaptureOptions {
   /** The interface's own address, asked of the kernel when left out: frames from it are "out". */
@@ -93,11 +93,6 @@ interface Cap {
 
 const BUFFER_BYTES = 512 * 1024;
 const MOST_TRIES = 3;
-/** packet(7), linux/if_packet.h */
-const SOL_PACKET = 263;
-const PACKET_STATISTICS = 6;
-/** asm-generic/socket.h */
-const SO_DOMAIN = 39;
 /** linux/sockios.h */
 const SIOCGIFHWADDR = 0x8927;
 /** sizeof(struct ifreq): 16 bytes of name, 24 of union */

@@ -12,7 +12,7 @@ export interface Deadline {
 }
 
 /** A timer that comes later than this, ms, tells of a thread that stood still. */
-const LATE_MS = 50;
+const LATE_MS = 20;
 /** The time given back, in multiples of the deadline: all that is done here comes to an end. */
 const MOST = 3;
 

@@ -1,11 +1,7 @@
 /** A way for descriptors from this process to a child of its: a socket pair of its own, since Node's channels take streams only (unix(7), SCM_RIGHTS). */
 import { AF_UNIX, recvmsg, SOCK_SEQPACKET, sendmsg, socketpair } from "./libc.ts";
-import { SOL_SOCKET } from "./socket.ts";
+import { CMSG_HEADER, MSG_CMSG_CLOEXEC, MSG_DONTWAIT, SCM_RIGHTS, SOL_SOCKET } from "./uapi/socket.ts";
 
-const SCM_RIGHTS = 1;
-const MSG_DONTWAIT = 0x40;
-const MSG_CMSG_CLOEXEC = 0x40000000;
-const CMSG_HEADER = 16;
 /** Far below what one message may carry (SCM_MAX_FD, 253), and what libc.ts has room for. */
 const PER_MESSAGE = 32;
 

@@ -7,6 +7,7 @@ import type { Socket } from "node:net";
 import { DocknetError } from "../errors.ts";
 import type { Ipv4 } from "../net/address.ts";
 import type { Port } from "../net/port.ts";
+import { startDeadline } from "./deadline.ts";
 import { closeFd, recvmsg, SystemError, send } from "./libc.ts";
 import type { Netns } from "./netns.ts";
 import type { Pool, Share } from "./pool.ts";
@@ -103,13 +104,12 @@ export class Forwarder {
       const start = transport === "udp" ? startUdp : startTcp;
       const finish: Finish = (answer) => {
         if (!this.exchanges.delete(abort)) return;
-        clearTimeout(deadline);
+        deadline.cancel();
         stop?.();
         resolve(answer);
       };
       const abort = (): void => finish(undefined);
-      // what has come in time counts, however late this thread is: sockets are looked at in between
-      const deadline = setTimeout(() => setImmediate(abort), this.limits.exchangeMs);
+      const deadline = startDeadline(this.limits.exchangeMs, abort);
       this.exchanges.add(abort);
       let stop: (() => void) | undefined;
       try {

@@ -8,6 +8,7 @@ import type { ProxyListener } from "../plan/layout.ts";
 import { invertOp, type Op, type VethEnd } from "../plan/op.ts";
 import type { RepairOp } from "../plan/repair-op.ts";
 import { commitsEnded, pidsIn, processesByNetns } from "./inhabitants.ts";
+import { linksReady } from "./link-ready.ts";
 import { type Manifest, type NetnsIdentity, netnsPath } from "./manifest.ts";
 import type { NetlinkSocket, Request } from "./netlink.ts";
 import { isUnfinishedName, Netns, removeName } from "./netns.ts";
@@ -109,6 +110,7 @@ export class Executor {
         if (--opsUntilCrash === 0) this.crash();
       }
       await this.settle();
+      await this.linksReady(ops);
     } catch (error) {
       await this.takeBack(done);
       throw error;
@@ -126,12 +128,19 @@ export class Executor {
       if (--opsUntilCrash === 0) this.crash();
     }
     await this.settle();
+    await this.linksReady([...this.nodes.keys()].map((node) => ({ node })));
   }
 
   /** Removes everything that is left, without a plan: listeners, then namespaces with all that is in them. Idempotent. */
   async close(): Promise<void> {
     await this.closeListeners();
     for (const name of [...this.nodes.keys()].reverse()) this.deleteNode(name);
+  }
+
+  /** Of the nodes that these steps touch: what comes up in one gives carrier to the other. */
+  private linksReady(steps: readonly { readonly node: NodeName }[]): Promise<void> {
+    const touched = [...new Set(steps.map((step) => step.node))];
+    return linksReady(touched.flatMap((node) => this.nodes.get(node)?.route ?? []));
   }
 
   private crash(): never {

@@ -12,6 +12,7 @@ import type { Netns } from "./netns.ts";
 import { bindPacketSocket, readStatistics } from "./packet-socket.ts";
 import { watchReadiness } from "./readiness.ts";
 import { enlargeReceiveBuffer } from "./socket.ts";
+import { PACKET_OUTGOING } from "./uapi/socket.ts";
 
 export interface WatchedFrame {
   /** The link's number. */
@@ -27,8 +28,6 @@ export interface FrameWatch {
   close(): void;
 }
 
-/** linux/if_packet.h */
-const PACKET_OUTGOING = 4;
 const EVERY_LINK = 0;
 const BUFFER_BYTES = 8 << 20;
 

@@ -20,6 +20,7 @@ const native = {
   bind: libc.func("int bind(int fd, const void *addr, uint32_t length)"),
   connect: libc.func("int connect(int fd, const void *addr, uint32_t length)"),
   listen: libc.func("int listen(int fd, int backlog)"),
+  accept4: libc.func("int accept4(int fd, void *addr, void *length, int flags)"),
   send: libc.func("long send(int fd, const void *data, size_t length, int flags)"),
   recv: libc.func("long recv(int fd, void *data, size_t length, int flags)"),
   getsockname: libc.func("int getsockname(int fd, void *addr, _Inout_ uint32_t *length)"),
@@ -140,6 +141,9 @@ export const socket = (domain: number, type: number, protocol: number): number =
 export const bind = (fd: number, address: Uint8Array): void =>
   void check("bind", native.bind(fd, address, address.length));
 export const listen = (fd: number, backlog: number): void => void check("listen", native.listen(fd, backlog));
+/** The next connection that waits, non-blocking. @throws SystemError EAGAIN when none does */
+export const accept = (fd: number): number =>
+  check("accept", native.accept4(fd, null, null, SOCK_NONBLOCK | SOCK_CLOEXEC));
 export const closeFd = (fd: number): void => void check("close", native.close(fd));
 export const send = (fd: number, data: Uint8Array, flags = 0): number =>
   check("send", native.send(fd, data, data.length, flags));

@@ -16,6 +16,7 @@ import {
 import type { Netns } from "./netns.ts";
 import { watchReadiness } from "./readiness.ts";
 import { enlargeReceiveBuffer } from "./socket.ts";
+import { SOL_NETLINK } from "./uapi/socket.ts";
 
 export interface NetlinkListener {
   /** Reads what waits now. */
@@ -30,7 +31,6 @@ export interface NetlinkNews {
   readonly body: Buffer;
 }
 
-const SOL_NETLINK = 270;
 const NETLINK_ADD_MEMBERSHIP = 1;
 const HEADER_BYTES = 16;
 const BUFFER_BYTES = 4 << 20;

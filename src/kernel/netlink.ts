@@ -5,6 +5,7 @@
  */
 import { AF_NETLINK, bind, closeFd, ERRNO, recv, SOCK_RAW, send, setsockopt, socket } from "./libc.ts";
 import type { Netns } from "./netns.ts";
+import { SO_RCVBUF, SOL_NETLINK, SOL_SOCKET } from "./uapi/socket.ts";
 
 export const NETLINK_ROUTE = 0;
 export const NETLINK_NETFILTER = 12;
@@ -17,7 +18,6 @@ const NLMSG_ERROR = 2;
 const NLMSG_DONE = 3;
 const NLA_F_NESTED = 0x8000;
 const NLA_TYPE_MASK = 0x3fff;
-const SOL_NETLINK = 270;
 const NETLINK_EXT_ACK = 11;
 const NETLINK_CAP_ACK = 10;
 const NLMSGERR_ATTR_MSG = 1;
@@ -26,8 +26,6 @@ const HEADER_BYTES = 16;
 const RECEIVE_BYTES = 256 * 1024;
 /** Acks of a batch queue in the receive buffer: keep a batch well under it. */
 const BATCH_MESSAGES = 64;
-const SOL_SOCKET = 1;
-const SO_RCVBUF = 8;
 
 /** A request before it has a sequence number. `what` names it in errors: "create link veth1". */
 export interface Request {

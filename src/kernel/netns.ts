@@ -24,10 +24,9 @@ import {
   unshare,
 } from "./libc.ts";
 import type { NetnsIdentity } from "./manifest.ts";
+import { SO_NETNS_COOKIE, SOL_SOCKET } from "./uapi/socket.ts";
 
 const SELF = "/proc/thread-self/ns/net";
-const SOL_SOCKET = 1;
-const SO_NETNS_COOKIE = 71;
 /** Atomic with its creation, and what nobody else gives a mount point (`ip netns` gives 0): an unfinished name of ours. */
 const MODE_OF_NAME = 0o1400;
 

@@ -12,30 +12,28 @@ import {
   type NetlinkSocket,
   type Request,
 } from "./netlink.ts";
+import { dumpChains, dumpRules } from "./nft-batch.ts";
+import { resolverMessages, resolverPortsOf } from "./nft-resolver.ts";
+import type { TablesReading } from "./rules.ts";
 import {
-  dumpChains,
-  dumpRules,
+  NFGEN_BYTES,
   NFTA_CHAIN_COUNTERS,
+  NFTA_CHAIN_FLAGS,
+  NFTA_CHAIN_HANDLE,
+  NFTA_CHAIN_USE,
   NFTA_COUNTER_BYTES,
   NFTA_COUNTER_PACKETS,
   NFTA_EXPR_DATA,
   NFTA_EXPR_NAME,
   NFTA_RULE_COMPAT,
   NFTA_RULE_EXPRESSIONS,
+  NFTA_RULE_HANDLE,
+  NFTA_RULE_POSITION,
+  NFTA_TABLE_FLAGS,
   NFTA_TABLE_NAME,
-} from "./nft-batch.ts";
-import { resolverMessages, resolverPortsOf } from "./nft-resolver.ts";
-import type { TablesReading } from "./rules.ts";
+  NFTA_TABLE_USE,
+} from "./uapi/nf-tables.ts";
 
-const NFTA_TABLE_FLAGS = 2;
-const NFTA_TABLE_USE = 3;
-const NFTA_CHAIN_HANDLE = 2;
-const NFTA_CHAIN_USE = 6;
-const NFTA_CHAIN_FLAGS = 10;
-const NFTA_RULE_HANDLE = 3;
-const NFTA_RULE_POSITION = 6;
-/** struct nfgenmsg */
-const HEADER_BYTES = 4;
 const NOTHING = Buffer.alloc(0);
 const COUNTER = Buffer.from("counter\0");
 
@@ -67,7 +65,7 @@ export function readResolver(
 
 /** Awake, and holding as many objects as there are chains: no sets, no flow tables. */
 function isPlainNat({ body }: Message, chains: number): boolean {
-  const table = decodeAttributes(body.subarray(HEADER_BYTES));
+  const table = decodeAttributes(body.subarray(NFGEN_BYTES));
   return (
     table.get(NFTA_TABLE_NAME)?.toString() === "nat\0" &&
     table.get(NFTA_TABLE_FLAGS)?.readUInt32BE(0) === 0 &&
@@ -99,7 +97,7 @@ function compareRule(wanted: Uint8Array, found: Buffer | undefined): Counts | un
 const without = (list: readonly Attribute[], index: number): Attribute[] => list.filter((_, i) => i !== index);
 
 function expressionsOf(rule: Uint8Array): Attribute[] {
-  const attributes = listAttributes(Buffer.from(rule).subarray(HEADER_BYTES));
+  const attributes = listAttributes(Buffer.from(rule).subarray(NFGEN_BYTES));
   return listAttributes(attributes.find((a) => a.type === NFTA_RULE_EXPRESSIONS)?.value ?? NOTHING);
 }
 
@@ -114,7 +112,7 @@ const number64 = (bytes: Buffer | undefined): number => Number(bytes?.readBigUIn
 function isSame(wanted: Uint8Array, found: Buffer | undefined, ignored: ReadonlySet<number>): boolean {
   if (!found) return false;
   const [wants, has] = [Buffer.from(wanted), found].map((bytes) =>
-    listAttributes(bytes.subarray(HEADER_BYTES)).filter((a) => !ignored.has(a.type)),
+    listAttributes(bytes.subarray(NFGEN_BYTES)).filter((a) => !ignored.has(a.type)),
   );
   return areSame(wants ?? [], has ?? []);
 }

@@ -35,11 +35,38 @@ import {
   isSource,
   isSourcePort,
   message,
-  NFTA_TABLE_NAME,
   newRule,
   number32,
 } from "./nft-batch.ts";
 import { keepRules } from "./rule-handle.ts";
+import {
+  NFGEN_BYTES,
+  NFNL_SUBSYS_NFTABLES,
+  NFNLGRP_NFTRACE,
+  NFT_META_NFTRACE,
+  NFT_MSG_DELTABLE,
+  NFT_MSG_NEWCHAIN,
+  NFT_MSG_NEWTABLE,
+  NFT_MSG_TRACE,
+  NFT_PAYLOAD_TRANSPORT_HEADER,
+  NFT_REG_1,
+  NFT_TABLE_F_OWNER,
+  NFTA_CHAIN_HOOK,
+  NFTA_CHAIN_NAME,
+  NFTA_CHAIN_TABLE,
+  NFTA_CHAIN_TYPE,
+  NFTA_DATA_VALUE,
+  NFTA_HOOK_HOOKNUM,
+  NFTA_HOOK_PRIORITY,
+  NFTA_IMMEDIATE_DATA,
+  NFTA_IMMEDIATE_DREG,
+  NFTA_META_KEY,
+  NFTA_META_SREG,
+  NFTA_TABLE_FLAGS,
+  NFTA_TABLE_NAME,
+  NFTA_VERDICT_CHAIN,
+  NFTA_VERDICT_CODE,
+} from "./uapi/nf-tables.ts";
 
 /** Tables of walks begin so; traces of what happens in them are nobody's news. */
 export const WALK_TABLE = "docknet-walk";
@@ -91,7 +118,6 @@ export interface Trace {
   close(): void;
 }
 
-const NFNLGRP_NFTRACE = 9;
 const PROTOCOLS = { tcp: PROTO_TCP, udp: PROTO_UDP, icmp: PROTO_ICMP } as const;
 
 let tables = 0;
@@ -144,26 +170,7 @@ export function openTrace(ns: Netns, selectors: readonly TraceSelector[], onEven
 
 // --- the table that chooses --------------------------------------------------------------------------------------------
 
-const NFT_MSG_NEWTABLE = 0;
-const NFT_MSG_DELTABLE = 2;
-const NFT_MSG_NEWCHAIN = 3;
-const NFTA_CHAIN_TABLE = 1;
-const NFTA_CHAIN_NAME = 3;
-const NFTA_CHAIN_HOOK = 4;
-const NFTA_CHAIN_TYPE = 7;
-const NFTA_HOOK_HOOKNUM = 1;
-const NFTA_HOOK_PRIORITY = 2;
-const NFTA_META_KEY = 2;
-const NFTA_META_SREG = 3;
-const NFT_META_NFTRACE = 12;
-const NFTA_IMMEDIATE_DREG = 1;
-const NFTA_IMMEDIATE_DATA = 2;
-const NFTA_DATA_VALUE = 1;
-const NFT_REG_1 = 1;
 const REGISTER_BYTES = 16;
-const NFTA_TABLE_FLAGS = 2;
-const NFT_TABLE_F_OWNER = 2;
-const NFT_PAYLOAD_TRANSPORT_HEADER = 2;
 /** Before whatever somebody hangs there (NF_IP_PRI_FIRST, linux/netfilter_ipv4.h). */
 const PRIORITY = -0x8000_0000;
 /** What comes in, and what is sent from here (uapi/linux/netfilter.h). */
@@ -241,10 +248,6 @@ const setTraceBit = (): Buffer[] => [
 
 // --- what it tells -----------------------------------------------------------------------------------------------------
 
-const NFNL_SUBSYS_NFTABLES = 10;
-const NFT_MSG_TRACE = 17;
-/** struct nfgenmsg */
-const NFGEN_BYTES = 4;
 const NFTA_TRACE = {
   table: 1,
   chain: 2,
@@ -262,8 +265,6 @@ const NFTA_TRACE = {
 };
 /** Tables of this family see IPv4 packets too (uapi/linux/netfilter.h). */
 const NFPROTO_INET = 1;
-const NFTA_VERDICT_CODE = 1;
-const NFTA_VERDICT_CHAIN = 2;
 /** enum nft_trace_types */
 const KINDS: Readonly<Record<number, TraceEvent["kind"]>> = { 1: "policy", 2: "return", 3: "rule" };
 /** enum nf_inet_verdicts and nft_verdicts */

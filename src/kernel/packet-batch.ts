@@ -5,6 +5,17 @@
 import koffi from "koffi";
 import { SystemError } from "./libc.ts";
 import { MAX_SNAP_BYTES } from "./packet-socket.ts";
+import {
+  CMSG_HEADER,
+  MSG_DONTWAIT,
+  PACKET_AUXDATA,
+  PACKET_OUTGOING,
+  SCM_TIMESTAMPNS,
+  SOL_PACKET,
+  SOL_SOCKET,
+  TP_STATUS_VLAN_TPID_VALID,
+  TP_STATUS_VLAN_VALID,
+} from "./uapi/socket.ts";
 
 /** One frame on one interface. Owned by the receiver. */
 export interface Packet {
@@ -25,7 +36,6 @@ const libc = koffi.load("libc.so.6");
 const recvmmsg = libc.func("int recvmmsg(int fd, void *messages, unsigned int count, int flags, void *timeout)");
 
 export const BATCH = 64;
-const MSG_DONTWAIT = 0x40;
 /** The interface went down or away; the socket works again when it comes up (packet(7)). */
 const ENETDOWN = 100;
 const EAGAIN = 11;
@@ -97,17 +107,8 @@ export function readBatch(fd: number, tap: number, packets: Packet[]): number {
   return count;
 }
 
-// asm-generic/socket.h, linux/if_packet.h
-const SOL_SOCKET = 1;
-const SCM_TIMESTAMPNS = 35;
-const SOL_PACKET = 263;
-const PACKET_AUXDATA = 8;
-const CMSG_HEADER = 16;
-const TP_STATUS_VLAN_VALID = 1 << 4;
-const TP_STATUS_VLAN_TPID_VALID = 1 << 6;
 const ETHERTYPE_VLAN = 0x8100;
 const MAC_BYTES = 12;
-const PACKET_OUTGOING = 4;
 /** By struct sockaddr_ll sll_pkttype. */
 const RECEPTION = ["host", "broadcast", "multicast", "other"] as const;
 

@@ -27,7 +27,15 @@ import {
 } from "./libc.ts";
 import { ETH_P_ALL, encodeLinkAddress, indexOf } from "./link-address.ts";
 import type { Netns } from "./netns.ts";
-import { enlargeReceiveBuffer, SOL_SOCKET } from "./socket.ts";
+import { enlargeReceiveBuffer } from "./socket.ts";
+import {
+  PACKET_AUXDATA,
+  PACKET_STATISTICS,
+  SO_ATTACH_FILTER,
+  SO_TIMESTAMPNS,
+  SOL_PACKET,
+  SOL_SOCKET,
+} from "./uapi/socket.ts";
 
 export interface PacketSocketOptions {
   /** pcap-filter(7); "" is everything. */
@@ -51,13 +59,6 @@ export const MAX_SNAP_BYTES = 65_600;
 
 /** 40,000 small frames: two seconds of a flood of 20,000 a second. Memory is taken when frames wait, not before. */
 const BUFFER_BYTES = 32 * 1024 * 1024;
-
-// linux/if_packet.h, asm-generic/socket.h, linux/if_ether.h
-const SOL_PACKET = 263;
-const PACKET_STATISTICS = 6;
-const PACKET_AUXDATA = 8;
-const SO_ATTACH_FILTER = 26;
-const SO_TIMESTAMPNS = 35;
 
 export class PacketSocket {
   readonly fd: number;

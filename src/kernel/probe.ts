@@ -30,6 +30,7 @@ import {
   resetOnClose,
   takeSocketError,
 } from "./socket.ts";
+import { MSG_NOSIGNAL } from "./uapi/socket.ts";
 
 export interface ProbeRequest {
   readonly ns: Netns;
@@ -293,9 +294,6 @@ function connectOnlyExchange(): Exchange {
     beforeClose: resetOnClose,
   };
 }
-
-/** send(2): a peer that has gone shall be EPIPE, not a signal. */
-const MSG_NOSIGNAL = 0x4000;
 
 function sendOnce(fd: number, data: Uint8Array): Decision | undefined {
   try {

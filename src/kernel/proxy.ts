@@ -3,7 +3,7 @@
  * takes what no DNAT rule catches (host to 127.0.0.1, IPv6 clients of the host, containers of the same bridge). The container
  * sees the gateway as the source. Behaviour: moby cmd/docker-proxy/tcp_proxy_linux.go and udp_proxy_linux.go.
  */
-import { createServer, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { DocknetError } from "../errors.ts";
 import type { Ipv4, Ipv6 } from "../net/address.ts";
 import type { Port, Proto } from "../net/port.ts";
@@ -12,7 +12,6 @@ import type { Netns } from "./netns.ts";
 import { type Readiness, watchReadiness } from "./readiness.ts";
 import {
   adoptConnection,
-  adoptListener,
   isV6,
   openSctpListener,
   openTcpConnection,
@@ -21,6 +20,7 @@ import {
   openUdpSocket,
   takeSocketError,
 } from "./socket.ts";
+import { serveTcp } from "./tcp-server.ts";
 import { type Datagram, readDatagrams } from "./udp.ts";
 
 export interface ProxyBinding {
@@ -83,7 +83,7 @@ function openTcpProxy(ns: Netns, fd: number, binding: ProxyBinding): UserlandPro
   const clients = new Map<Socket, () => void>();
   // Paused: what the client sends stays in the kernel until the container has accepted. A client whose bytes were never read
   // is then closed by a reset, one that sent nothing by a FIN, as with docker-proxy, which dials before it copies.
-  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (client) => {
+  const serve = (client: Socket): void => {
     counters.connections += 1;
     const disconnect = connectUpstream(ns, binding, client);
     clients.set(client, disconnect);
@@ -91,24 +91,16 @@ function openTcpProxy(ns: Netns, fd: number, binding: ProxyBinding): UserlandPro
       clients.delete(client);
       disconnect();
     });
-  });
-  server.on("error", () => {});
-  adoptListener(server, fd);
-  let closing: Promise<void> | undefined;
+  };
+  const server = serveTcp(fd, serve, { paused: true });
   return {
     counters,
     get clients() {
       return clients.size;
     },
     close() {
-      closing ??= new Promise((resolve) => {
-        server.close(() => resolve());
-        for (const [client, disconnect] of clients) {
-          disconnect();
-          client.destroy();
-        }
-      });
-      return closing;
+      for (const disconnect of clients.values()) disconnect();
+      return server.close();
     },
   };
 }

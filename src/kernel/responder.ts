@@ -9,6 +9,7 @@ import { DocknetError } from "../errors.ts";
 import { ANY_IPV4, type Ipv4 } from "../net/address.ts";
 import { FTP_PORT } from "../net/ftp.ts";
 import { type ProtoPort, renderProtoPort } from "../net/port.ts";
+import { startDeadline } from "./deadline.ts";
 import { FTP_CONNECTIONS, serveFtp } from "./ftp-server.ts";
 import { closeFd } from "./libc.ts";
 import type { Netns } from "./netns.ts";
@@ -100,8 +101,8 @@ function answerFtp(socket: Socket, ns: Netns, { service, port, onAnswer }: Respo
 function answerHttp(socket: Socket, { service, port, onAnswer }: ResponderRequest): void {
   let received = 0;
   let answered = false;
-  const timer = setTimeout(() => socket.destroy(), REQUEST_MS);
-  socket.on("close", () => clearTimeout(timer));
+  const deadline = startDeadline(REQUEST_MS, () => socket.destroy());
+  socket.on("close", () => deadline.cancel());
   socket.on("error", () => socket.destroy());
   socket.on("end", () => {
     if (!answered) socket.destroy();

@@ -1,29 +1,22 @@
 /**
- * Questions to a namespace's own routing: which way it would send a packet (`ip route get`), and whom it has asked for a MAC address
- * (`ip neighbour`). Source: rtnetlink(7); include/uapi/linux/{rtnetlink,neighbour,netconf}.h; net/ipv4/route.c inet_rtm_getroute.
+ * Questions to a namespace's own routing: which way it would send a packet (`ip route get`), and whether it routes on what comes in.
+ * Source: rtnetlink(7); include/uapi/linux/{rtnetlink,netconf}.h; net/ipv4/route.c inet_rtm_getroute.
  */
 import { fromNumber, type Ipv4, toBytes } from "../net/address.ts";
 import { AF_INET } from "./libc.ts";
+import { attribute, decodeAttributes, type Message, NetlinkError, type NetlinkSocket, uint32 } from "./netlink.ts";
 import {
-  attribute,
-  decodeAttributes,
-  type Message,
-  NetlinkError,
-  type NetlinkSocket,
-  NLM_F_DUMP,
-  uint32,
-} from "./netlink.ts";
+  RTA_DST,
+  RTA_GATEWAY,
+  RTA_IIF,
+  RTA_MARK,
+  RTA_OIF,
+  RTA_PREFSRC,
+  RTA_SRC,
+  RTM_GETNETCONF,
+  RTM_GETROUTE,
+} from "./uapi/rtnetlink.ts";
 
-const RTM_GETROUTE = 26;
-const RTM_GETNEIGH = 30;
-const RTA_DST = 1;
-const RTA_SRC = 2;
-const RTA_IIF = 3;
-const RTA_OIF = 4;
-const RTA_GATEWAY = 5;
-const RTA_PREFSRC = 7;
-const RTA_MARK = 16;
-const NDA_DST = 1;
 /** struct rtmsg's type */
 const TYPES: Readonly<Record<number, RouteAnswer["type"]>> = {
   1: "unicast",
@@ -98,7 +91,6 @@ function decodeRoute({ body }: Message): RouteAnswer {
   };
 }
 
-const RTM_GETNETCONF = 82;
 const NETCONFA_IFINDEX = 1;
 const NETCONFA_FORWARDING = 2;
 
@@ -106,39 +98,6 @@ const NETCONFA_FORWARDING = 2;
 export function askForwarding(socket: NetlinkSocket, index: number): boolean {
   const body = Buffer.concat([Buffer.from([AF_INET, 0, 0, 0]), attribute(NETCONFA_IFINDEX, uint32(index))]);
   const [answer] = socket.query({ what: `ask whether link ${index} forwards`, type: RTM_GETNETCONF, flags: 0, body });
-  return (
-    decodeAttributes(answer?.body.subarray(4) ?? Buffer.alloc(0))
-      .get(NETCONFA_FORWARDING)
-      ?.readInt32LE(0) !== 0
-  );
-}
-
-export interface Neighbour {
-  readonly index: number;
-  readonly address: Ipv4;
-  /** "incomplete": asked, not answered yet. "failed": asked in vain (arp(7)). */
-  readonly state: "incomplete" | "failed" | "known";
-}
-
-const NUD_INCOMPLETE = 1;
-const NUD_FAILED = 0x20;
-
-/** The ARP table. @param socket rtnetlink, in the namespace. @throws NetlinkError */
-export function readNeighbours(socket: NetlinkSocket): Neighbour[] {
-  const request = {
-    what: "list neighbours",
-    type: RTM_GETNEIGH,
-    flags: NLM_F_DUMP,
-    body: Buffer.from([AF_INET, ...Buffer.alloc(11)]),
-  };
-  return socket.query(request).flatMap(decodeNeighbour);
-}
-
-/** struct ndmsg */
-function decodeNeighbour({ body }: Message): Neighbour[] {
-  const address = decodeAttributes(body.subarray(12)).get(NDA_DST);
-  if (body.readUInt8(0) !== AF_INET || !address) return [];
-  const bits = body.readUInt16LE(8);
-  const state = bits & NUD_INCOMPLETE ? "incomplete" : bits & NUD_FAILED ? "failed" : "known";
-  return [{ index: body.readInt32LE(4), address: fromNumber(address.readUInt32BE(0)), state }];
+  const values = decodeAttributes(answer?.body.subarray(4) ?? Buffer.alloc(0));
+  return values.get(NETCONFA_FORWARDING)?.readInt32LE(0) !== 0;
 }

@@ -7,19 +7,59 @@ import { broadcastOf, fromNumber, type IfAddr, subnetOf, toBytes } from "../net/
 import type { ForeignObject } from "../plan/observed.ts";
 import { AF_INET } from "./libc.ts";
 import { attribute, decodeAttributes, type Message, NLM_F_DUMP, type Request, uint32 } from "./netlink.ts";
+import { NFNL_SUBSYS_NFTABLES, NFT_MSG_DELTABLE, NFT_MSG_GETTABLE, NFTA_TABLE_NAME } from "./uapi/nf-tables.ts";
+import {
+  FRA_PRIORITY,
+  FRA_TABLE,
+  IFA_ADDRESS,
+  IFA_BROADCAST,
+  IFA_F_PERMANENT,
+  IFA_F_SECONDARY,
+  IFA_LOCAL,
+  IFF_UP,
+  IFLA_ADDRESS,
+  IFLA_BRPORT_MODE,
+  IFLA_CARRIER,
+  IFLA_IFNAME,
+  IFLA_INFO_DATA,
+  IFLA_INFO_KIND,
+  IFLA_INFO_SLAVE_DATA,
+  IFLA_LINK,
+  IFLA_LINK_NETNSID,
+  IFLA_LINKINFO,
+  IFLA_MACVLAN_MODE,
+  IFLA_MASTER,
+  IFLA_MTU,
+  IFLA_QDISC,
+  IFLA_VLAN_ID,
+  NETNSA_FD,
+  NETNSA_NSID,
+  RT_SCOPE_HOST,
+  RT_TABLE_LOCAL,
+  RT_TABLE_MAIN,
+  RTA_CACHEINFO,
+  RTA_DST,
+  RTA_GATEWAY,
+  RTA_OIF,
+  RTA_PRIORITY,
+  RTA_TABLE,
+  RTM_DELADDR,
+  RTM_DELLINK,
+  RTM_DELROUTE,
+  RTM_DELRULE,
+  RTM_F_CLONED,
+  RTM_GETADDR,
+  RTM_GETLINK,
+  RTM_GETNSID,
+  RTM_GETROUTE,
+  RTM_GETRULE,
+  RTN_UNICAST,
+  RTNH_F_ONLINK,
+  RTPROT_KERNEL,
+} from "./uapi/rtnetlink.ts";
 
-const RTM_DELLINK = 17;
-const RTM_GETLINK = 18;
-const RTM_DELADDR = 21;
-const RTM_GETADDR = 22;
-const RTM_DELROUTE = 25;
-const RTM_GETROUTE = 26;
-const RTM_DELRULE = 33;
-const RTM_GETRULE = 34;
-const RTM_GETNSID = 90;
-const NFNL_SUBSYS_NFTABLES = 10;
-const NFT_MSG_GETTABLE = (NFNL_SUBSYS_NFTABLES << 8) | 1;
-const NFT_MSG_DELTABLE = (NFNL_SUBSYS_NFTABLES << 8) | 2;
+const GET_TABLE = (NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG_GETTABLE;
+const TABLE_DELETED = (NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG_DELTABLE;
 
 const dump = (what: string, type: number, body: Uint8Array): Request => ({ what, type, flags: NLM_F_DUMP, body });
 
@@ -28,7 +68,7 @@ export const dumpAddresses = dump("list addresses", RTM_GETADDR, Buffer.from([AF
 export const dumpRoutes = dump("list routes", RTM_GETROUTE, Buffer.from([AF_INET, ...Buffer.alloc(11)]));
 export const dumpPolicies = dump("list policy rules", RTM_GETRULE, Buffer.from([AF_INET, ...Buffer.alloc(11)]));
 /** struct nfgenmsg: any family, version 0, resource id 0 */
-export const dumpTables = dump("list nftables' tables", NFT_MSG_GETTABLE, Buffer.alloc(4));
+export const dumpTables = dump("list nftables' tables", GET_TABLE, Buffer.alloc(4));
 
 /** The request that deletes it. */
 export function deleteForeign({ object, what, message }: ForeignObject): Request {
@@ -37,7 +77,7 @@ export function deleteForeign({ object, what, message }: ForeignObject): Request
     address: RTM_DELADDR,
     route: RTM_DELROUTE,
     policy: RTM_DELRULE,
-    table: NFT_MSG_DELTABLE,
+    table: TABLE_DELETED,
   }[object];
   return { what: `delete ${object} ${what}`, type, flags: 0, body: Buffer.from(message, "hex") };
 }
@@ -47,21 +87,6 @@ const NOTHING = Buffer.alloc(0);
 const text = (bytes: Buffer | undefined): string => bytes?.toString("utf8").replace(/\0.*$/s, "") ?? "";
 
 // --- links -----------------------------------------------------------------------------------------------------------
-
-const IFLA_ADDRESS = 1;
-const IFLA_IFNAME = 3;
-const IFLA_MTU = 4;
-const IFLA_LINK = 5;
-const IFLA_MASTER = 10;
-const IFLA_LINKINFO = 18;
-const IFLA_LINK_NETNSID = 37;
-const IFLA_INFO_KIND = 1;
-const IFLA_INFO_DATA = 2;
-const IFLA_INFO_SLAVE_DATA = 5;
-const IFLA_MACVLAN_MODE = 1;
-const IFLA_VLAN_ID = 1;
-const IFLA_BRPORT_MODE = 4;
-const IFF_UP = 1;
 
 export interface LinkFacts {
   readonly index: number;
@@ -117,8 +142,12 @@ export function decodeLinkFacts({ body }: Message): LinkFacts {
   };
 }
 
-const NETNSA_NSID = 1;
-const NETNSA_FD = 3;
+/** Can it send, if it is up and has carrier? */
+export function decodeLinkReadiness({ body }: Message): boolean {
+  const attributes = decodeAttributes(body.subarray(16));
+  const isOn = (body.readUInt32LE(8) & IFF_UP) !== 0 && attributes.get(IFLA_CARRIER)?.readUInt8(0) === 1;
+  return !isOn || text(attributes.get(IFLA_QDISC)) !== "noop";
+}
 
 /** By what number a namespace calls another (ip-netns(8), nsid). */
 export function nsidOf(netnsFd: number): Request {
@@ -131,13 +160,6 @@ export const decodeNsid = ({ body }: Message): number =>
   decodeAttributes(body.subarray(4)).get(NETNSA_NSID)?.readInt32LE(0) ?? -1;
 
 // --- addresses -------------------------------------------------------------------------------------------------------
-
-const IFA_ADDRESS = 1;
-const IFA_LOCAL = 2;
-const IFA_BROADCAST = 4;
-const IFA_F_SECONDARY = 1;
-const IFA_F_PERMANENT = 0x80;
-const RT_SCOPE_HOST = 254;
 
 export interface AddressFacts {
   readonly index: number;
@@ -175,18 +197,6 @@ export function decodeAddress({ body }: Message): AddressFacts | undefined {
 
 // --- routes ----------------------------------------------------------------------------------------------------------
 
-const RTA_DST = 1;
-const RTA_OIF = 4;
-const RTA_GATEWAY = 5;
-const RTA_PRIORITY = 6;
-const RTA_CACHEINFO = 12;
-const RTA_TABLE = 15;
-const RT_TABLE_LOCAL = 255;
-const RT_TABLE_MAIN = 254;
-const RTPROT_KERNEL = 2;
-const RTN_UNICAST = 1;
-const RTNH_F_ONLINK = 4;
-const RTM_F_CLONED = 0x200;
 const ROUTE_TYPES = [
   "unspec",
   "unicast",
@@ -256,8 +266,6 @@ export function decodeRouteFacts({ body }: Message): RouteFacts | undefined {
 
 // --- what docknet never makes ----------------------------------------------------------------------------------------
 
-const FRA_PRIORITY = 6;
-const FRA_TABLE = 15;
 /** Priority -> table of the rules that every namespace is born with (net/ipv4/fib_rules.c fib_default_rules_init). */
 const BORN_POLICIES: Readonly<Record<number, number>> = { 0: 255, 32766: 254, 32767: 253 };
 const FRA_PLAIN = new Set([FRA_PRIORITY, FRA_TABLE, 14 /* SUPPRESS_PREFIXLEN */, 21 /* PROTOCOL */, 19 /* L3MDEV */]);
@@ -273,7 +281,6 @@ export function decodePolicy({ body }: Message): ForeignObject | undefined {
   return { object: "policy", what: `rule ${priority} table ${table}`, message: hex(body) };
 }
 
-const NFTA_TABLE_NAME = 1;
 const FAMILIES: Readonly<Record<number, string>> = {
   1: "inet",
   2: "ip",

@@ -28,46 +28,46 @@ import {
   uint16,
   uint32,
 } from "./netlink.ts";
-
-const RTM_NEWLINK = 16;
-const RTM_DELLINK = 17;
-const RTM_GETLINK = 18;
-const RTM_SETLINK = 19;
-const RTM_NEWADDR = 20;
-const RTM_DELADDR = 21;
-const RTM_NEWROUTE = 24;
-const RTM_DELROUTE = 25;
-const IFF_UP = 1;
-const AF_BRIDGE = 7;
-
-const IFLA_ADDRESS = 1;
-const IFLA_IFNAME = 3;
-const IFLA_MTU = 4;
-const IFLA_LINK = 5;
-const IFLA_MASTER = 10;
-const IFLA_PROTINFO = 12;
-const IFLA_LINKINFO = 18;
-const IFLA_NET_NS_FD = 28;
-const IFLA_LINK_NETNSID = 37;
-const IFLA_MACVLAN_MODE = 1;
-const IFLA_VLAN_ID = 1;
-const RTM_NEWNSID = 88;
-const NETNSA_NSID = 1;
-const NETNSA_FD = 3;
-const IFLA_INFO_KIND = 1;
-const IFLA_INFO_DATA = 2;
-const VETH_INFO_PEER = 1;
-const IFLA_BRPORT_MODE = 4;
-const IFA_ADDRESS = 1;
-const IFA_LOCAL = 2;
-const IFA_BROADCAST = 4;
-const RTA_DST = 1;
-const RTA_OIF = 4;
-const RTA_GATEWAY = 5;
-const RT_TABLE_MAIN = 254;
-const RTPROT_BOOT = 3;
-const RT_SCOPE_UNIVERSE = 0;
-const RTN_UNICAST = 1;
+import {
+  AF_BRIDGE,
+  IFA_ADDRESS,
+  IFA_BROADCAST,
+  IFA_LOCAL,
+  IFF_UP,
+  IFLA_ADDRESS,
+  IFLA_BRPORT_MODE,
+  IFLA_IFNAME,
+  IFLA_INFO_DATA,
+  IFLA_INFO_KIND,
+  IFLA_LINK,
+  IFLA_LINK_NETNSID,
+  IFLA_LINKINFO,
+  IFLA_MACVLAN_MODE,
+  IFLA_MASTER,
+  IFLA_MTU,
+  IFLA_NET_NS_FD,
+  IFLA_PROTINFO,
+  IFLA_VLAN_ID,
+  NETNSA_FD,
+  NETNSA_NSID,
+  RT_SCOPE_UNIVERSE,
+  RT_TABLE_MAIN,
+  RTA_DST,
+  RTA_GATEWAY,
+  RTA_OIF,
+  RTM_DELADDR,
+  RTM_DELLINK,
+  RTM_DELROUTE,
+  RTM_GETLINK,
+  RTM_NEWADDR,
+  RTM_NEWLINK,
+  RTM_NEWNSID,
+  RTM_NEWROUTE,
+  RTM_SETLINK,
+  RTN_UNICAST,
+  RTPROT_BOOT,
+  VETH_INFO_PEER,
+} from "./uapi/rtnetlink.ts";
 
 export interface NewLink {
   readonly name: IfName;

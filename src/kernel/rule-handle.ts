@@ -8,6 +8,14 @@ import { decodeAttributes, NETLINK_NETFILTER, NetlinkSocket } from "./netlink.ts
 import type { Netns } from "./netns.ts";
 import { dumpRules, message } from "./nft-batch.ts";
 import { type KernelRule, readRules } from "./rules.ts";
+import {
+  NFGEN_BYTES,
+  NFT_MSG_GETGEN,
+  NFTA_GEN_ID,
+  NFTA_RULE_CHAIN,
+  NFTA_RULE_HANDLE,
+  NFTA_RULE_TABLE,
+} from "./uapi/nf-tables.ts";
 
 export interface NumberedRule extends KernelRule {
   readonly handle: number;
@@ -52,20 +60,12 @@ async function read(ns: Netns): Promise<readonly NumberedRule[]> {
   });
 }
 
-const NFT_MSG_GETGEN = 16;
-const NFTA_GEN_ID = 1;
-const NFTA_RULE_TABLE = 1;
-const NFTA_RULE_CHAIN = 2;
-const NFTA_RULE_HANDLE = 3;
-/** struct nfgenmsg */
-const HEADER_BYTES = 4;
-
 const getGeneration = message("ask for the generation of nf_tables", NFT_MSG_GETGEN, 0);
 
 function generationOf(ns: Netns): number {
   return ask(ns, (socket) => {
     const [answer] = socket.query(getGeneration);
-    return (answer && decodeAttributes(answer.body.subarray(HEADER_BYTES)).get(NFTA_GEN_ID)?.readUInt32BE(0)) ?? 0;
+    return (answer && decodeAttributes(answer.body.subarray(NFGEN_BYTES)).get(NFTA_GEN_ID)?.readUInt32BE(0)) ?? 0;
   });
 }
 
@@ -74,7 +74,7 @@ function readHandles(ns: Netns): Map<string, number[]> {
   const handles = new Map<string, number[]>();
   for (const { body } of ask(ns, (socket) => socket.query(dumpRules))) {
     if (body.readUInt8(0) !== AF_INET) continue;
-    const attributes = decodeAttributes(body.subarray(HEADER_BYTES));
+    const attributes = decodeAttributes(body.subarray(NFGEN_BYTES));
     const handle = attributes.get(NFTA_RULE_HANDLE);
     if (!handle) continue;
     const key = `${textOf(attributes.get(NFTA_RULE_TABLE))} ${textOf(attributes.get(NFTA_RULE_CHAIN))}`;

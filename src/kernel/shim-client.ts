@@ -25,7 +25,8 @@ import {
 } from "./shim-protocol.ts";
 import { FrameReader, frame, LineReader, STDERR, STDIN } from "./shim-wire.ts";
 
-const START_MS = 10_000;
+/** A machine that others load takes seconds to start a program. */
+const START_MS = 30_000;
 /** Whatever the shim is asked: to become a program may take it 5 s, to kill all 5 s. */
 const ANSWER_MS = 15_000;
 

@@ -30,6 +30,21 @@ import {
   socket,
 } from "./libc.ts";
 import type { Netns } from "./netns.ts";
+import {
+  IP_BIND_ADDRESS_NO_PORT,
+  IP_PKTINFO,
+  IP_RECVERR,
+  IPV6_PKTINFO,
+  IPV6_RECVPKTINFO,
+  IPV6_V6ONLY,
+  SO_ERROR,
+  SO_LINGER,
+  SO_RCVBUF,
+  SO_RCVBUFFORCE,
+  SO_REUSEADDR,
+  SOL_SOCKET,
+  TCP_SYNCNT,
+} from "./uapi/socket.ts";
 
 /** An address with its port, on a wire or on a socket. */
 export interface SocketAddress<A extends Ipv4 | Ipv6 = Ipv4 | Ipv6> {
@@ -51,19 +66,6 @@ export interface BindOptions {
 }
 
 // asm-generic/socket.h, linux/in.h, linux/in6.h, linux/tcp.h; the same on all 64-bit architectures but alpha, mips, parisc, sparc
-export const SOL_SOCKET = 1;
-const SO_REUSEADDR = 2;
-const SO_ERROR = 4;
-const SO_RCVBUF = 8;
-const SO_LINGER = 13;
-const SO_RCVBUFFORCE = 33;
-const IP_PKTINFO = 8;
-const IP_RECVERR = 11;
-const IP_BIND_ADDRESS_NO_PORT = 24;
-const IPV6_V6ONLY = 26;
-const IPV6_RECVPKTINFO = 49;
-const IPV6_PKTINFO = 50;
-const TCP_SYNCNT = 7;
 
 /** Node's own default (lib/net.js). */
 const BACKLOG = 511;
@@ -182,9 +184,13 @@ export function adoptListener(server: NetServer, fd: number): void {
   server.listen({ fd, exclusive: true });
 }
 
-/** Gives a connected TCP descriptor to Node. Half-open: the owner ends its own side. */
-export function adoptConnection(fd: number): Socket {
-  return new Socket({ fd, readable: true, writable: true, allowHalfOpen: true });
+/**
+ * Gives a connected TCP descriptor to Node. Half-open: the owner ends its own side.
+ * @param options paused: nothing is read until somebody wants it, as `pauseOnConnect` of Node's server has it (lib/net.js pauseOnCreate)
+ */
+export function adoptConnection(fd: number, { paused = false }: { readonly paused?: boolean } = {}): Socket {
+  const options = { fd, readable: true, writable: true, allowHalfOpen: true, pauseOnCreate: paused };
+  return new Socket(options);
 }
 
 export function localAddressOf(fd: number): SocketAddress {

@@ -26,6 +26,14 @@ import {
 import type { Netns } from "./netns.ts";
 import { type Readiness, watchReadiness } from "./readiness.ts";
 import { encodeSockaddr, localAddressOf, resetOnClose, takeSocketError } from "./socket.ts";
+import {
+  IP_RECVERR,
+  TCP_QUEUE_SEQ,
+  TCP_REPAIR,
+  TCP_REPAIR_OFF_NO_WP,
+  TCP_REPAIR_QUEUE,
+  TCP_SEND_QUEUE,
+} from "./uapi/socket.ts";
 
 export interface StimulusRequest {
   readonly proto: "tcp" | "udp" | "icmp";
@@ -58,13 +66,6 @@ export interface Stimulus {
   close(): void;
 }
 
-const IP_RECVERR = 11;
-// linux/tcp.h
-const TCP_REPAIR = 19;
-const TCP_REPAIR_QUEUE = 20;
-const TCP_QUEUE_SEQ = 21;
-const TCP_SEND_QUEUE = 2;
-const TCP_REPAIR_OFF_NO_WP = -1;
 /** type 8, code 0; the kernel writes checksum and id; sequence number (RFC 792) */
 const echoHeader = (sequence: number): number[] => [8, 0, 0, 0, 0, 0, sequence >> 8, sequence & 0xff];
 const ANSWER_BYTES = 65536;

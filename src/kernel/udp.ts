@@ -7,15 +7,8 @@
 import type { Ipv4, Ipv6 } from "../net/address.ts";
 import { IPPROTO_IP, IPPROTO_IPV6, recvmsg, SystemError, sendmsg } from "./libc.ts";
 import { watchReadiness } from "./readiness.ts";
-import {
-  decodeSockaddr,
-  encodeSockaddr,
-  IP_PKTINFO,
-  IPV6_PKTINFO,
-  isV6,
-  localAddressOf,
-  type SocketAddress,
-} from "./socket.ts";
+import { decodeSockaddr, encodeSockaddr, isV6, localAddressOf, type SocketAddress } from "./socket.ts";
+import { CMSG_HEADER, IP_PKTINFO, IPV6_PKTINFO } from "./uapi/socket.ts";
 
 export interface Datagram {
   readonly data: Buffer;
@@ -81,9 +74,6 @@ function reply(fd: number, data: Uint8Array, to: SocketAddress, source: Ipv4 | I
     if (!(error instanceof SystemError)) throw error;
   }
 }
-
-/** cmsghdr is length (8 bytes), level (4), type (4), data, padded to 8 (cmsg(3)). */
-const CMSG_HEADER = 16;
 
 /** struct in_pktinfo { ifindex, spec_dst, addr }: spec_dst is the local address to answer from, addr what the header says. */
 function destinationOf(control: Buffer): { destination: Ipv4 | Ipv6; source: Ipv4 | Ipv6 } | undefined {

@@ -29,6 +29,10 @@ export interface Instruments {
   capture(link: CapturedLink, onFrame: (frame: Frame, direction: "in" | "out") => void): CaptureHandle;
   /** One question for an A record to 127.0.0.11 of a node. */
   resolve(request: { node: NodeName; name: string; deadlineMs: number }): Promise<NameReply>;
+  /** These namespaces forget the MAC addresses that they have learned: they ask again with the next packet. */
+  forgetNeighbours(nodes: readonly NodeName[]): void;
+  /** How often the machine's one table of MAC addresses had no room, since it started; undefined where that cannot be read. */
+  timesNeighboursFull(): number | undefined;
   readRules(node: NodeName): Promise<readonly KernelRule[]>;
   readConntrack(node: NodeName): readonly ConntrackEntry[];
   /** Links, addresses, routes and the given sysctls, by tools other than those that made them. */

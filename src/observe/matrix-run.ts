@@ -13,7 +13,7 @@ import type { Matrix, MatrixCell, MatrixCounts, MatrixTarget, PredictedCell } fr
 import type { Observed, Verdict } from "./report.ts";
 import { type ProbeRun, type Probing, runProbes } from "./run.ts";
 
-export interface MatrixInstruments extends Pick<Instruments, "probe"> {
+export interface MatrixInstruments extends Pick<Instruments, "probe" | "forgetNeighbours"> {
   /** Has the node asked by ARP for the MAC address of its next hop to `address`, and got no answer? */
   isUnresolved(node: NodeName, address: string): boolean;
 }

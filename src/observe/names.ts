@@ -8,19 +8,67 @@ import type { CheckResult, Verdict } from "./report.ts";
 
 const AT_ONCE = 64;
 
-/** In the order of `checks`. @param signal ends it early, with what has been answered */
+interface NamesOptions {
+  readonly answerDeadlineMs: number;
+  /** Ends it early, with what has been answered. */
+  readonly signal?: AbortSignal;
+}
+
+export interface VerifiedNames {
+  /** In the order of the checks. */
+  readonly results: readonly CheckResult[];
+  /** Checks that had no answer at first and the expected one when they were asked again. */
+  readonly askedAgain: number;
+}
+
 export async function verifyNames(
   instruments: Instruments,
   checks: readonly NameCheck[],
-  options: { readonly answerDeadlineMs: number; readonly signal?: AbortSignal },
-): Promise<CheckResult[]> {
-  const results: CheckResult[] = [];
-  for (let at = 0; at < checks.length && !options.signal?.aborted; at += AT_ONCE) {
-    const batch = checks
-      .slice(at, at + AT_ONCE)
-      .map(async (check) => judge(check, await ask(instruments, check, options.answerDeadlineMs)));
-    results.push(...(await Promise.all(batch)));
+  options: NamesOptions,
+): Promise<VerifiedNames> {
+  const asked = await askAll(instruments, checks, options);
+  // where servers answer at all, one silence may be a packet that got lost, or a machine that is too busy
+  const isAlive = asked.some(({ reply }) => reply.outcome === "answer");
+  const doubtful = asked.filter(({ check, reply }) => isAlive && isSilence(reply) && !isRight(check, reply));
+  const again = await askAll(
+    instruments,
+    doubtful.map(({ check }) => check),
+    options,
+  );
+  const answered = new Map(again.filter(({ check, reply }) => isRight(check, reply)).map((a) => [a.check, a.reply]));
+  const results = asked.map(({ check, reply }) => judge(check, answered.get(check) ?? reply));
+  return { results: withControls(results), askedAgain: answered.size };
+}
+
+interface AskedName {
+  readonly check: NameCheck;
+  readonly reply: NameReply;
+}
+
+async function askAll(
+  instruments: Instruments,
+  checks: readonly NameCheck[],
+  { answerDeadlineMs, signal }: NamesOptions,
+): Promise<AskedName[]> {
+  const asked: AskedName[] = [];
+  for (let at = 0; at < checks.length && !signal?.aborted; at += AT_ONCE) {
+    const batch = checks.slice(at, at + AT_ONCE);
+    asked.push(
+      ...(await Promise.all(
+        batch.map(async (check) => ({ check, reply: await ask(instruments, check, answerDeadlineMs) })),
+      )),
+    );
   }
+  return asked;
+}
+
+/** Of the server, or of the one that it asks in turn. */
+const isSilence = (reply: NameReply): boolean =>
+  reply.outcome === "silent" || (reply.outcome === "answer" && reply.rcode === "SERVFAIL");
+
+const isRight = (check: NameCheck, reply: NameReply): boolean => same(check.expected, observedOf(reply));
+
+function withControls(results: readonly CheckResult[]): CheckResult[] {
   const passed = new Set(results.filter((r) => r.verdict === "PASS").map((r) => r.id));
   return results.map((r) => (r.control === undefined || passed.has(r.control) ? r : unproven(r, r.control)));
 }
@@ -37,7 +85,7 @@ function ask(instruments: Instruments, { from, name }: NameCheck, deadlineMs: nu
 
 function judge(check: NameCheck, reply: NameReply): CheckResult {
   const observed = observedOf(reply);
-  const matches = same(check.expected, observed);
+  const matches = isRight(check, reply);
   const verdict: Verdict = matches ? "PASS" : "FAIL";
   const expected = outcomeOf(check.expected);
   return {

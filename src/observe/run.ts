@@ -7,6 +7,7 @@ import type { ProbeReply } from "../kernel/probe.ts";
 import type { Ipv4 } from "../net/address.ts";
 import type { Check } from "../plan/check.ts";
 import type { Instruments } from "./instruments.ts";
+import { NeighbourTable } from "./neighbour-table.ts";
 
 export interface ProbeSource {
   readonly address: Ipv4;
@@ -30,7 +31,10 @@ export interface RunOptions {
   /** Silence counts as silence after this time at least, and after every answer that was expected has come. */
   readonly silenceMs: number;
   readonly concurrency: number;
-  /** A probe that is silent for so many milliseconds makes room for another; unless said, when it has ended: captures must keep up. */
+  /**
+   * A probe that is silent for so many milliseconds, and for longer than others were, makes room for another; unless said, when it has
+   * ended: captures must keep up.
+   */
   readonly youngMs?: number;
   /** Which of those that expect no answer need not be waited for beyond `silenceMs`; unless said, those that expect and predict a drop. */
   readonly isSilent?: (check: Probing) => boolean;
@@ -46,11 +50,12 @@ const TRANSFERS_AT_ONCE = 16;
 const ARP_FAILURE_MS = 5000;
 
 export async function runProbes<C extends Probing>(
-  instruments: Pick<Instruments, "probe">,
+  instruments: Pick<Instruments, "probe" | "forgetNeighbours">,
   checks: readonly C[],
   options: RunOptions,
 ): Promise<ProbeRun<C>[]> {
   const { isSilent = expectsSilence } = options;
+  const neighbours = new NeighbourTable(instruments);
   const plain = checks.filter((c) => !c.predicted.transfer);
   const transfers = checks.filter((c) => c.predicted.transfer);
   const runs = new Map<C, Promise<ProbeRun<C>>>();
@@ -58,11 +63,16 @@ export async function runProbes<C extends Probing>(
   const stopSilent: (() => void)[] = [];
   let silenceFrom = performance.now();
   let done = 0;
+  /** On a busy machine all are slow: more at once would only be slower, until they count as silent. */
+  let slowestMs = 0;
+  const youngMs = (): number | undefined => options.youngMs && Math.max(options.youngMs, 2 * slowestMs);
   const launch = (check: C, deadlineMs: number): StartedCheck<C> => {
     const started = startCheck(instruments, check, deadlineMs);
     abort.push(started.abort);
     const run = started.run.then((r) => {
       options.onProgress?.(++done, checks.length);
+      const { outcome, afterMs } = r.reply;
+      if (outcome === "reach" || outcome === "refuse") slowestMs = Math.max(slowestMs, afterMs);
       return r;
     });
     runs.set(check, run);
@@ -74,34 +84,37 @@ export async function runProbes<C extends Probing>(
     return started.underway;
   };
   const launchSpoken = (check: C): Promise<unknown> => launch(check, deadlineOf(check, options)).run;
+  const stopWhenSilent = async (those: readonly C[], limitMs: number): Promise<void> => {
+    await settled(
+      those.map((c) => runs.get(c) as Promise<ProbeRun<C>>),
+      limitMs,
+    );
+    for (const stop of stopSilent.splice(0)) stop();
+  };
   const onAbort = (): void => {
     for (const stop of abort) stop();
   };
   options.signal?.addEventListener("abort", onAbort, { once: true });
   try {
-    for (const [i, check] of plain.filter(isSilent).entries()) {
-      // the captures must be read in between, or their rings overflow
-      if (i % BURST === BURST - 1) await new Promise((resolve) => setImmediate(resolve));
-      void launchSilent(check);
+    const turn = bursts();
+    for (const batch of neighbours.batches(plain.filter(isSilent))) {
+      for (const check of batch.checks) {
+        await turn();
+        void launchSilent(check);
+      }
+      // a SYN that is not answered is sent again after a second, and would meet those again who have forgotten it
+      if (batch.more) await stopWhenSilent(batch.checks, options.silenceMs);
     }
-    await inPool(
-      plain.filter((c) => !isSilent(c)),
-      options,
-      launchSpoken,
-    );
-    const few = { ...options, concurrency: TRANSFERS_AT_ONCE };
-    await inPool(transfers, few, (c) => (isSilent(c) ? launchSilent(c) : launchSpoken(c)));
+    for (const { checks: batch } of neighbours.batches(plain.filter((c) => !isSilent(c))))
+      await inPool(batch, { ...options, youngMs }, launchSpoken);
+    const few = { concurrency: TRANSFERS_AT_ONCE, youngMs };
+    for (const { checks: batch } of neighbours.batches(transfers))
+      await inPool(batch, few, (c) => (isSilent(c) ? launchSilent(c) : launchSpoken(c)));
+    await Promise.all(plain.filter((c) => !isSilent(c)).map((c) => runs.get(c)));
     // data connections begin late: what is silent about them is their own silence
     if (transfers.some(isSilent)) silenceFrom = performance.now();
-    const rest = options.silenceMs - (performance.now() - silenceFrom);
-    if (stopSilent.length > 0 && rest > 0)
-      await settled(
-        checks.filter(isSilent).map((c) => runs.get(c) as Promise<ProbeRun<C>>),
-        rest,
-      );
-    // timers come before sockets: what has been said by now is heard before silence is told
-    if (stopSilent.length > 0) await new Promise((resolve) => setImmediate(resolve));
-    for (const stop of stopSilent) stop();
+    if (stopSilent.length > 0)
+      await stopWhenSilent(checks.filter(isSilent), options.silenceMs - (performance.now() - silenceFrom));
     return await Promise.all(checks.map((c) => runs.get(c) as Promise<ProbeRun<C>>));
   } finally {
     options.signal?.removeEventListener("abort", onAbort);
@@ -154,30 +167,40 @@ function startCheck<C extends Probing>(
   }
 }
 
-/** At most `concurrency` at a time, in order, but for those that are no longer young. Ends when all have ended. */
+/** At most `concurrency` at a time, in order, but for those that are no longer young. Ends when all have ended, or are not young any more. */
 async function inPool<T>(
   items: readonly T[],
-  { concurrency, youngMs }: Pick<RunOptions, "concurrency" | "youngMs">,
+  { concurrency, youngMs }: { readonly concurrency: number; readonly youngMs: () => number | undefined },
   work: (item: T) => Promise<unknown>,
 ): Promise<void> {
   let next = 0;
-  const running: Promise<unknown>[] = [];
+  const turn = bursts();
   const worker = async (): Promise<void> => {
     for (let i = next++; i < items.length; i = next++) {
+      await turn();
       const run = work(items[i] as T);
-      running.push(run);
-      await (youngMs === undefined ? run : settled([run], youngMs));
+      const young = youngMs();
+      await (young === undefined ? run : settled([run], young));
     }
   };
   await Promise.all(Array.from({ length: Math.min(concurrency, items.length) }, worker));
-  await Promise.all(running);
 }
 
-/** All of them, or the time, whichever comes first. */
+/** @returns what to await before each probe: so many go out in one turn of the event loop, that captures may be read in between */
+function bursts(): () => Promise<void> {
+  let sent = 0;
+  return async () => {
+    while (sent === BURST) await new Promise((resolve) => setImmediate(resolve));
+    if (sent++ === 0) setImmediate(() => (sent = 0));
+  };
+}
+
+/** All of them, or the time, whichever comes first; what has been said by then is heard. */
 async function settled(promises: readonly Promise<unknown>[], limitMs: number): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const limit = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, limitMs);
+    // who was too busy to look in time looks at its sockets once more
+    timer = setTimeout(() => setImmediate(resolve), limitMs);
   });
   await Promise.race([Promise.allSettled(promises), limit]);
   clearTimeout(timer);

@@ -1,7 +1,7 @@
 /**
  * Predict, observe, compare: captures open, counters read, all probes out, counters and conntrack read again, one verdict each.
  * What was dropped and not counted so is sent once more; what fails, or is dropped by another rule than predicted, once more alone, so
- * that the counters that move are its own.
+ * that the counters that move are its own; and what had no answer once more together, where one of them alone has got it.
  */
 
 import type { ConntrackEntry } from "../kernel/conntrack.ts";
@@ -10,11 +10,12 @@ import { addressOf } from "../net/address.ts";
 import { HOST, type NodeName, ROUTER, WORLD_NODES } from "../net/name.ts";
 import type { Check } from "../plan/check.ts";
 import type { Layout } from "../plan/layout.ts";
+import type { Outcome } from "../plan/prediction.ts";
 import type { Rule, Ruleset } from "../plan/rule.ts";
 import { describeRule, isDrop, isRule, type Moved, movedRules } from "./counters.ts";
 import { findDrift, relatedDrift, renderDrift } from "./drift.ts";
 import type { Instruments } from "./instruments.ts";
-import { indexConntrack, judge, tupleKey } from "./judge.ts";
+import { indexConntrack, judge, observedOf, tupleKey } from "./judge.ts";
 import { compareNapt } from "./napt.ts";
 import { linksToCapture, Recorder } from "./recorder.ts";
 import type { CheckResult, Drift, RuleSeen } from "./report.ts";
@@ -35,12 +36,15 @@ export interface Verified {
   readonly results: readonly CheckResult[];
   readonly drift: readonly Drift[];
   readonly captures: { readonly links: number; readonly frames: number; readonly dropped: number };
+  /** Checks that had no answer at first and the expected one when they were sent again. */
+  readonly askedAgain: number;
 }
 
 /** Namespaces whose rules and conntrack tables take part. */
 const FIREWALLS: readonly NodeName[] = [HOST, ROUTER];
 const CONCURRENCY = 128;
-const DRAIN_MS = 1000;
+/** What the kernel has accepted is there to be read: a machine that is busy takes longer, and nothing else does. */
+const DRAIN_MS = 10_000;
 /** Probes that are sent once more, alone: enough to name each fault, few enough to fail fast. */
 const MAX_ALONE = 10;
 const MAX_ALONE_PER_GROUP = 3;
@@ -100,12 +104,18 @@ class Session {
   async verify(checks: readonly Check[]): Promise<Verified> {
     const measured = await this.measure(checks);
     const counted = this.countDrops(measured);
-    const runs = await this.countAgain(measured.runs, counted);
+    const once = await this.countAgain(measured.runs, counted);
     const alone = new Map<Check, RuleSeen | undefined>();
-    for (const check of chooseAlone(runs, counted)) {
+    let isUnsteady = once.some((run) => run.failure !== undefined);
+    for (const check of chooseAlone(once, counted)) {
       if (this.options.signal?.aborted) break;
-      alone.set(check, await this.findDropper(check));
+      const { dropper, outcome } = await this.askAlone(check);
+      alone.set(check, dropper);
+      isUnsteady ||= check.expected.outcome !== "drop" && outcome === check.expected.outcome;
     }
+    const runs = isUnsteady ? await this.askAgain(once, counted) : once;
+    const renewed = runs.filter((run, i) => run !== once[i]);
+    for (const { check } of renewed) alone.delete(check);
     const { dropped } = this.recorder.totals();
     const framesLost = dropped + (this.unread ? 1 : 0);
     const results = runs.map((run) => {
@@ -133,6 +143,7 @@ class Session {
       results: judged.map((r) => withDrift(r, drift)),
       drift,
       captures: { links: this.recorder.links, frames: received, dropped },
+      askedAgain: renewed.length,
     };
   }
 
@@ -243,20 +254,50 @@ class Session {
     return runs.map((run) => proven.get(run.check) ?? run);
   }
 
+  /**
+   * Where one that had no answer gets it when it is sent alone, packets got lost, or the machine was too busy: that is no fault of the lab,
+   * which would be there the second time. @returns the runs, those of them renewed that are as expected now, and `counted` with them
+   */
+  private async askAgain(
+    runs: readonly MeasuredRun[],
+    counted: Map<Check, { exact: boolean; rule?: RuleSeen }>,
+  ): Promise<readonly MeasuredRun[]> {
+    const doubtful = runs.filter((run) => run.failure !== undefined || isUnanswered(run));
+    if (this.options.signal?.aborted) return runs;
+    const { onProgress: _, ...options } = this.options;
+    const again = await this.measure(
+      doubtful.map((run) => run.check),
+      options,
+    );
+    const answered = new Map(
+      again.runs
+        .filter(
+          ({ check, reply, failure }) =>
+            failure === undefined && observedOf({ reply }).outcome === check.expected.outcome,
+        )
+        .map((run) => [run.check, run]),
+    );
+    for (const [check, count] of this.countDrops(again)) if (answered.has(check)) counted.set(check, count);
+    return runs.map((run) => answered.get(run.check) ?? run);
+  }
+
   /** What answers in this lab has answered at once: now silence need not last as long as a first answer may take. */
   private get quick(): VerifyOptions {
     const { onProgress: _, ...options } = this.options;
     return { ...options, answerDeadlineMs: options.silenceMs };
   }
 
-  /** Sends one probe alone and names the rule or policy that counted it away. */
-  private async findDropper(check: Check): Promise<RuleSeen | undefined> {
+  /** Sends one probe alone, and names the rule or policy that counted it away. */
+  private async askAlone(check: Check): Promise<{ readonly outcome?: Outcome; readonly dropper?: RuleSeen }> {
     const { probe } = check;
     const { sourcePort: _, ...free } = probe;
     const { runs, moved } = await this.measure([{ ...check, probe: free }], this.quick);
-    if (runs[0]?.reply.outcome !== "silent") return undefined;
+    const [run] = runs;
+    if (!run || run.failure !== undefined) return {};
+    const { outcome } = observedOf(run);
+    if (outcome !== "drop") return { outcome };
     const drop = moved.filter((m) => isDrop(m.rule)).sort((a, b) => b.packets - a.packets)[0];
-    return drop && describeRule(drop, this.rulesOf(drop.node));
+    return { outcome, ...(drop ? { dropper: describeRule(drop, this.rulesOf(drop.node)) } : {}) };
   }
 
   private rulesOf(node: NodeName): Ruleset {
@@ -282,6 +323,10 @@ function needsOwnMeasurement(run: ProbeRun, counted: ReadonlyMap<Check, { exact:
   if (run.failure !== undefined || run.reply.outcome !== "silent") return false;
   return run.check.expected.outcome !== "drop" || isUncounted(run, counted);
 }
+
+/** There was no answer where there should be one, and the model knows no reason. */
+const isUnanswered = ({ check: { expected, predicted }, reply }: ProbeRun): boolean =>
+  reply.outcome === "silent" && expected.outcome !== "drop" && expected.outcome === predicted.outcome;
 
 /** It was dropped as expected, and the counter of the rule that should have done it does not agree. */
 function isUncounted(run: ProbeRun, counted: ReadonlyMap<Check, { exact: boolean }>): boolean {

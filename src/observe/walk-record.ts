@@ -1,7 +1,8 @@
 /** What was recorded while one packet was on its way: frames on links, traces of nf_tables, readings. Joined by walk-way.ts. */
 
+import type { Neighbour } from "../kernel/neighbours.ts";
 import type { TraceEvent } from "../kernel/nft-trace.ts";
-import type { Neighbour, RouteAnswer, RouteQuestion } from "../kernel/route-query.ts";
+import type { RouteAnswer, RouteQuestion } from "../kernel/route-query.ts";
 import type { KernelRule } from "../kernel/rules.ts";
 import type { Frame, Ipv4Packet } from "../net/frame.ts";
 import type { NodeName } from "../net/name.ts";

@@ -4,8 +4,9 @@
  */
 import { DocknetError } from "../errors.ts";
 import type { FrameWatch, WatchedFrame } from "../kernel/frame-watch.ts";
+import type { Neighbour } from "../kernel/neighbours.ts";
 import type { Trace, TraceEvent, TraceSelector } from "../kernel/nft-trace.ts";
-import type { Neighbour, RouteAnswer, RouteQuestion } from "../kernel/route-query.ts";
+import type { RouteAnswer, RouteQuestion } from "../kernel/route-query.ts";
 import type { Reaction, Stimulus, StimulusRequest } from "../kernel/stimulus.ts";
 import type { Frame } from "../net/frame.ts";
 import type { Mac } from "../net/mac.ts";
@@ -62,7 +63,7 @@ export interface WalkOrder extends StimulusRequest {
 export type Walked = Pick<Walk, "verdict" | "reason" | "rule" | "ways" | "conntrack" | "warnings">;
 
 /** A REJECT's message follows the trace of its rule; the second packet its answer. */
-const SOON_MS = 50;
+const SOON_MS = 250;
 
 /** @throws DocknetError or SystemError when the packet cannot be sent or seen */
 export async function runWalk(instruments: WalkInstruments, order: WalkOrder): Promise<Walked> {

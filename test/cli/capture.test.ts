@@ -1,11 +1,12 @@
 /** docknet capture as a process: of the lab that lives, and of a lab's file while it is verified; what it writes, and how it ends. */
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { namedNamespaces } from "../support/named-namespaces.ts";
 import { waitFor } from "../support/wait-for.ts";
 
 const CLI = fileURLToPath(new URL("../../dist/bin/docknet.js", import.meta.url));
@@ -13,14 +14,24 @@ const folder = mkdtempSync(join(tmpdir(), "docknet-capture-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const lab = `t${process.pid}capture`;
+/** What needs longer hangs. */
+const LATE_MS = 20_000;
 const env = { ...process.env, DOCKNET_PROJECT: lab, NO_COLOR: "1", GITHUB_ACTIONS: "" };
 
 function docknet(...words: string[]) {
   return spawnSync(process.execPath, [CLI, ...words], { encoding: "utf8", timeout: 100_000, env });
 }
 
+interface Started {
+  readonly child: ChildProcess;
+  readonly said: () => string;
+  readonly told: () => string;
+  /** With its last word: code and signal. */
+  readonly ended: Promise<unknown[]>;
+}
+
 /** Started, and its output as it comes. */
-function start(...words: string[]): { child: ChildProcess; said: () => string; told: () => string } {
+function start(...words: string[]): Started {
   const child = spawn(process.execPath, [CLI, ...words], { env, stdio: ["ignore", "pipe", "pipe"] });
   let [out, err] = ["", ""];
   child.stdout?.on("data", (chunk) => {
@@ -29,7 +40,7 @@ function start(...words: string[]): { child: ChildProcess; said: () => string; t
   child.stderr?.on("data", (chunk) => {
     err += chunk;
   });
-  return { child, said: () => out, told: () => err };
+  return { child, said: () => out, told: () => err, ended: once(child, "close") };
 }
 
 const ping = (count: number): void =>
@@ -55,7 +66,21 @@ function taps(): number[] {
 
 const environmentOf = (pid: number): string[] => readFileSync(`/proc/${pid}/environ`, "utf8").split("\0");
 
-const descriptors = (): number => taps().reduce((n, pid) => n + readdirSync(`/proc/${pid}/fd`).length, 0);
+/** What the tap processes have open of sockets: one for each link, and a few of their own that stay. */
+const sockets = (): number => taps().reduce((n, pid) => n + socketsOf(pid), 0);
+
+function socketsOf(pid: number): number {
+  const open = readdirSync(`/proc/${pid}/fd`).map((fd) => {
+    try {
+      return readlinkSync(`/proc/${pid}/fd/${fd}`);
+    } catch {
+      return ""; // closed in between
+    }
+  });
+  return open.filter((what) => what.startsWith("socket:")).length;
+}
+
+const noTaps = (): Promise<true> => waitFor("its process has ended", LATE_MS, () => taps().length === 0);
 
 function interfaces(file: string): string[] {
   const { status, stdout, stderr } = spawnSync(
@@ -74,29 +99,29 @@ describe("of the lab that lives", () => {
   beforeAll(() => {
     const { status, stderr } = docknet("up", "--lab", "seed");
     expect(status, stderr).toBe(0);
-  }, 100_000);
-  afterAll(() => {
+  });
+  afterAll(async () => {
     const { status, stderr } = docknet("down");
     expect(status, stderr).toBe(0);
-    expect(taps()).toEqual([]);
-  }, 100_000);
+    await noTaps();
+  });
 
   test("it shows packets live, a line each, and Ctrl-C ends it well", async () => {
-    const { child, said, told } = start("capture", "--filter", "icmp", "web", "a/eth0");
-    await waitFor("it runs", 20_000, () => taps().length === 1);
+    const { child, said, told, ended } = start("capture", "--filter", "icmp", "web", "a/eth0");
+    await waitFor("it runs", LATE_MS, () => taps().length === 1);
     ping(2);
-    await waitFor("8 lines", 10_000, () => said().split("\n").length === 9);
+    await waitFor("8 lines", LATE_MS, () => said().split("\n").length === 9);
     child.kill("SIGINT");
-    expect(await once(child, "exit")).toEqual([0, null]);
+    expect(await ended).toEqual([0, null]);
     const [first = ""] = said().split("\n");
     expect(first).toMatch(
       /^\d\d:\d\d:\d\d\.\d{9} {2}a\/eth0 {4}out {2}172\.17\.0\.\d > 172\.17\.0\.4 icmp echo request id \d+ seq 1 ttl 64$/,
     );
     expect(told()).toContain("docknet: 8 packets on 2 of 2 links, none dropped");
-    await waitFor("its process has ended", 5000, () => taps().length === 0);
+    await noTaps();
   });
 
-  test("it writes a file that tshark reads, while the lab is verified", { timeout: 100_000 }, () => {
+  test("it writes a file that tshark reads, while the lab is verified", () => {
     const file = join(folder, "living.pcapng");
     const { status, stdout, stderr } = docknet("capture", "-w", file, "--while", "verify");
     expect(stderr).toMatch(
@@ -108,31 +133,30 @@ describe("of the lab that lives", () => {
   });
 
   test("into a pipe whose reader goes it ends quietly, and so does the daemon's part", async () => {
-    const { child, told } = start("capture", "-w", "-", "web");
+    const { child, told, ended } = start("capture", "-w", "-", "web");
     const [head] = await once(child.stdout as NodeJS.ReadableStream, "data");
     expect((head as Buffer).readUInt32LE(0)).toBe(0x0a0d0d0a);
     child.stdout?.destroy();
     ping(5);
-    expect(await once(child, "exit")).toEqual([0, null]);
+    expect(await ended).toEqual([0, null]);
     expect(told()).toBe("");
-    await waitFor("its process has ended", 5000, () => taps().length === 0);
+    await noTaps();
   });
 
-  test("a reader that stops reading holds up neither the daemon nor the lab", { timeout: 100_000 }, async () => {
+  test("a reader that stops reading holds up neither the daemon nor the lab", async () => {
     const { child } = start("capture", "-w", "-", "--snaplen", "65000");
     await once(child.stdout as NodeJS.ReadableStream, "data");
     child.stdout?.pause();
     ping(200);
     expect(docknet("verify").status).toBe(0);
     child.kill("SIGKILL");
-    await waitFor("its process has ended", 5000, () => taps().length === 0);
+    await noTaps();
   });
 
-  test("it outlives a container that it records, and ends well with the lab", { timeout: 100_000 }, async () => {
-    const { child, told } = start("capture", "-w", join(folder, "down.pcapng"));
-    await waitFor("it runs", 20_000, () => taps().length === 1);
+  test("it outlives a container that it records, and ends well with the lab", async () => {
+    const { told, ended } = start("capture", "-w", join(folder, "down.pcapng"));
+    await waitFor("it runs", LATE_MS, () => taps().length === 1);
     for (const verb of ["stop", "start"]) expect(docknet(verb, `${lab}-a-1`).status).toBe(0);
-    const ended = once(child, "exit");
     const { status, stderr } = docknet("down");
     expect(stderr).toContain("nothing left");
     expect(status).toBe(0);
@@ -143,15 +167,17 @@ describe("of the lab that lives", () => {
     expect(docknet("up", "--lab", "seed").status).toBe(0);
   });
 
-  test("links that appear are captured from their first frame on, and those that go let their namespace go", {
-    timeout: 100_000,
-  }, async () => {
+  test("links that appear are captured from their first frame on, and those that go let their namespace go", async () => {
     const file = join(folder, "change.pcapng");
     const all = start("capture", "-w", file);
     const live = start("capture", "--format", "json", "--filter", "tcp port 80", `late`, "web");
-    expect(await once(live.child, "exit")).toEqual([2, null]);
+    expect(await live.ended).toEqual([2, null]);
     const lines = start("capture", "--format", "json", "--filter", "tcp port 80", "web", "@host");
-    await waitFor("they run", 20_000, () => taps().length === 2);
+    await waitFor("they run", LATE_MS, () => taps().length === 2);
+    // a packet that both tell of: they have the sockets of all links that there are
+    expect(docknet("walk", "a", "web:80").stdout).toContain("reached: web answers");
+    await waitFor("both tell", LATE_MS, () => existsSync(file) && statSync(file).size > 0 && lines.said() !== "");
+    const before = sockets();
     expect(docknet("run", "-d", "--name", "late", "nginx")).toMatchObject({ status: 0 });
     const pinged = spawnSync("ip", [
       "netns",
@@ -167,16 +193,15 @@ describe("of the lab that lives", () => {
     ]);
     expect(pinged.status).toBe(0);
     expect(docknet("walk", "a", "late:80").stdout).toContain("reached: late answers");
-    const isSeen = (): boolean => readFileSync(file).includes("late/eth0") && /"@host\/veth/.test(lines.said());
-    await waitFor("both have them", 10_000, isSeen);
-    const during = descriptors();
+    await waitFor("it is in the file", LATE_MS, () => readFileSync(file).includes("late/eth0"));
+    // the container's end and its port at the bridge, and the port once more
+    await waitFor("both have them", LATE_MS, () => sockets() === before + 3);
     expect(docknet("rm", "-f", "late")).toMatchObject({ status: 0 });
     // again under the same name: another link
     expect(docknet("run", "-d", "--name", "late", "nginx")).toMatchObject({ status: 0 });
     expect(docknet("rm", "-f", "late")).toMatchObject({ status: 0 });
-    await waitFor("no socket keeps the namespace of a container that went", 5000, () => descriptors() === during - 3);
-    for (const { child } of [all, lines]) {
-      const ended = once(child, "exit");
+    await waitFor("no socket keeps the namespace of a container that went", LATE_MS, () => sockets() === before);
+    for (const { child, ended } of [all, lines]) {
       child.kill("SIGINT");
       expect(await ended).toEqual([0, null]);
     }
@@ -213,13 +238,13 @@ describe("of the lab that lives", () => {
   });
 });
 
-test("of a file it builds the lab, records it while it is verified, and leaves nothing", { timeout: 100_000 }, () => {
+test("of a file it builds the lab, records it while it is verified, and leaves nothing", () => {
   const file = join(folder, "file.pcapng");
   const { status, stderr } = docknet("capture", "--lab", "seed", "--while", "verify", "-w", file, "host", "web");
   expect(stderr).toMatch(/verified meanwhile: PASS, (\d+) of \1 checks/);
   expect(status).toBe(0);
   expect(interfaces(file)).toEqual(expect.arrayContaining(["@host/eth0", "@host/docker0", "web/eth0"]));
-  expect(readdirSync("/run/netns").filter((name) => name.startsWith(`${lab}.`))).toEqual([]);
+  expect(namedNamespaces(`${lab}.`)).toEqual([]);
 });
 
 test("without a lab that lives it says how to get one", () => {

@@ -17,7 +17,7 @@ function compare(...args: string[]) {
   return spawnSync(process.execPath, [CLI, "compare", "-f", "-", ...args], {
     input: LAB,
     encoding: "utf8",
-    timeout: 90_000,
+    timeout: 100_000,
   });
 }
 

@@ -23,7 +23,7 @@ afterAll(() => rmSync(runDirectory, { recursive: true, force: true }));
 test.each([0, 1, 2, 3])(
   "killed at random moments of random work, lab %i is whole each time, and gone at the end",
   {
-    timeout: 300_000,
+    timeout: 900_000,
   },
   async (i) => {
     const before = machineLinks();
@@ -34,9 +34,7 @@ test.each([0, 1, 2, 3])(
   },
 );
 
-test("when its shim is killed, containers with processes have ended with 137, and the rest lives", {
-  timeout: 60_000,
-}, async () => {
+test("when its shim is killed, containers with processes have ended with 137, and the rest lives", async () => {
   const daemon = new LabDaemon(place("s"));
   try {
     await daemon.start();
@@ -58,7 +56,7 @@ test("when its shim is killed, containers with processes have ended with 137, an
   }
 });
 
-test("told to end by SIGTERM it lets go: the lab stays for the next one", { timeout: 60_000 }, async () => {
+test("told to end by SIGTERM it lets go: the lab stays for the next one", async () => {
   const daemon = new LabDaemon(place("t"));
   try {
     await daemon.start();
@@ -75,9 +73,7 @@ test("told to end by SIGTERM it lets go: the lab stays for the next one", { time
   }
 });
 
-test("clean after the death of daemon and shim removes all that is theirs, and nothing else", {
-  timeout: 60_000,
-}, async () => {
+test("clean after the death of daemon and shim removes all that is theirs, and nothing else", async () => {
   const daemon = new LabDaemon(place("c"));
   const foreign = `${daemon.lab}.x`;
   try {
@@ -92,14 +88,15 @@ test("clean after the death of daemon and shim removes all that is theirs, and n
     const { removed, left } = await removeOwned(daemon.directory);
     expect(left).toEqual([]);
     expect(removed.map((r) => r.what)).toContain(`directory ${daemon.directory}`);
-    expect(await daemon.leftovers()).toEqual([foreign, expect.stringContaining(`/run/netns/${foreign} `)]);
+    expect(await daemon.leftovers(foreign)).toEqual([]);
+    expect(existsSync(`/run/netns/${foreign}`)).toBe(true);
   } finally {
     await daemon.remove();
     execFileSync("ip", ["netns", "delete", foreign]);
   }
 });
 
-test("a starter that was killed over it does not keep others from starting", { timeout: 60_000 }, async () => {
+test("a starter that was killed over it does not keep others from starting", async () => {
   const daemon = new LabDaemon(place("f"));
   try {
     await daemon.start();
@@ -109,7 +106,7 @@ test("a starter that was killed over it does not keep others from starting", { t
       writeFileSync(`${daemon.directory}/starting`, text);
       expect((await daemon.docknet("ps", "-q")).code).toBe(0);
       expect(existsSync(`${daemon.directory}/starting`)).toBe(false);
-      for (const pid of daemon.processes()) process.kill(pid, "SIGKILL");
+      await daemon.killAll();
     }
   } finally {
     await daemon.remove();

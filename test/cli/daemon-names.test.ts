@@ -25,7 +25,7 @@ beforeAll(async () => {
   await run("asker", "front");
   await run("db", "back");
   asker = netnsOf("asker");
-}, 60_000);
+});
 
 afterAll(async () => {
   asker?.close();
@@ -35,7 +35,6 @@ afterAll(async () => {
 
 test.for(Array.from({ length: ROUNDS }, (_, i) => i + 1))(
   "round %i: run, rename, stop, start, connect, disconnect and rm are seen by the next query",
-  { timeout: 60_000 },
   async () => {
     await run("web", "front", ["shop"]);
     const heard = [await hear("web"), await hear("shop")];

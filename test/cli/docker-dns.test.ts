@@ -11,7 +11,7 @@ import { type DnsRecording, DnsSession, isQuestion, replayDnsStep } from "../sup
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const DOCKNET = [process.execPath, `${ROOT}dist/bin/docknet.js`] as const;
-const CHAPTER_MS = 120_000;
+const CHAPTER_MS = 600_000;
 
 const recording = JSON.parse(readFileSync(`${ROOT}test/golden/docker/dns.json`, "utf8")) as DnsRecording;
 

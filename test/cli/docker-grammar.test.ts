@@ -54,13 +54,14 @@ interface Ended {
 function run(args: readonly string[], host: string, input = "", onOutput?: (kill: () => void) => void): Promise<Ended> {
   const child = spawn(process.execPath, [CLI, ...args], { env: { ...process.env, DOCKNET_HOST: host } });
   const out = { stdout: "", stderr: "" };
-  child.stdout.on("data", (part: Buffer) => {
-    out.stdout += part.toString();
+  child.stdout.setEncoding("utf8").on("data", (part: string) => {
+    out.stdout += part;
     onOutput?.(() => child.kill("SIGINT"));
   });
-  child.stderr.on("data", (part: Buffer) => {
-    out.stderr += part.toString();
+  child.stderr.setEncoding("utf8").on("data", (part: string) => {
+    out.stderr += part;
   });
+  child.stdin.on("error", () => {}); // it may end without reading
   child.stdin.end(input);
   return new Promise((resolve) => child.on("close", (code) => resolve({ code, ...out })));
 }

@@ -141,13 +141,14 @@ async function docknet(
     env: { ...process.env, DOCKNET_HOST: `unix://${join(dir, "engine.sock")}` },
   });
   undo.push(() => child.kill("SIGKILL"));
+  child.stdin.on("error", () => {}); // it may end without reading
   if (input !== undefined) child.stdin.end(input);
   const out = { stdout: "", stderr: "" };
-  child.stdout.on("data", (chunk: Buffer) => {
-    out.stdout += chunk.toString();
+  child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
+    out.stdout += chunk;
   });
-  child.stderr.on("data", (chunk: Buffer) => {
-    out.stderr += chunk.toString();
+  child.stderr.setEncoding("utf8").on("data", (chunk: string) => {
+    out.stderr += chunk;
   });
   const end = new Promise<{ stdout: string; stderr: string; status: number | null }>((resolve) =>
     child.on("close", (status) => resolve({ ...out, status })),

@@ -13,7 +13,7 @@ import { findDockerClient } from "../support/docker-script.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const DOCKNET = [process.execPath, `${ROOT}dist/bin/docknet.js`] as const;
-const CHAPTER_MS = 240_000;
+const CHAPTER_MS = 900_000;
 
 const recording = readRecording(`${ROOT}test/golden/docker/session.json`, session);
 

@@ -183,9 +183,11 @@ test("events come as they happen", async () => {
   events.on("error", () => {}); // the abort
   const actions: string[] = [];
   const both = new Promise<void>((resolve) => {
-    events.on("data", (line: Buffer) => {
-      for (const text of line.toString().trim().split("\n"))
-        actions.push((JSON.parse(text) as { Action: string }).Action);
+    let rest = "";
+    events.setEncoding("utf8").on("data", (text: string) => {
+      const lines = (rest + text).split("\n");
+      rest = lines.pop() ?? "";
+      for (const line of lines) actions.push((JSON.parse(line) as { Action: string }).Action);
       if (actions.length >= 2) resolve();
     });
   });

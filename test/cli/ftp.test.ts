@@ -10,7 +10,7 @@ const CLI = fileURLToPath(new URL("../../dist/bin/docknet.js", import.meta.url))
 const SCHEMA = new URL("../../src/report/report.schema.json", import.meta.url);
 
 function verify(input: string, ...args: string[]) {
-  return spawnSync(process.execPath, [CLI, "verify", ...args], { input, encoding: "utf8", timeout: 60_000 });
+  return spawnSync(process.execPath, [CLI, "verify", ...args], { input, encoding: "utf8", timeout: 100_000 });
 }
 
 const lab = (check: string): string => `name: pair

@@ -21,7 +21,7 @@ function graph(args: readonly string[], prefix: readonly string[] = []) {
   const { status, stdout, stderr } = spawnSync(file, rest, {
     input: GRAPH_LAB,
     encoding: "utf8",
-    timeout: 60_000,
+    timeout: 100_000,
     env: { ...process.env, DOCKNET_PROJECT: "test" },
   });
   return { status, stdout, stderr };
@@ -101,7 +101,7 @@ describe("of a lab that lives", () => {
     await daemon.start();
     for (const Name of ["front", "back"]) await daemon.ask("POST", "/networks/create", { Name });
     await daemon.ask("POST", "/containers/create?name=web", { Image: "nginx", HostConfig: { NetworkMode: "front" } });
-  }, 60_000);
+  });
   afterAll(() => daemon.remove());
 
   const read = async (...args: string[]): Promise<Graph> => {
@@ -126,7 +126,7 @@ describe("of a lab that lives", () => {
     const stopped = await read();
     expect(pairsOf(stopped)).toEqual([]);
     expect(stopped.nodes.find((n) => n.name === "web")).toMatchObject({ status: "exited" });
-  }, 60_000);
+  });
 
   test("a name that is nothing's is refused as it is for a file", async () => {
     const { code, stderr } = await daemon.docknet("graph", "wbe");

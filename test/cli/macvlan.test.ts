@@ -13,7 +13,7 @@ const daemon = new LabDaemon({ runDirectory, lab: `t${process.pid}m`, bin });
 
 beforeAll(async () => {
   await daemon.start();
-}, 60_000);
+});
 
 afterAll(async () => {
   await daemon.remove();
@@ -29,7 +29,7 @@ interface Said {
 function docknet(...args: readonly string[]): Said {
   const { status, stdout, stderr } = spawnSync(process.execPath, [`${bin}/docknet.js`, "-p", daemon.lab, ...args], {
     encoding: "utf8",
-    timeout: 60_000,
+    timeout: 100_000,
     env: { ...process.env, DOCKNET_RUN_DIR: runDirectory, NO_COLOR: "1" },
   });
   return { status, stdout, stderr };
@@ -56,9 +56,7 @@ test("bad input is refused in Docker's words", () => {
   }
 });
 
-test("create, run, inspect, connect, disconnect, rm; its containers are machines of the LAN", {
-  timeout: 60_000,
-}, () => {
+test("create, run, inspect, connect, disconnect, rm; its containers are machines of the LAN", () => {
   const pool = ["--subnet", "192.168.0.0/24", "--ip-range", "192.168.0.96/27", "--gateway", "192.168.0.1"];
   expect(ok(create("-o", "parent=eth0", ...pool, "lan"))).toMatch(/^[0-9a-f]{64}$/);
   expect(ok(docknet("network", "ls", "--filter", "driver=macvlan", "--format", "{{.Name}} {{.Driver}}"))).toBe(

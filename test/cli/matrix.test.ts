@@ -23,7 +23,7 @@ const env = { ...process.env, DOCKNET_RUN_DIR: join(folder, "run"), NO_COLOR: "1
 const validate = matrixValidator();
 
 const docknet = (args: readonly string[], input?: string) =>
-  spawnSync(process.execPath, [CLI, ...args], { encoding: "utf8", timeout: 60_000, env, ...(input ? { input } : {}) });
+  spawnSync(process.execPath, [CLI, ...args], { encoding: "utf8", timeout: 100_000, env, ...(input ? { input } : {}) });
 /** Of the file. */
 const matrix = (...args: string[]) => docknet(["matrix", "-f", "-", ...args], LAB);
 
@@ -96,7 +96,7 @@ describe("of a lab that lives", () => {
     expect(
       living("exec", "@host", "iptables", "-I", "FORWARD", "-p", "tcp", "--dport", "80", "-j", "DROP").status,
     ).toBe(0);
-    const { status, stdout } = living("matrix", "--format", "markdown", "--deadline", "300", "--from", "@neighbour");
+    const { status, stdout } = living("matrix", "--format", "markdown", "--deadline", "2000", "--from", "@neighbour");
     expect(status).toBe(1);
     expect(stdout).toContain(`## ❌ FAIL: who reaches what in lab ${NAME}`);
     expect(stdout).toContain("| `@neighbour` | · | · | **·!** |");

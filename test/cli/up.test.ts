@@ -16,7 +16,7 @@ function shell(command: string, input = "") {
   const script = `docknet() { "${process.execPath}" "${CLI}" "$@"; }; ${command}`;
   const { status, stdout, stderr } = spawnSync("bash", ["-c", script], {
     encoding: "utf8",
-    timeout: 60_000,
+    timeout: 100_000,
     env,
     cwd: directory,
     input,

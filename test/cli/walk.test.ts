@@ -26,27 +26,36 @@ afterAll(() => rmSync(runDirectory, { recursive: true, force: true }));
 function docknet(words: readonly string[], more: NodeJS.ProcessEnv = {}) {
   const { status, stdout, stderr } = spawnSync(process.execPath, [CLI, ...words], {
     encoding: "utf8",
-    timeout: 60_000,
+    timeout: 100_000,
     env: { ...env, ...more },
   });
   return { status, stdout, stderr };
 }
 
-/** Started, and what it says on standard error. */
-function start(...words: string[]): { child: ChildProcess; said: () => string } {
+/** Started, what it says on standard error, and its end with all of that: code and signal. */
+function start(...words: string[]): { child: ChildProcess; said: () => string; ended: Promise<unknown[]> } {
   const child = spawn(process.execPath, [CLI, ...words], { env, stdio: ["ignore", "ignore", "pipe"] });
   let text = "";
-  child.stderr?.on("data", (chunk) => {
+  child.stderr?.setEncoding("utf8").on("data", (chunk: string) => {
     text += chunk;
   });
-  return { child, said: () => text };
+  return { child, said: () => text, ended: once(child, "close") };
 }
 
-/** Nobody has this address: the walk waits until the kernel gives ARP up, three seconds. */
-const LONG_WALK = ["walk", "a", "172.17.0.99:80", "--silence", "20000"] as const;
+/** What needs longer hangs. */
+const LATE_MS = 20_000;
+/** Nobody has this address: the walk waits until the kernel gives ARP up, which asks once a second, and here 60 times. */
+const NOBODY = "172.17.0.99";
+const LONG_WALK = ["walk", "a", `${NOBODY}:80`, "--silence", "60000"] as const;
 
-const tables = (node: string): string =>
-  execFileSync("ip", ["netns", "exec", `${lab}.${node}`, "nft", "list", "tables"], { encoding: "utf8" });
+const inside = (node: string, ...argv: string[]): string =>
+  execFileSync("ip", ["netns", "exec", `${lab}.${node}`, ...argv], { encoding: "utf8" });
+
+const askLong = (): void =>
+  void inside("a", "ip", "ntable", "change", "name", "arp_cache", "dev", "eth0", "mcast_probes", "60");
+const askNoMore = (): void => void inside("a", "ip", "neigh", "del", NOBODY, "dev", "eth0");
+
+const tables = (node: string): string => inside(node, "nft", "list", "tables");
 
 const isWalking = (): boolean => tables("host").includes("docknet-walk");
 
@@ -62,10 +71,10 @@ function daemonPid(): number {
 describe("of the lab that lives", () => {
   beforeAll(() => {
     expect(docknet(["up", "--lab", "seed"])).toMatchObject({ status: 0 });
-  }, 60_000);
+  });
   afterAll(() => {
     expect(docknet(["down"])).toMatchObject({ status: 0 });
-  }, 60_000);
+  });
 
   test("it tells a story on standard output, without colour where nobody looks on, and ends with 0 whatever came of it", () => {
     const reached = docknet(["walk", "a", "b:80"]);
@@ -157,18 +166,18 @@ describe("of the lab that lives", () => {
   });
 
   test("Ctrl-C ends it with 130, and the lab is free at once", async () => {
-    const { child } = start(...LONG_WALK);
-    await waitFor("it walks", 10_000, isWalking);
-    const ended = once(child, "exit");
+    askLong();
+    const { child, ended } = start(...LONG_WALK);
+    await waitFor("it walks", LATE_MS, isWalking);
     child.kill("SIGINT");
     expect(await ended).toEqual([130, null]);
-    await waitFor("its tables have gone", 1000, () => !isWalking());
+    // long before the walk would have ended by itself
+    await waitFor("its tables have gone", LATE_MS, () => !isWalking());
+    askNoMore();
   });
 
   test("walks and verify at the same time wait for each other, and each tells its own", async () => {
-    const [one, two] = [start("walk", "a", "@internet:80"), start("walk", "c", "db:5432")].map((s) =>
-      once(s.child, "exit"),
-    );
+    const [one, two] = [start("walk", "a", "@internet:80"), start("walk", "c", "db:5432")].map((s) => s.ended);
     const verified = docknet(["verify", "--format", "json"]);
     expect(await one).toEqual([0, null]);
     expect(await two).toEqual([0, null]);
@@ -176,13 +185,13 @@ describe("of the lab that lives", () => {
   });
 
   test("kill -9 of its daemon in the middle: the kernel removes what it put into the rules, and nobody is blamed", async () => {
-    const { child, said } = start(...LONG_WALK);
-    const ended = once(child, "close");
-    await waitFor("it walks", 10_000, isWalking);
+    askLong();
+    const { said, ended } = start(...LONG_WALK);
+    await waitFor("it walks", LATE_MS, isWalking);
     process.kill(daemonPid(), "SIGKILL");
-    await waitFor("the walk's tables have gone, before any next command", 1000, () => !isWalking());
+    await waitFor("the walk's tables have gone, before any next command", LATE_MS, () => !isWalking());
     // as a kernel before 5.12 would leave one: the next command that takes the lab up removes it
-    execFileSync("ip", ["netns", "exec", `${lab}.host`, "nft", "add", "table", "ip", "docknet-walk-1-1"]);
+    inside("host", "nft", "add", "table", "ip", "docknet-walk-1-1");
     expect(await ended).toEqual([130, null]);
     expect(said()).toBe("docknet: The daemon ended before it had answered\n");
     expect(docknet(["reconcile", "--dry-run"])).toMatchObject({ status: 0, stdout: `Lab ${lab} is as it should be\n` });

@@ -62,7 +62,7 @@ const linksIn = (ns: Netns): string =>
   ns.enter(() => execFileSync("ip", ["-br", "link"], { encoding: "utf8" })).replaceAll(/^(\S+?)(@\S+)? .*$/gm, "$1");
 
 function sleepIn(ns: Netns): ChildProcess {
-  const child = ns.enter(() => ({ child: spawn("sleep", ["60"], { stdio: "ignore" }) })).child;
+  const child = ns.enter(() => ({ child: spawn("sleep", ["600"], { stdio: "ignore" }) })).child;
   children.push(child);
   return child;
 }
@@ -176,7 +176,7 @@ test("a namespace that lost its name is adopted by a process that lives in it", 
 test("clean ends recorded processes, removes namespaces and the directory, and tells each", async () => {
   const { executor, manifest, path } = await builtLab();
   await executor.detach();
-  const daemon = spawn("sleep", ["60"], { stdio: "ignore" });
+  const daemon = spawn("sleep", ["600"], { stdio: "ignore" });
   children.push(daemon);
   const { pid } = manifest.addProcess("daemon", daemon.pid ?? 0);
   const cleaned = await removeOwned(directory);
@@ -188,13 +188,13 @@ test("clean ends recorded processes, removes namespaces and the directory, and t
   ]);
   expect(cleaned.left).toEqual([]);
   expect(await removeOwned(directory)).toMatchObject({ removed: [], left: [] });
-  await waitFor("the end of the process", 3000, () => daemon.signalCode ?? undefined);
+  await waitFor("the end of the process", 20_000, () => daemon.signalCode ?? undefined);
   expect(daemon.signalCode).toBe("SIGKILL");
 });
 
 test("a process that only bears a recorded pid is not ours", async () => {
   new Manifest(directory);
-  const stranger = spawn("sleep", ["60"], { stdio: "ignore" });
+  const stranger = spawn("sleep", ["600"], { stdio: "ignore" });
   children.push(stranger);
   const record = { event: "made", kind: "process", role: "shim", pid: stranger.pid, startTicks: 1 };
   writeFileSync(join(directory, "manifest.jsonl"), `\n${JSON.stringify(record)}\n`);
@@ -215,7 +215,7 @@ test("all that docknet makes dies with its namespaces; who keeps one alive is na
   // the pair went with the host's namespace, so nothing of the lab is left in what the process sees
   const links = (): string =>
     execFileSync("nsenter", [`--net=/proc/${child.pid}/ns/net`, "ip", "-br", "link"], { encoding: "utf8" });
-  await waitFor("the end of the pair", 3000, () => !links().includes("eth0"));
+  await waitFor("the end of the pair", 20_000, () => !links().includes("eth0"));
   expect(ip("-br", "link")).toBe(before);
   expect(manifest.nodes()).toEqual([A, B]);
 });

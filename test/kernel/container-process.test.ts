@@ -80,7 +80,7 @@ describe("a container's process", () => {
   ] as const)("ended by signal %i: exit code 128 + n", async ([signal, script, code]) => {
     const id = `signal-${signal}`;
     const { text } = await lab.start(id, sh(script));
-    if (code === 143) await waitFor("the trap is set", 5000, () => text() === "ready\n");
+    if (code === 143) await waitFor("the trap is set", 20_000, () => text() === "ready\n");
     expect(await lab.shim.signal({ id }, signal)).toBe(true);
     expect(await lab.exitCode({ id })).toBe(code);
     expect(await lab.shim.signal({ id }, signal)).toBe(false);
@@ -96,7 +96,7 @@ describe("a container's process", () => {
 
   test("killed, takes its daemonised grandchildren with it", async () => {
     const { text } = await lab.start("family", sh("(setsid sleep 987654 &); echo up; exec sleep 60"));
-    await waitFor("the grandchild is up", 5000, () => text() === "up\n");
+    await waitFor("the grandchild is up", 20_000, () => text() === "up\n");
     const inside = "for p in /proc/[0-9]*; do tr '\\0' ' ' <$p/cmdline; echo; done";
     expect((await lab.exec("family", "look", sh(inside))).output).toContain("sleep 987654");
     const init = (await lab.shim.list()).find((each) => each.id === "family" && each.kind === "init");
@@ -117,7 +117,7 @@ describe("a container's process", () => {
     expect(run(lab.netns, "ip -o link")).toContain("gone0");
     umount(path, MNT_DETACH);
     unlinkSync(path);
-    await waitFor("its veth pair is gone", 5000, () => !run(lab.netns, "ip -o link").includes("gone0"));
+    await waitFor("its veth pair is gone", 20_000, () => !run(lab.netns, "ip -o link").includes("gone0"));
     await lab.shim.signal({ id: "holder" }, 9);
   });
 });
@@ -182,7 +182,7 @@ describe("streams", () => {
   test("stdin is echoed, its end is seen; stdout and stderr are told apart and can be opened by name", async () => {
     const { attached, text } = await lab.start("cat", sh("cat; echo oops >/dev/stderr", { openStdin: true }));
     attached.stdin.write("one\n");
-    await waitFor("the echo", 5000, () => text() === "one\n");
+    await waitFor("the echo", 20_000, () => text() === "one\n");
     attached.stdin.end("two\n");
     expect(await lab.exitCode({ id: "cat" })).toBe(0);
     await ended(attached);
@@ -203,7 +203,7 @@ describe("streams", () => {
     const second = await lab.shim.attach({ id: "pair" });
     const seen = collect(second);
     attached.stdin.write("a\n");
-    await waitFor("both have it", 5000, () => text() === "a\n" && seen() === "a\n");
+    await waitFor("both have it", 20_000, () => text() === "a\n" && seen() === "a\n");
     attached.close();
     second.stdin.end("b\n");
     expect(await lab.exitCode({ id: "pair" })).toBe(0);
@@ -254,7 +254,7 @@ describe("a terminal", () => {
         size: { rows: 30, columns: 100 },
       }),
     );
-    await waitFor("the trap is set", 5000, () => text().includes("ready"));
+    await waitFor("the trap is set", 20_000, () => text().includes("ready"));
     await lab.shim.resize({ id: "tty" }, { rows: 50, columns: 132 });
     expect(await lab.exitCode({ id: "tty" })).toBe(5);
     await ended(attached);
@@ -265,11 +265,11 @@ describe("a terminal", () => {
   test("turns Ctrl-C into SIGINT, in a container and in an exec", async () => {
     const what = sh("trap 'exit 7' INT; echo ready; while :; do sleep 0.05; done", { tty: true, openStdin: true });
     const { attached, text } = await lab.start("int", what);
-    await waitFor("the trap is set", 5000, () => text().includes("ready"));
+    await waitFor("the trap is set", 20_000, () => text().includes("ready"));
     const second = await lab.shim.attach({ id: "int", execId: "e" });
     const seen = collect(second);
     await lab.shim.exec({ id: "int", execId: "e", space: lab.space, command: what });
-    await waitFor("the second trap is set", 5000, () => seen().includes("ready"));
+    await waitFor("the second trap is set", 20_000, () => seen().includes("ready"));
     second.stdin.write("\x03");
     expect(await lab.exitCode({ id: "int", execId: "e" })).toBe(7);
     attached.stdin.write("\x03");
@@ -298,14 +298,14 @@ describe("an exec", () => {
   });
 
   test("makes a PID 1 that leaves no zombies, where the container has no process of its own", async () => {
-    const zombies = "(sleep 0 &); (sleep 0 &); sleep 0.2; cat /proc/[0-9]*/stat | cut -d' ' -f3 | tr -d '\\n'";
-    const { output } = await lab.exec("paused", "a", sh(zombies));
-    expect(output).not.toContain("Z");
-    expect(output).toContain("S");
+    // an orphan that has ended is in /proc until its parent, PID 1, has taken note
+    const orphan = "$(sleep 0 >/dev/null & echo $!)";
+    const reaped = `for p in ${orphan} ${orphan}; do i=0; while [ -e /proc/$p ] && [ $i -lt 200 ]; do i=$((i+1)); sleep 0.05; done; [ -e /proc/$p ] && cat /proc/$p/stat || echo gone; done`;
+    expect((await lab.exec("paused", "a", sh(reaped))).output).toBe("gone\ngone\n");
     expect((await lab.exec("paused", "b", command(["cat", "/proc/1/comm"]))).output).toBe("sleep\n");
     expect((await lab.shim.list()).filter(({ id, kind }) => id === "paused" && kind === "pause").length).toBe(1);
     await lab.shim.signal({ id: "paused" }, 9);
-    await waitFor("the pause process is forgotten", 5000, async () =>
+    await waitFor("the pause process is forgotten", 20_000, async () =>
       (await lab.shim.list()).every(({ id, kind }) => id !== "paused" || kind !== "pause"),
     );
   });
@@ -365,6 +365,7 @@ test("the working directory is the one that was asked for", async () => {
 test("garbage on an attachment ends that attachment alone", async () => {
   await lab.start("calm", command(["cat"], { openStdin: true }));
   const socket = createConnection(join(lab.directory, "shim.sock"));
+  socket.on("error", () => {}); // the shim need not read what it has refused
   socket.write('{"n":1,"op":"attach","key":{"id":"calm"}}\n');
   await new Promise((resolve) => socket.once("data", resolve));
   socket.write(Buffer.alloc(64, 0xff));

@@ -1,6 +1,10 @@
-/** A drop is proven by the rule's own counter; a counter that was disturbed once is asked again, one that never agrees proves nothing. */
+/**
+ * What a busy machine gets wrong once is measured once more: a drop is proven by the rule's own counter, and one that never agrees proves
+ * nothing; an answer that was lost comes the second time, and one that never comes is a failure.
+ */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { loadSpec, resolveState } from "../../src/index.ts";
+import type { Probe } from "../../src/kernel/probe.ts";
 import type { KernelRule } from "../../src/kernel/rules.ts";
 import { HOST, type LabName } from "../../src/net/name.ts";
 import type { Instruments } from "../../src/observe/instruments.ts";
@@ -12,14 +16,14 @@ import { labText } from "../support/lab-text.ts";
 
 const LAB = `
 services:
-  web: { image: nginx, network_mode: bridge, x-docknet: { serve: ["80", "81", "82", "83", "84"] } }
+  web: { image: nginx, network_mode: bridge, ports: ["8080:80"], x-docknet: { serve: ["80", "81", "82", "83", "84"] } }
 `;
 
 let site: Site;
 beforeAll(async () => {
   site = new Site({ lab: "test" as LabName });
   await site.become(resolveState(loadSpec(labText(LAB))).state);
-}, 60_000);
+});
 afterAll(() => site.close());
 
 /** What guards web's address, as verify sees it when somebody else's frames are counted too. @param strangers so many by the nth reading */
@@ -57,4 +61,39 @@ test("a counter that never agrees leaves open whether it was that rule", async (
   expect(results.find((r) => r.verdict === "INCONCLUSIVE")?.reasons).toEqual([
     "it was dropped, but the counter of the rule that should have done it does not agree",
   ]);
+});
+
+/** Verified where the first `times` probes of @neighbour to web's port 80 fare as `fate` says. */
+async function unlucky(times: number, fate: () => Probe): Promise<{ verdicts: string[]; askedAgain: number }> {
+  const instruments = site.instruments();
+  let left = times;
+  const busy: Instruments = {
+    ...instruments,
+    probe: (request) =>
+      request.node === "@neighbour" && request.port === 8080 && left-- > 0 ? fate() : instruments.probe(request),
+  };
+  const limits = { answerDeadlineMs: 3000, silenceMs: 100 };
+  const { results, askedAgain } = await verifyLayout(busy, site.layout, checksOfSite(site, []), limits);
+  return {
+    verdicts: results.filter((r) => r.verdict !== "PASS").map((r) => `${r.verdict} ${r.id}: ${r.reasons[0]}`),
+    askedAgain,
+  };
+}
+const lost = (): Probe => ({ result: Promise.resolve({ outcome: "silent", afterMs: 3000 }), abort: () => {} });
+const refusedByKernel = (): Probe => {
+  throw new Error("ENOBUFS");
+};
+
+test("an answer that was lost once is asked for again, and that it was is told; one that never comes is a failure", async () => {
+  const id = "publish/web:80/@neighbour/192.168.0.10:8080/tcp";
+  expect(await unlucky(1, lost)).toEqual({ verdicts: [], askedAgain: 1 });
+  expect(await unlucky(1, refusedByKernel)).toEqual({ verdicts: [], askedAgain: 1 });
+  expect(await unlucky(100, lost)).toEqual({
+    verdicts: expect.arrayContaining([`FAIL ${id}: expected reach, but there was no answer`]),
+    askedAgain: 0,
+  });
+  expect(await unlucky(100, refusedByKernel)).toEqual({
+    verdicts: expect.arrayContaining([`INCONCLUSIVE ${id}: the probe could not be made: ENOBUFS`]),
+    askedAgain: 0,
+  });
 });

@@ -65,7 +65,7 @@ beforeAll(async () => {
   await executor.apply(ops);
   clean = dumpLab(manifest.lab, layout);
   await executor.close();
-}, 60_000);
+});
 
 afterAll(async () => {
   await removeOwned(directory);
@@ -76,7 +76,7 @@ afterAll(async () => {
 /** @returns the signal that ended it, or its output when it failed by itself */
 function runChild(crashAfterOps?: number): string {
   const env = { ...process.env, ...(crashAfterOps ? { DOCKNET_CRASH_AFTER_OPS: String(crashAfterOps) } : {}) };
-  const result = spawnSync(process.execPath, [child, directory, compose], { env, encoding: "utf8", timeout: 60_000 });
+  const result = spawnSync(process.execPath, [child, directory, compose], { env, encoding: "utf8", timeout: 120_000 });
   if (result.signal) return result.signal;
   return result.status === 0 ? "done" : `${result.status}: ${result.stderr}`;
 }
@@ -94,7 +94,7 @@ test("killed again and again while it is built, the lab becomes what a clean bui
       for (const n of kills) expect(runChild(n)).toMatch(/^(SIGKILL|done)$/);
       expect(runChild()).toBe("done");
       let found: Dumps = {};
-      await waitFor("the lab as a clean build gives it", 3000, () => {
+      await waitFor("the lab as a clean build gives it", 15_000, () => {
         found = dumpLab(layout.lab, layout);
         return JSON.stringify(found) === JSON.stringify(clean);
       }).catch(() => {});
@@ -109,7 +109,7 @@ test("killed again and again while it is built, the lab becomes what a clean bui
 });
 
 test("clean removes what a killed build left, at any step", {
-  timeout: 60_000 + PROPERTY.numRuns * 20_000,
+  timeout: 60_000 + PROPERTY.numRuns * 60_000,
 }, async () => {
   await fc.assert(
     fc.asyncProperty(fc.integer({ min: 1, max: 200 }), async (n) => {

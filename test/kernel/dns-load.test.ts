@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { reverseName } from "../../src/dns/zone.ts";
 import { buildLab, type Lab, loadSpec } from "../../src/index.ts";
-import { closeFd, send } from "../../src/kernel/libc.ts";
+import { closeFd, recv, SystemError, send } from "../../src/kernel/libc.ts";
 import type { Netns } from "../../src/kernel/netns.ts";
 import { openUdpConnection } from "../../src/kernel/socket.ts";
 import type { NodeName } from "../../src/net/name.ts";
@@ -46,11 +46,11 @@ interface Asking {
 let lab: Lab;
 beforeAll(async () => {
   lab = await buildLab(loadSpec(labText(LAB)));
-}, 60_000);
+});
 afterAll(() => lab.close());
 
 test("10,000 queries from 50 containers, 200 at a time, UDP and TCP: each is answered, as the state says", {
-  timeout: 120_000,
+  timeout: 300_000,
 }, async () => {
   const containers = lab.state.containers.filter((c) => c.node !== "flooder");
   expect(containers).toHaveLength(CONTAINERS);
@@ -78,9 +78,7 @@ test("10,000 queries from 50 containers, 200 at a time, UDP and TCP: each is ans
 });
 
 describe("while one container asks a silent server 5,000 questions", () => {
-  test("another's 100 names of containers are answered within a second, and names of the internet are answered too", {
-    timeout: 60_000,
-  }, async () => {
+  test("another's 100 names of containers are answered long before, and names of the internet are answered too", async () => {
     const flooder = netnsOf("flooder");
     const neighbour = lab.state.containers.find((c) => c.node === "c4") as Container;
     const ns = netnsOf(neighbour.node);
@@ -92,7 +90,6 @@ describe("while one container asks a silent server 5,000 questions", () => {
         // its own socket holds no more than some thousand
         if (id % 250 === 0) await new Promise((resolve) => setImmediate(resolve));
       }
-      const startedAt = performance.now();
       const names = Array.from({ length: 100 }, async (_, id) => {
         const i = 4 * (id % 12);
         const heard = render(await askUdp(ns, queryOf({ id, name: `c${i}`, flags: RD })));
@@ -104,17 +101,26 @@ describe("while one container asks a silent server 5,000 questions", () => {
         return { heard, wanted: "NOERROR aa rd: www.example.test 300 A 203.0.113.80" };
       });
       const inside = await Promise.all(names);
-      const took = performance.now() - startedAt;
+      const [underway, ended] = [fdCount() - before, whatCame(fd)];
       expect(inside.filter(({ heard, wanted }) => heard !== wanted)).toEqual([]);
-      expect(took).toBeLessThan(1000);
+      // a server that is silent costs 4 s: all of the flood is still under way, hundreds at a time
+      expect(underway).toBeGreaterThan(500);
+      expect(ended).toBe("nothing");
       expect((await Promise.all(outside)).filter(({ heard, wanted }) => heard !== wanted)).toEqual([]);
-      // a server that is silent costs 4 s: the flood is still under way
-      expect(fdCount()).toBeGreaterThan(before + 500);
     } finally {
       closeFd(fd);
     }
   });
 });
+
+function whatCame(fd: number): string {
+  try {
+    return `${recv(fd, Buffer.alloc(512))} bytes`;
+  } catch (error) {
+    if (error instanceof SystemError && error.code === "EAGAIN") return "nothing";
+    throw error;
+  }
+}
 
 /** Of every kind: names, aliases, reverse names, other types, names of others' networks, unknown and external ones. */
 function askingsOf(container: Container): Asking[] {

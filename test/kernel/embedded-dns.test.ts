@@ -19,14 +19,14 @@ import { watchReadiness } from "../../src/kernel/readiness.ts";
 import { adoptConnection, openTcpConnection, openUdpConnection, openUdpSocket } from "../../src/kernel/socket.ts";
 import { type Datagram, readDatagrams } from "../../src/kernel/udp.ts";
 import { queryOf, RD, readAnswer } from "../support/dns-message.ts";
-import { fdCount, ip, port, run, TinyNet, waitFor } from "../support/tiny-net.ts";
+import { descriptors, fdCount, ip, openedSince, port, run, TinyNet, waitFor } from "../support/tiny-net.ts";
 
 const UDP = port(21_000);
 const TCP = port(21_001);
 const RESOLVER = ip("127.0.0.11");
 /** In the server's namespace, reached from the container through the host. */
 const UPSTREAM = ip("172.17.0.2");
-const DEADLINE_MS = 5000;
+const DEADLINE_MS = 30_000;
 
 const WEB: NameView = {
   lookup: (name) => (name.toLowerCase() === "web" ? [ip("172.18.0.2"), ip("172.18.0.3")] : undefined),
@@ -104,7 +104,7 @@ describe("through the nat rules of the container", () => {
     await withContainer(fromContainer(), {}, async (container) => {
       const dig = promisify(execFile);
       const asked = (...args: string[]) =>
-        container.enter(() => ({ said: dig("dig", ["@127.0.0.11", "+tries=1", "+time=3", ...args]) })).said;
+        container.enter(() => ({ said: dig("dig", ["@127.0.0.11", "+tries=1", "+time=20", ...args]) })).said;
       expect((await asked("+short", "web")).stdout).toBe("172.18.0.2\n172.18.0.3\n");
       expect((await asked("+short", "+tcp", "-x", "172.18.0.2")).stdout).toBe("web.front.\n");
       const { stdout } = await asked("AAAA", "web");
@@ -209,13 +209,13 @@ describe("forwarding", () => {
     async (transport) => {
       // nobody has 10.1.0.77 on the wire; 172.18.0.2 has no server; the container has no way to the third
       const servers = fromContainer("10.1.0.77", "172.18.0.2", UPSTREAM);
-      await withContainer(servers, { exchangeMs: 1000 }, async (container, _dns, net, stack) => {
+      await withContainer(servers, { exchangeMs: 2000 }, async (container, _dns, net, stack) => {
         const upstream = stack.use("upstream", openNameServer(net.server, UPSTREAM, replyWith("10.9.9.9")));
         const startedAt = performance.now();
         expect(readAnswer(await ask[transport](container, query)).answers).toEqual(["example.test 60 A 10.9.9.9"]);
         const took = performance.now() - startedAt;
-        expect(took).toBeGreaterThan(990);
-        expect(took).toBeLessThan(1900);
+        expect(took).toBeGreaterThan(1990);
+        expect(took).toBeLessThan(3900);
         run(container, "ip route del default");
         expect(readAnswer(await ask[transport](container, query))).toMatchObject({ status: "SERVFAIL", flags: "rd" });
         expect(upstream.counters.queries).toBe(1);
@@ -282,7 +282,7 @@ describe("forwarding", () => {
   });
 
   test("no more than the limit is asked at a time; who waits too long, or behind too many, is REFUSED", async () => {
-    const limits = { exchanges: 4, waiting: 2, exchangeMs: 2000, turnMs: 1000 };
+    const limits = { exchanges: 4, waiting: 2, exchangeMs: 6000, turnMs: 3000 };
     await withContainer(fromContainer(UPSTREAM), limits, async (container, dns, net, stack) => {
       const seen: number[] = [];
       openScripted(net.server, stack, ({ data }) => void seen.push(data.readUInt16BE(0)));
@@ -301,10 +301,10 @@ describe("forwarding", () => {
       expect(of("SERVFAIL")).toHaveLength(4);
       const [first = 0, second = 0, third = 0, ...more] = of("REFUSED");
       expect(more).toEqual([]);
-      expect(first).toBeLessThan(990);
-      expect(second).toBeGreaterThan(990);
-      expect(third).toBeLessThan(1990);
-      expect(of("SERVFAIL")[0]).toBeGreaterThan(1990);
+      expect(first).toBeLessThan(2990);
+      expect(second).toBeGreaterThan(2990);
+      expect(third).toBeLessThan(5990);
+      expect(of("SERVFAIL")[0]).toBeGreaterThan(5990);
       expect(dns.counters).toEqual({ queries: 7, answers: 7, forwards: 7 });
     });
   });
@@ -344,15 +344,16 @@ describe("of two containers", () => {
       [net.host, { address: ip("127.0.0.53"), port: port(53), ns: net.host }],
     ] as const) {
       addRules(ns);
-      stack.use("dns", openFor(ns, [server], { exchangeMs: 3000, turnMs: 1500 }, shared));
+      stack.use("dns", openFor(ns, [server], { exchangeMs: 10_000, turnMs: 10_000 }, shared));
     }
     const flood = Array.from({ length: 20 }, (_, id) => ask.udp(net.client, queryOf({ id, name: "x.test" })));
     await waitFor("half are asked", () => seen.length === 4);
-    const startedAt = performance.now();
+    let ended = 0;
+    for (const asked of flood) void asked.finally(() => ended++);
     const others = Array.from({ length: 20 }, (_, id) => ask.udp(net.host, queryOf({ id, name: "x.test" })));
     const heard = (await Promise.all(others)).map((answer) => readAnswer(answer).answers);
     expect(heard).toEqual(Array.from({ length: 20 }, () => ["x.test 60 A 10.9.9.9"]));
-    expect(performance.now() - startedAt).toBeLessThan(1400);
+    expect(ended, "of the flood").toBe(0);
     expect(seen).toHaveLength(4);
     const ends = (await Promise.all(flood)).map((answer) => readAnswer(answer).status).sort();
     expect(ends).toEqual([...Array(16).fill("REFUSED"), ...Array(4).fill("SERVFAIL")]);
@@ -415,8 +416,8 @@ describe("over TCP", () => {
   });
 
   test("a client has 2 s for its first query, 8 s for the next, and none while others are waited for", async () => {
-    // here a tenth of it
-    const limits = { firstQueryMs: 200, idleMs: 800, exchangeMs: 1200 };
+    // here a quarter of it
+    const limits = { firstQueryMs: 500, idleMs: 2000, exchangeMs: 2500 };
     await withContainer(fromContainer("10.1.0.77"), limits, async (container) => {
       const life = async (...frames: Buffer[]): Promise<{ ms: number; answers: number }> => {
         const startedAt = performance.now();
@@ -434,13 +435,13 @@ describe("over TCP", () => {
       ]);
       expect([silent, half, one, forwarded].map(({ answers }) => answers)).toEqual([0, 0, 1, 1]);
       for (const [{ ms }, least] of [
-        [silent, 195],
-        [half, 195],
-        [one, 795],
-        [forwarded, 1995],
+        [silent, 495],
+        [half, 495],
+        [one, 1995],
+        [forwarded, 4495],
       ] as const) {
         expect(ms).toBeGreaterThan(least);
-        expect(ms).toBeLessThan(least + 580);
+        expect(ms).toBeLessThan(least + 1450);
       }
     });
   });
@@ -465,7 +466,7 @@ describe("closing", () => {
     addRules(net.client);
     const seen: number[] = [];
     openScripted(net.server, stack, ({ data }) => void seen.push(data.readUInt16BE(0)));
-    const before = fdCount();
+    const before = descriptors();
     const servers = fromContainer(UPSTREAM, "10.1.0.77")(net);
     const dns = openFor(net.client, servers, { exchanges: 20 });
     const clients = Array.from({ length: 30 }, (_, id) => {
@@ -479,7 +480,8 @@ describe("closing", () => {
     const startedAt = performance.now();
     await dns.close();
     await dns.close();
-    expect(performance.now() - startedAt).toBeLessThan(200);
+    // to wait for what is pending would take 4 s
+    expect(performance.now() - startedAt).toBeLessThan(2000);
     await tcp.toArray().catch(() => {});
     tcp.destroy();
     expect(dns.counters).toEqual({ queries: 31, answers: 0, forwards: 31 });
@@ -487,7 +489,7 @@ describe("closing", () => {
       expect(() => recv(fd, Buffer.alloc(512))).toThrow("EAGAIN");
       closeFd(fd);
     }
-    await waitFor("descriptors as before", () => fdCount() === before);
+    await waitFor("descriptors as before", () => openedSince(before).length === 0);
   });
 
   test("a thousand servers are two thousand descriptors and no timer, and each answers", async () => {
@@ -509,7 +511,7 @@ describe("closing", () => {
     expect({ fds: fdCount(), timers: timers() }).toEqual({ ...before, fds: before.fds + 2000 });
     for (let i = 0; i < 1000; i++) await ask.udp(ns, queryOf({ id: i, name: "web" }), 10_000 + 2 * i);
     expect(servers.every(({ counters }) => counters.answers === 1)).toBe(true);
-    expect(timers()).toBeLessThanOrEqual(before.timers);
+    await waitFor("timers as before", () => timers() <= before.timers);
   });
 
   test.for([
@@ -519,11 +521,11 @@ describe("closing", () => {
     await using net = new TinyNet();
     const first = openFor(net.client, []);
     const other = proto === "udp" ? { udpPort: UDP, tcpPort: port(3) } : { udpPort: port(2), tcpPort: TCP };
-    const before = fdCount();
+    const before = descriptors();
     expect(() =>
       openEmbeddedDns(net.client, { ...other, answer: () => ({ kind: "drop" }), servers: () => [] }),
     ).toThrow(`Cannot open the DNS server of client on 127.0.0.11:${taken}/${proto}: address already in use`);
-    expect(fdCount()).toBe(before);
+    expect(openedSince(before)).toEqual([]);
     await first.close();
   });
 });

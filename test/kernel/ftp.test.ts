@@ -10,7 +10,7 @@ import { startProbe } from "../../src/kernel/probe.ts";
 import { openResponder, type Responder } from "../../src/kernel/responder.ts";
 import { adoptConnection, adoptListener, openTcpConnection, openTcpListener } from "../../src/kernel/socket.ts";
 import { TRANSFERS, type Transfer } from "../../src/net/ftp.ts";
-import { fdCount, ip, port, run, TinyNet, waitFor } from "../support/tiny-net.ts";
+import { descriptors, ip, openedSince, port, run, TinyNet, waitFor } from "../support/tiny-net.ts";
 
 const CLIENT = ip("10.1.0.2");
 const SERVER = ip("172.17.0.2");
@@ -23,7 +23,7 @@ const serve = (net: TinyNet, onAnswer?: (line: string) => void): Responder =>
   });
 
 const fetchFile = (net: TinyNet, transfer: Transfer, request: Partial<TransferRequest> = {}) =>
-  startTransfer({ ns: net.client, address: SERVER, port: port(21), deadlineMs: 1500, transfer, ...request });
+  startTransfer({ ns: net.client, address: SERVER, port: port(21), deadlineMs: 20_000, transfer, ...request });
 
 const CURL_MODE: Readonly<Record<Transfer, readonly string[]>> = {
   active: ["--ftp-port", "-", "--disable-eprt"],
@@ -33,7 +33,7 @@ const CURL_MODE: Readonly<Record<Transfer, readonly string[]>> = {
 
 async function curl(net: TinyNet, ...args: string[]): Promise<{ exitCode: number | undefined; stdout: string }> {
   const started = net.client.enter(() => ({
-    run: execa("curl", ["--silent", "--max-time", "5", ...args], { reject: false, stdin: "ignore" }),
+    run: execa("curl", ["--silent", "--max-time", "60", ...args], { reject: false, stdin: "ignore" }),
   }));
   const { exitCode, stdout } = await started.run;
   return { exitCode, stdout: stdout.trimEnd() };
@@ -109,7 +109,7 @@ describe("a transfer", () => {
   test("is what a plain probe to port 21 reaches: the greeting is its answer", async () => {
     await using net = new TinyNet();
     const server = serve(net);
-    const probe = startProbe({ ns: net.client, proto: "tcp", address: SERVER, port: port(21), deadlineMs: 1500 });
+    const probe = startProbe({ ns: net.client, proto: "tcp", address: SERVER, port: port(21), deadlineMs: 20_000 });
     expect(await probe.result).toMatchObject({ outcome: "reach", answer: { service: "files", from: probe.source } });
     await server.close();
   });
@@ -120,9 +120,9 @@ describe("a data connection that fails, beside the other way that does not", () 
   const FROM_CLIENT = "-i eth0 -p tcp --syn --dport 1024:65535";
 
   test.for([
-    ["DROP", { outcome: "silent" }, 250],
-    ["REJECT --reject-with tcp-reset", { outcome: "refuse", errno: "ECONNREFUSED" }, 1500],
-    ["REJECT --reject-with icmp-host-unreachable", { outcome: "unreachable", errno: "EHOSTUNREACH" }, 1500],
+    ["DROP", { outcome: "silent" }, 1000],
+    ["REJECT --reject-with tcp-reset", { outcome: "refuse", errno: "ECONNREFUSED" }, 20_000],
+    ["REJECT --reject-with icmp-host-unreachable", { outcome: "unreachable", errno: "EHOSTUNREACH" }, 20_000],
   ] as const)("by %s", async ([target, want, deadlineMs]) => {
     await using net = new TinyNet();
     const server = serve(net);
@@ -207,7 +207,8 @@ describe("a control connection that fails", () => {
     ["220 hi\r\n230 in\r\n200 ok\r\n425 Cannot open the data connection: RM_RF\r\n", "refuse", undefined],
   ] as const)("a stranger says %j", async ([said, outcome, error]) => {
     const server = stranger(said);
-    const reply = await fetchFile(shared, "active", { deadlineMs: 300 }).result;
+    const deadlineMs = outcome === "silent" ? 300 : 20_000;
+    const reply = await fetchFile(shared, "active", { deadlineMs }).result;
     expect(reply.outcome).toBe(outcome);
     expect(reply.answer).toBeUndefined();
     if (error) expect(reply.error).toContain(error);
@@ -218,7 +219,7 @@ describe("a control connection that fails", () => {
     "a stranger's passive reply %j",
     async (said) => {
       const server = stranger(`220 hi\r\n230 in\r\n${said}`);
-      const reply = await fetchFile(shared, "passive", { deadlineMs: 1000 }).result;
+      const reply = await fetchFile(shared, "passive").result;
       expect(reply).toMatchObject({ outcome: "refuse", error: expect.stringContaining("no address in") });
       server.close();
     },
@@ -280,7 +281,7 @@ describe("the server", () => {
 
   test("leaves no descriptor: not of transfers, not of promises that nobody kept", async () => {
     await using net = new TinyNet();
-    const before = fdCount();
+    const before = descriptors();
     const server = serve(net);
     await Promise.all(TRANSFERS.map((transfer) => fetchFile(net, transfer).result));
     const idle = adoptConnection(openTcpConnection(net.client, SERVER, 21));
@@ -293,7 +294,7 @@ describe("the server", () => {
     await waitFor("it listens for a data connection", () => heard.split("\r\n227").length === 22);
     await server.close();
     idle.destroy();
-    await waitFor("descriptors as before", () => fdCount() === before);
+    await waitFor("descriptors as before", () => openedSince(before).length === 0);
   });
 
   test("has no TIME_WAIT on its port 20: the same two ends may meet again", async () => {

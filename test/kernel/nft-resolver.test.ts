@@ -249,7 +249,7 @@ const [udp, tcp] = process.argv.slice(1).map(Number);
 const dgram = require("node:dgram"), net = require("node:net");
 const heard = {};
 const tell = (key, text) => { heard[key] = text; if (heard.udp && heard.tcp) { console.log(JSON.stringify(heard)); process.exit(0); } };
-setTimeout(() => { console.error("no answer"); process.exit(1); }, 5000);
+setTimeout(() => { console.error("no answer"); process.exit(1); }, 30_000);
 const server = dgram.createSocket("udp4");
 server.on("message", (message, from) => server.send(message, from.port, from.address));
 server.bind(udp, "127.0.0.11", () => {

@@ -3,14 +3,17 @@ import { closeFd } from "../../src/kernel/libc.ts";
 import { type ProbeRequest, startProbe } from "../../src/kernel/probe.ts";
 import { openResponder } from "../../src/kernel/responder.ts";
 import { openTcpListener } from "../../src/kernel/socket.ts";
-import { fdCount, ip, port, run, TinyNet, waitFor } from "../support/tiny-net.ts";
+import { descriptors, ip, openedSince, port, run, TinyNet, waitFor } from "../support/tiny-net.ts";
 
 const SERVER = ip("172.17.0.2");
 const web = { service: "web", port: { port: port(80), proto: "tcp" } } as const;
 const echo = { service: "echo", port: { port: port(53), proto: "udp" } } as const;
 
+/** Far from the deadline, on a machine that is busy too. */
+const AT_ONCE_MS = 5000;
+
 const ask = (net: TinyNet, request: Partial<ProbeRequest>) =>
-  startProbe({ ns: net.client, proto: "tcp", address: SERVER, port: port(80), deadlineMs: 1500, ...request });
+  startProbe({ ns: net.client, proto: "tcp", address: SERVER, port: port(80), deadlineMs: 20_000, ...request });
 
 describe("a TCP probe", () => {
   test("reaches an open port and is refused at a closed one", async () => {
@@ -19,7 +22,7 @@ describe("a TCP probe", () => {
     const [open, closed] = await Promise.all([ask(net, {}).result, ask(net, { port: port(81) }).result]);
     expect(open.outcome).toBe("reach");
     expect(closed).toMatchObject({ outcome: "refuse", errno: "ECONNREFUSED" });
-    expect(closed.afterMs).toBeLessThan(200);
+    expect(closed.afterMs).toBeLessThan(AT_ONCE_MS);
     await responder.close();
   });
 
@@ -47,7 +50,7 @@ describe("a TCP probe", () => {
     run(net.host, `iptables -A FORWARD -p tcp --dport 80 -j REJECT --reject-with ${type}`);
     const reply = await ask(net, {}).result;
     expect(reply).toMatchObject({ outcome: "unreachable", errno });
-    expect(reply.afterMs).toBeLessThan(200);
+    expect(reply.afterMs).toBeLessThan(AT_ONCE_MS);
     await responder.close();
   });
 
@@ -122,19 +125,17 @@ describe("a TCP probe", () => {
     await expect(ask(net, { sourceAddress: ip("10.9.9.9") }).result).rejects.toMatchObject({ code: "KERNEL_REFUSED" });
   });
 
-  test("1000 at once all reach, 1000 at once all stay silent, and no descriptor is left", {
-    timeout: 30_000,
-  }, async () => {
+  test("1000 at once all reach, 1000 at once all stay silent, and no descriptor is left", async () => {
     await using net = new TinyNet();
     const responder = openResponder(net.server, web);
-    const before = fdCount();
-    const reached = await Promise.all(Array.from({ length: 1000 }, () => ask(net, { deadlineMs: 10_000 }).result));
+    const before = descriptors();
+    const reached = await Promise.all(Array.from({ length: 1000 }, () => ask(net, { deadlineMs: 60_000 }).result));
     expect(reached.filter((r) => r.answer?.service === "web")).toHaveLength(1000);
     expect(responder.counters.connections).toBe(1000);
     run(net.host, "iptables -A FORWARD -p tcp -j DROP");
     const silent = await Promise.all(Array.from({ length: 1000 }, () => ask(net, { deadlineMs: 500 }).result));
     expect(new Set(silent.map((r) => r.outcome))).toEqual(new Set(["silent"]));
-    await waitFor("descriptors as before", () => fdCount() === before);
+    await waitFor("descriptors as before", () => openedSince(before).length === 0);
     await responder.close();
   });
 });
@@ -177,9 +178,7 @@ describe("a UDP probe", () => {
 });
 
 describe("an ICMP probe", () => {
-  test("reaches, with its echo id as port; is silent behind a drop; unreachable without a neighbour", {
-    timeout: 15_000,
-  }, async () => {
+  test("reaches, with its echo id as port; is silent behind a drop; unreachable without a neighbour", async () => {
     await using net = new TinyNet();
     const probe = ask(net, { proto: "icmp" });
     expect(probe.source?.port).toBeGreaterThan(0);
@@ -187,7 +186,7 @@ describe("an ICMP probe", () => {
     const chosen = ask(net, { proto: "icmp", sourcePort: port(4711) });
     expect(chosen.source).toEqual({ address: "10.1.0.2", port: 4711 });
     expect((await chosen.result).outcome).toBe("reach");
-    const nobody = ask(net, { proto: "icmp", address: ip("10.1.0.77"), deadlineMs: 8000 });
+    const nobody = ask(net, { proto: "icmp", address: ip("10.1.0.77"), deadlineMs: 60_000 });
     run(net.host, "iptables -A FORWARD -p icmp -j DROP");
     expect((await ask(net, { proto: "icmp", deadlineMs: 300 }).result).outcome).toBe("silent");
     expect(await nobody.result).toMatchObject({ outcome: "unreachable", errno: "EHOSTUNREACH" });

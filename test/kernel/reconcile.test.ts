@@ -69,7 +69,7 @@ const mend = (from: Executor = executor): Promise<Reconciled> =>
 
 async function expectClean(): Promise<void> {
   let found = dump();
-  await waitFor("the lab as it was", 3000, () => {
+  await waitFor("the lab as it was", 15_000, () => {
     found = dump();
     return isDeepStrictEqual(found, clean);
   }).catch(() => {});
@@ -334,7 +334,7 @@ const CHANGES: readonly {
   },
 ];
 
-test.for(CHANGES)("put back: $name", { timeout: 60_000 }, async (change) => {
+test.for(CHANGES)("put back: $name", async (change) => {
   if (change.name === "a namespace without its name")
     execFileSync("ip", ["netns", "delete", `${basename(directory)}.web`]);
   else run(change.node, change.run);
@@ -348,9 +348,7 @@ test("nothing differs and nothing is done where nobody changed anything", async 
   expect(await mend()).toEqual({ drift: [], done: [] });
 });
 
-test("a lab whose namespaces were deleted while nobody held them is built again around the others", {
-  timeout: 60_000,
-}, async () => {
+test("a lab whose namespaces were deleted while nobody held them is built again around the others", async () => {
   await executor.detach();
   for (const node of ["host", "a"]) execFileSync("ip", ["netns", "delete", `${basename(directory)}.${node}`]);
   executor = new Executor({ lab: manifest.lab, named: true, manifest });

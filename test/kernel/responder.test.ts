@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { DocknetError } from "../../src/errors.ts";
 import { startProbe } from "../../src/kernel/probe.ts";
 import { openResponder } from "../../src/kernel/responder.ts";
-import { fdCount, ip, port, run, TinyNet, waitFor } from "../support/tiny-net.ts";
+import { descriptors, ip, openedSince, port, run, TinyNet, waitFor } from "../support/tiny-net.ts";
 
 const web = { service: "web", port: { port: port(80), proto: "tcp" } } as const;
 const echo = { service: "echo", port: { port: port(5353), proto: "udp" } } as const;
@@ -16,7 +16,7 @@ describe("TCP responder", () => {
       proto: "tcp",
       address: ip("172.18.0.2"),
       port: port(80),
-      deadlineMs: 2000,
+      deadlineMs: 20_000,
     });
     const reply = await probe.result;
     expect(reply.answer).toEqual({ service: "web", from: probe.source, to: { address: "172.18.0.2", port: 80 } });
@@ -34,7 +34,7 @@ describe("TCP responder", () => {
       proto: "tcp",
       address: ip("172.17.0.2"),
       port: port(80),
-      deadlineMs: 2000,
+      deadlineMs: 20_000,
     });
     expect((await probe.result).answer?.from.address).toBe("172.17.0.1");
     await responder.close();
@@ -45,7 +45,7 @@ describe("TCP responder", () => {
     const responder = openResponder(net.server, web);
     const { spawn } = await import("node:child_process");
     const curl = net.client.enter(
-      () => spawn("curl", ["-s", "-m", "3", "http://172.17.0.2/"], { stdio: ["ignore", "pipe", "ignore"] }) as object,
+      () => spawn("curl", ["-s", "-m", "60", "http://172.17.0.2/"], { stdio: ["ignore", "pipe", "ignore"] }) as object,
     );
     const child = curl as import("node:child_process").ChildProcessByStdio<null, import("node:stream").Readable, null>;
     const out = await child.stdout.toArray();
@@ -58,15 +58,15 @@ describe("TCP responder", () => {
   test("a port that is taken is a CONFLICT, and leaves no descriptor", async () => {
     await using net = new TinyNet();
     const responder = openResponder(net.server, web);
-    const before = fdCount();
+    const before = descriptors();
     expect(() => openResponder(net.server, web)).toThrow(DocknetError);
-    expect(fdCount()).toBe(before);
+    expect(openedSince(before)).toEqual([]);
     await responder.close();
   });
 
   test("close() closes open connections and leaves no descriptor", async () => {
     await using net = new TinyNet();
-    const before = fdCount();
+    const before = descriptors();
     const responder = openResponder(net.server, web);
     const { openTcpConnection } = await import("../../src/kernel/socket.ts");
     const { closeFd } = await import("../../src/kernel/libc.ts");
@@ -75,7 +75,7 @@ describe("TCP responder", () => {
     await responder.close();
     await responder.close();
     closeFd(fd);
-    await waitFor("descriptors as before", () => fdCount() === before);
+    await waitFor("descriptors as before", () => openedSince(before).length === 0);
   });
 });
 
@@ -88,7 +88,7 @@ describe("UDP responder", () => {
       proto: "udp",
       address: ip(address),
       port: port(5353),
-      deadlineMs: 2000,
+      deadlineMs: 20_000,
       token: "hi",
     });
     // The probe's socket is connected: an answer from another address would never come.

@@ -40,7 +40,7 @@ beforeAll(async () => {
     ["c", "db:5432"],
   ] as const)
     await walkSite(site, from, to);
-}, 60_000);
+});
 afterAll(() => site.close());
 
 function checked(listing: RuleListing): RuleListing {

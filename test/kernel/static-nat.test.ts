@@ -58,7 +58,7 @@ beforeAll(async () => {
   for (const node of ["@router", "@host"])
     await lab.exec(node, ["sysctl", "-qw", "net.netfilter.nf_conntrack_tcp_timeout_close=600"]);
   report = await lab.verify();
-}, 30_000);
+});
 afterAll(() => lab.close());
 
 test("each claim holds, and each was predicted", () => {

@@ -15,7 +15,7 @@ const FTP_PROPERTY = propertyRuns(2);
 
 test.for(PROFILES)(
   "predicted equals observed in random topologies: %s",
-  { timeout: 60_000 + PROPERTY.numRuns * 10_000 },
+  { timeout: 60_000 + PROPERTY.numRuns * 60_000 },
   async (profile) => {
     let checks = 0;
     await fc.assert(
@@ -37,7 +37,7 @@ const busy = topology.filter(({ containers, networks }) => {
 // some ten seconds a lab on a busy machine: one profile in every run
 test.for(PROFILES.slice(-1))(
   "and where containers serve FTP, for its data connections: %s",
-  { timeout: 60_000 + FTP_PROPERTY.numRuns * 10_000 },
+  { timeout: 60_000 + FTP_PROPERTY.numRuns * 60_000 },
   async (profile) => {
     const outcomes = new Set<string>();
     await fc.assert(

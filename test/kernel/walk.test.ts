@@ -74,7 +74,7 @@ beforeAll(async () => {
   await site.become(resolveState(loadSpec(labText(WALK_LAB))).state);
   for (const { name } of site.layout.nodes) dumps.set(name, new Tcpdump(site.netns(name)));
   await Promise.all([...dumps.values()].map((d) => d.ready()));
-}, 60_000);
+});
 
 afterAll(async () => {
   await Promise.all([...dumps.values()].map((d) => d.close()));

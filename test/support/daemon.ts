@@ -29,7 +29,9 @@ export interface DaemonPlace {
 }
 
 /** A request that takes longer hangs. */
-const ANSWER_MS = 60_000;
+const ANSWER_MS = 120_000;
+/** What is there for longer stays. */
+const LEFT_MS = 20_000;
 
 export class LabDaemon {
   readonly directory: string;
@@ -90,10 +92,13 @@ export class LabDaemon {
     const text = body === undefined ? undefined : JSON.stringify(body);
     const broken: Answer = { status: 0, body: undefined };
     return new Promise((resolve, reject) => {
-      const headers = text === undefined ? {} : { "Content-Type": "application/json", "Content-Length": text.length };
-      const request = httpRequest({ socketPath: `${this.directory}/docknet.sock`, method, path, headers }, (reply) => {
+      const headers =
+        text === undefined ? {} : { "Content-Type": "application/json", "Content-Length": Buffer.byteLength(text) };
+      // a connection each: one that was kept may be to a daemon that has died since
+      const to = { socketPath: `${this.directory}/docknet.sock`, agent: false as const };
+      const request = httpRequest({ ...to, method, path, headers }, (reply) => {
         let said = "";
-        reply.on("data", (chunk) => {
+        reply.setEncoding("utf8").on("data", (chunk: string) => {
           said += chunk;
         });
         reply.on("close", () =>
@@ -147,6 +152,12 @@ export class LabDaemon {
       .map((line) => Number(line.split(/[ :]+/)[1]));
   }
 
+  /** SIGKILL for this lab's daemons, whoever started them; resolves when they have gone. */
+  async killAll(): Promise<void> {
+    for (const pid of this.processes()) process.kill(pid, "SIGKILL");
+    await waitFor("no daemon runs", LEFT_MS, () => this.processes().length === 0);
+  }
+
   /** What its manifest and its shim have said last. */
   logs(): string {
     return ["manifest.jsonl", "shim.log"]
@@ -156,9 +167,10 @@ export class LabDaemon {
       .join("\n");
   }
 
-  /** Everything of this lab that is on the machine: nothing, after its end. */
-  async leftovers(): Promise<string[]> {
-    const find = (): string[] => [
+  /** Everything of this lab that is on the machine: nothing, after its end. @param foreign the name of a namespace that only looks like the lab's */
+  async leftovers(foreign?: string): Promise<string[]> {
+    const find = (): string[] => all().filter((what) => foreign === undefined || !what.includes(foreign));
+    const all = (): string[] => [
       ...readdirSync("/run/netns").filter((name) => name.startsWith(`${this.lab}.`)),
       ...[...this.seen].filter(([pid, ticks]) => startTicksOf(pid) === ticks).map(([pid]) => `process ${pid}`),
       ...processesNaming(this.directory, this.lab),
@@ -168,7 +180,7 @@ export class LabDaemon {
         .filter((line) => line.includes(`/${this.lab}.`) || line.includes(this.directory)),
     ];
     // the kernel takes a moment to end the processes of a PID namespace
-    await waitFor("nothing of the lab is left", 3000, () => find().length === 0).catch(() => {});
+    await waitFor("nothing of the lab is left", LEFT_MS, () => find().length === 0).catch(() => {});
     return find();
   }
 

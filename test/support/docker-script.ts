@@ -87,7 +87,8 @@ function isExecutable(path: string): boolean {
   }
 }
 
-const STEP_MS = 30_000;
+/** A step that takes longer hangs. */
+const STEP_MS = 120_000;
 const OUTPUT_BYTES = 1 << 22;
 
 /** The words of a step as they stand in the session. */

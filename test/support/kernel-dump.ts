@@ -1,6 +1,7 @@
 /**
  * What the kernel has in a namespace, as the tools of the system print it, less what differs from run to run: indexes, timers,
- * counters. Two builds of one lab must dump the same.
+ * counters; and less what follows from the other end of a link being up, which the kernel sees a moment later, up to a second
+ * (net/core/link_watch.c): carrier, and that a port forwards. Two builds of one lab must dump the same.
  */
 
 /** One shell command per section; run in a namespace. */
@@ -48,7 +49,9 @@ const VOLATILE_KEYS = new Set([
   "ifid",
   "num_tx_queues",
   "num_rx_queues",
+  "operstate",
 ]);
+const CARRIER = new Set<unknown>(["NO-CARRIER", "LOWER_UP", "linkdown"]);
 /** Sysctls that count, that are random, or that the kernel computes from memory. */
 const VOLATILE_SYSCTLS =
   /stable_secret|nf_conntrack_count|_hash|tcp_fastopen_key|\.(mtu|base_reachable_time)\b|neigh\.|fib_|tcp_mem|udp_mem|icmp_msgs|route\.gc|ipv4\.route|inet_peer/;
@@ -75,11 +78,15 @@ export function normalizeDump(section: string, text: string): unknown {
 }
 
 function strip(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(strip);
+  if (Array.isArray(value)) return value.filter((v) => !CARRIER.has(v)).map(strip);
   if (typeof value !== "object" || value === null) return value;
   return Object.fromEntries(
     Object.entries(value)
-      .filter(([k]) => !VOLATILE_KEYS.has(k))
+      .filter(([k, v]) => !VOLATILE_KEYS.has(k) && !isPortState(k, v))
       .map(([k, v]) => [k, strip(v)]),
   );
 }
+
+/** Of a bridge's port without STP: forwarding as soon as it has carrier, else disabled. */
+const isPortState = (key: string, value: unknown): boolean =>
+  key === "state" && (value === "forwarding" || value === "disabled");

@@ -2,6 +2,8 @@
  * Kills a lab's daemon (SIGKILL) at random moments of random work, and checks after each that what was promised is there, what was
  * removed is not, that the request under way has happened or not, and that the kernel has what the lab wants.
  */
+import { readFileSync } from "node:fs";
+import { constants } from "node:os";
 import { startTicksOf } from "../../src/kernel/manifest.ts";
 import { type Answer, type DaemonPlace, LabDaemon } from "./daemon.ts";
 import { waitFor } from "./wait-for.ts";
@@ -40,9 +42,11 @@ interface Act {
   /** Beside "happened" and "not": Docker does it in two steps, and shows the first. */
   halfway?(after: View): boolean;
   /** When it is refused, the container's exit code says so. */
-  readonly notesFailure?: boolean;
+  readonly starts?: boolean;
 }
 
+/** A process that needs longer hangs. */
+const PROCESS_MS = 20_000;
 const STUBBORN = { Image: "busybox", Cmd: ["sleep", "1000"] };
 const DUTIFUL = { Image: "busybox", Cmd: ["sh", "-c", "trap 'exit 7' TERM; while :; do sleep 0.02; done"] };
 
@@ -94,8 +98,9 @@ export class KillPoints {
   /** The next daemon comes up, sometimes killed over it: the request under way has happened or not, and all else is as it was. */
   private async revive(act: Act, answer: Answer): Promise<void> {
     const settled = answer.status !== 0;
-    if (settled && this.random() < 0.5) await this.endProcess();
-    else if (settled && this.random() < 0.2) await this.killShim();
+    // of what the last request touched nobody has looked yet which process it has, and a start is to be seen as one
+    if (settled && this.random() < 0.5) await this.endProcess(act.touches);
+    else if (settled && !act.starts && this.random() < 0.2) await this.killShim();
     while (this.random() < 0.3) {
       const up = this.daemon.start();
       const late = setTimeout(() => void this.daemon.kill(), this.random() * 1500);
@@ -158,7 +163,7 @@ export class KillPoints {
   private check(after: View, act: Act | undefined, answer?: Answer): void {
     const before = this.view;
     const keys = new Set([...before.keys(), ...after.keys()]);
-    const shown = (text = ""): string => (act?.notesFailure ? text.replace(/"exitCode":\d+/, "") : text);
+    const shown = (text = ""): string => (act?.starts ? text.replace(/"exitCode":\d+/, "") : text);
     const changed = [...keys].filter((key) => shown(before.get(key)) !== shown(after.get(key)));
     const stray = changed.filter((key) => !act?.touches.includes(key));
     if (stray.length > 0)
@@ -206,14 +211,20 @@ export class KillPoints {
   }
 
   /** A process ends while no daemon looks: its exit code is known to the next one. */
-  private async endProcess(): Promise<void> {
-    const mine = [...this.view].filter(([, seen]) => seen.includes('"sh"') && seen.includes('"running"'));
+  private async endProcess(but: readonly string[]): Promise<void> {
+    const mine = [...this.view].filter(
+      ([key, seen]) => !but.includes(key) && seen.includes('"sh"') && seen.includes('"running"'),
+    );
     const [key, text] = mine[Math.floor(this.random() * mine.length)] ?? [];
     if (!key || !text) return;
     const seen = JSON.parse(text) as Seen & { argv: string };
     const ticks = startTicksOf(seen.pid);
+    // the first process of a PID namespace gets no signal that it does not catch (pid_namespaces(7))
+    await waitFor(`process ${seen.pid} catches SIGTERM`, PROCESS_MS, () =>
+      catches(seen.pid, constants.signals.SIGTERM),
+    );
     process.kill(seen.pid, "SIGTERM");
-    await waitFor(`process ${seen.pid} has ended`, 5000, () => startTicksOf(seen.pid) !== ticks);
+    await waitFor(`process ${seen.pid} has ended`, PROCESS_MS, () => startTicksOf(seen.pid) !== ticks);
     this.view = new Map(this.view).set(key, ended(text, 7));
     this.count("(a process ended meanwhile)");
   }
@@ -223,7 +234,7 @@ export class KillPoints {
     const shim = this.daemon.shim();
     if (!shim) return;
     process.kill(shim.pid, "SIGKILL");
-    await waitFor("the shim has ended", 5000, () => startTicksOf(shim.pid) !== shim.startTicks);
+    await waitFor("the shim has ended", PROCESS_MS, () => startTicksOf(shim.pid) !== shim.startTicks);
     const dead = [...this.view].map(([key, text]): [string, string] => {
       const { status, pid } = JSON.parse(text) as Seen;
       return [key, status === "running" && pid > 0 ? ended(text, 137) : text];
@@ -301,7 +312,7 @@ export class KillPoints {
         happened: (after) => !after.has(`network ${network}`),
       };
     }
-    if (choice < 0.55) return of("start", `${at}/start`, { notesFailure: true, happened: (v) => is(v, "running") });
+    if (choice < 0.55) return of("start", `${at}/start`, { starts: true, happened: (v) => is(v, "running") });
     if (choice < 0.65)
       return of("stop", `${at}/stop?t=0`, { happened: (v) => !is(v, "running"), halfway: (v) => is(v, "exited") });
     if (choice < 0.72)
@@ -356,6 +367,12 @@ interface Inspected {
   readonly Path: string;
   readonly State: { readonly Status: string; readonly ExitCode: number; readonly Pid: number };
   readonly NetworkSettings: { readonly Networks: Readonly<Record<string, unknown>> };
+}
+
+/** Has it a handler for the signal? proc(5), SigCgt: the lowest bit is signal 1. */
+function catches(pid: number, signal: number): boolean {
+  const mask = /^SigCgt:\s*([0-9a-f]+)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? "0";
+  return ((BigInt(`0x${mask}`) >> BigInt(signal - 1)) & 1n) === 1n;
 }
 
 const ended = (text: string, exitCode: number): string =>

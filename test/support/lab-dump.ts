@@ -6,7 +6,7 @@ import { DUMP_SECTIONS, normalizeDump } from "./kernel-dump.ts";
 
 export type Dumps = Readonly<Record<string, unknown>>;
 
-/** "<node> <section>" -> normalised; carrier, which comes a moment late, and tables without a rule are left out. Of sysctls those that the lab sets. */
+/** "<node> <section>" -> normalised; tables without a rule are left out. Of sysctls those that the lab sets. */
 export function dumpLab(lab: LabName, layout: Layout): Dumps {
   return Object.fromEntries(layout.nodes.flatMap((node) => dumpNode(netnsName(lab, node.name), node)));
 }
@@ -19,25 +19,16 @@ function dumpNode(netns: string, node: Node): [string, unknown][] {
   const output = execFileSync("ip", ["netns", "exec", netns, "sh", "-c", script, "sh", ...keys], {
     encoding: "utf8",
     maxBuffer: 1 << 26,
-    timeout: 30_000,
+    timeout: 60_000,
   });
   const parts = output.split("===\n");
   return [
     ...SECTIONS.map((section, i): [string, unknown] => {
-      const value = dropCarrier(normalizeDump(section, parts[i] ?? ""));
+      const value = normalizeDump(section, parts[i] ?? "");
       return [`${node.name} ${section}`, section === "rules" ? withoutIdleTables(value as string[]) : value];
     }),
     [`${node.name} sysctls`, parts.at(-1)],
   ];
-}
-
-const CARRIER = new Set<unknown>(["NO-CARRIER", "LOWER_UP", "linkdown"]);
-
-function dropCarrier(value: unknown): unknown {
-  if (Array.isArray(value)) return value.filter((v) => !CARRIER.has(v)).map(dropCarrier);
-  if (typeof value !== "object" || value === null) return value;
-  const kept = Object.entries(value).filter(([key]) => key !== "operstate");
-  return Object.fromEntries(kept.map(([key, v]) => [key, dropCarrier(v)]));
 }
 
 /** Looking at a table makes it; one whose chains all accept, and that holds no rule, does nothing. Tables are in no order. */

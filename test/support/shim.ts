@@ -106,7 +106,7 @@ export class ShimLab implements AsyncDisposable {
 
   /** Waits for the end of a process, as told by `list`. */
   async exitCode(key: ProcessKey): Promise<number> {
-    return waitFor(`end of ${key.execId ?? key.id}`, 10_000, async () => {
+    return waitFor(`end of ${key.execId ?? key.id}`, 30_000, async () => {
       const info = (await this.shim.list()).find((each) => each.id === key.id && each.execId === key.execId);
       if (!info) throw new Error(`process ${key.execId ?? key.id} is not listed`);
       return info.exit && { code: info.exit.exitCode };

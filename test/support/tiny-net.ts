@@ -7,7 +7,7 @@
  * IPv6 is off, so that nothing but the test sends; the host forwards; `lo` is up everywhere. Nothing outlives `close`.
  */
 import { execFileSync } from "node:child_process";
-import { readdirSync } from "node:fs";
+import { readdirSync, readlinkSync } from "node:fs";
 import { Netns } from "../../src/kernel/netns.ts";
 import type { Ipv4 } from "../../src/net/address.ts";
 import type { IfName } from "../../src/net/name.ts";
@@ -59,7 +59,7 @@ export function link(a: Netns, nameA: string, cidrA: string, b: Netns, nameB: st
 }
 
 /** Waits for a fact. @throws Error naming it after the deadline */
-export async function waitFor(what: string, fact: () => boolean, deadlineMs = 3000): Promise<void> {
+export async function waitFor(what: string, fact: () => boolean, deadlineMs = 20_000): Promise<void> {
   const end = performance.now() + deadlineMs;
   while (!fact()) {
     if (performance.now() > end) throw new Error(`not within ${deadlineMs} ms: ${what}`);
@@ -68,6 +68,27 @@ export async function waitFor(what: string, fact: () => boolean, deadlineMs = 30
 }
 
 export const fdCount = (): number => readdirSync("/proc/self/fd").length;
+
+/** What this process has open, by what it is: "socket:[4711]". */
+export const descriptors = (): readonly string[] =>
+  readdirSync("/proc/self/fd").flatMap((fd) => {
+    try {
+      return [readlinkSync(`/proc/self/fd/${fd}`)];
+    } catch {
+      return []; // the directory that was read just now
+    }
+  });
+
+/** What is open and was not then. A count would not do: what an earlier test has left to close may close meanwhile. */
+export function openedSince(before: readonly string[]): string[] {
+  const known = new Map<string, number>();
+  for (const what of before) known.set(what, (known.get(what) ?? 0) + 1);
+  return descriptors().filter((what) => {
+    const left = known.get(what) ?? 0;
+    known.set(what, left - 1);
+    return left <= 0;
+  });
+}
 
 export const ip = (text: string): Ipv4 => text as Ipv4;
 export const port = (value: number): Port => value as Port;

@@ -111,7 +111,7 @@ export class Tcpdump {
     const ends = `${packet.src}${dot(packet.sport)} > ${packet.dst}${dot(packet.dport)}:`;
     // "P": it is for another station, as a bridge's port gets it
     const sides = packet.direction === "in" ? [" In ", " P "] : [" Out "];
-    await waitFor(`${packet.link}${sides[0]}${ends} ttl ${packet.ttl}`, 3000, async () =>
+    await waitFor(`${packet.link}${sides[0]}${ends} ttl ${packet.ttl}`, 20_000, async () =>
       this.text
         .replaceAll(/\n {4}/g, " ")
         .split("\n")

@@ -6,8 +6,8 @@ import { readGlobals } from "./dispatch.ts";
 import { FlagError, type FlagSpec, parseFlags } from "./flags.ts";
 import { commandsOf } from "./help.ts";
 
-/** A shell that waits longer is in the way of the one who types. */
-const PATIENCE_MS = 500;
+/** A daemon answers in some milliseconds, on a busy machine later; a shell that waits longer is in the way of the one who types. */
+const PATIENCE_MS = 2000;
 
 /**
  * @param words what stands after the program's name; the last one is being typed and may be empty

@@ -46,7 +46,7 @@ function measure(plan: MatrixPlan, said: Said = () => undefined, unresolved = fa
     const result = reply === "fails" ? Promise.reject(new Error("no descriptors left")) : Promise.resolve(reply);
     return { result, abort: () => {} };
   };
-  const instruments: MatrixInstruments = { probe, isUnresolved: () => unresolved };
+  const instruments: MatrixInstruments = { probe, forgetNeighbours: () => {}, isUnresolved: () => unresolved };
   const measured = measureMatrix(instruments, plan, { answerDeadlineMs: 50, silenceMs: 1 });
   return measured.then((table) => ({ table, asked }));
 }
