@@ -6,11 +6,10 @@ import { askRoute } from "./kernel/route-query.ts";
 import type { Ipv4 } from "./net/address.ts";
 import type { NodeName } from "./net/name.ts";
 import { findDrift } from "./observe/drift.ts";
-import type { Matrix, MatrixCell, MatrixWalk } from "./observe/matrix.ts";
-import { causesOf, countWalks } from "./observe/matrix-cause.ts";
+import type { Matrix, MatrixWalk } from "./observe/matrix.ts";
+import { causesOf, countWalks, isRepeated } from "./observe/matrix-cause.ts";
 import { type MatrixInstruments, type MatrixTable, measureMatrix, predictMatrix } from "./observe/matrix-run.ts";
 import type { Verdict } from "./observe/report.ts";
-import type { Walk } from "./observe/walk.ts";
 import { layoutOf } from "./plan/lab.ts";
 import { firewallsOf, type Layout } from "./plan/layout.ts";
 import { type MatrixChoice, matrixOf } from "./plan/matrix.ts";
@@ -86,14 +85,15 @@ async function walkCauses(site: Site, { cells, columns }: MatrixTable, options: 
     if (options.signal?.aborted) break;
     const limits = options.silenceMs ? { silenceMs: options.silenceMs } : {};
     const walk = await walkSite(site, cell.from, `${cell.address}:${cell.port}/${cell.proto}`, limits);
-    walks.push({ from: cell.from, to: cell.to, cells: same.length, repeated: isRepeated(cell, walk), walk });
+    walks.push({
+      from: cell.from,
+      to: cell.to,
+      cells: same.length,
+      repeated: isRepeated(cell.observed?.outcome, walk.verdict),
+      walk,
+    });
   }
   return walks;
-}
-
-/** A probe tells only that nobody answered; a walk also why. */
-function isRepeated({ observed }: MatrixCell, { verdict }: Walk): boolean {
-  return observed?.outcome === (verdict === "silent" ? "drop" : verdict);
 }
 
 /** Of one measurement: a node's ARP table is read once, when all has been sent. */

@@ -1,5 +1,7 @@
 /** Which cells that differ have one cause, as far as the table tells: what fails alike in one row or one column. Pure. */
+import type { Outcome } from "../plan/prediction.ts";
 import type { MatrixCell, MatrixWalk } from "./matrix.ts";
+import type { WalkVerdict } from "./walk.ts";
 
 /** Cells that differ alike; `cell` stands for them. */
 export interface Cause {
@@ -42,4 +44,10 @@ export function countWalks(walks: readonly MatrixWalk[]): MatrixWalk[] {
     told.set(key, known ? { ...known, cells: known.cells + walked.cells } : walked);
   }
   return [...told.values()];
+}
+
+/** Did the walk's packet fare as the cell's? A probe tells only that nobody answered; a walk also why: a rule, a missing way, or nobody. */
+export function isRepeated(observed: Outcome | undefined, verdict: WalkVerdict): boolean {
+  if (observed === "drop") return verdict === "drop" || verdict === "silent" || verdict === "unreachable";
+  return observed === verdict;
 }

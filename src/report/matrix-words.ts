@@ -97,7 +97,7 @@ export function walkTitle({ from, cells, walk }: MatrixWalk): string {
   return `Walk from ${from} to ${walk.to}${alike}`;
 }
 
-export const FICKLE = "the walk's own packet fared otherwise than the cell's: what was wrong comes and goes";
+export const FICKLE = "the walk's own packet fared otherwise than the cell's: what is wrong may come and go";
 
 /** The totals, in pieces. */
 export function matrixSummary(matrix: Matrix): string[] {

@@ -109,6 +109,17 @@ test("a way that is opened by hand: what was dropped is reached, and that is tol
   ]);
 });
 
+test("a bridge that is down: the walk that finds no way on tells of the same fault as the silence, not of one that comes and goes", async () => {
+  await using lab = await createLab(labFile("seed"));
+  // ARP has been answered before: what is sent now is met with silence
+  await lab.matrix({ from: ["a"], to: ["b"] });
+  await lab.exec("@host", ["ip", "link", "set", "docker0", "down"]);
+  const matrix = await lab.matrix({ from: ["a"], to: ["b"], answerDeadlineMs: 300 });
+  expect(differing(matrix)).toEqual(["a b:80/tcp drop"]);
+  expect(matrix.walks.map((w) => [w.repeated, w.walk.verdict])).toEqual([[true, "unreachable"]]);
+  expect(matrix.drift).toMatchObject([{ node: "@host", kind: "link" }]);
+});
+
 test("a gateway that nobody has does not hold up the matrix, and is no way, not silence", async () => {
   const options = '{ com.docker.network.bridge.inhibit_ipv4: "true" }';
   await using lab = await buildLab(

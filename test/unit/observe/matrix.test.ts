@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { Probe, ProbeReply } from "../../../src/kernel/probe.ts";
 import type { Ipv4 } from "../../../src/net/address.ts";
 import type { MatrixCell, MatrixWalk } from "../../../src/observe/matrix.ts";
-import { causesOf, countWalks } from "../../../src/observe/matrix-cause.ts";
+import { causesOf, countWalks, isRepeated } from "../../../src/observe/matrix-cause.ts";
 import {
   type MatrixInstruments,
   type MatrixTable,
@@ -228,4 +228,20 @@ describe("causes", () => {
       ["d", 1],
     ]);
   });
+});
+
+test.each([
+  ["drop", "drop", true],
+  ["drop", "silent", true],
+  ["drop", "unreachable", true],
+  ["drop", "reach", false],
+  ["drop", "refuse", false],
+  ["refuse", "refuse", true],
+  ["refuse", "unreachable", false],
+  ["unreachable", "unreachable", true],
+  ["unreachable", "drop", false],
+  ["reach", "reach", true],
+  [undefined, "reach", false],
+] as const)("a cell that met with %s and a walk that ended with %s fared alike: %s", (observed, verdict, alike) => {
+  expect(isRepeated(observed, verdict)).toBe(alike);
 });
