@@ -4,13 +4,24 @@ import { DocknetError, type Problem } from "./errors.ts";
 import { readMachine } from "./kernel/machine.ts";
 import type { CheckResult } from "./observe/report.ts";
 import { verifyLayout } from "./observe/verify.ts";
-import { type Cell, type CellSide, type Comparison, checksOfCells, compareSides, type Side } from "./plan/compare.ts";
+import {
+  type Cell,
+  type CellSide,
+  type Comparison,
+  checksOfCells,
+  compareSides,
+  type Side,
+  type Without,
+} from "./plan/compare.ts";
 import { layoutOf } from "./plan/lab.ts";
 import { firewallsOf } from "./plan/layout.ts";
 import type { FirewallProfile } from "./plan/profile.ts";
 import { Site } from "./site.ts";
-import type { Spec } from "./spec/spec.ts";
+import type { NetworkSpec, Spec } from "./spec/spec.ts";
 import { resolveState } from "./state/resolve.ts";
+import { bridgesOf, type State } from "./state/state.ts";
+
+const GATEWAY_MODE = "com.docker.network.bridge.gateway_mode_ipv4";
 
 export interface Compared {
   readonly comparison: Comparison;
@@ -21,13 +32,37 @@ export interface Compared {
 
 /** Predicts only: needs no privilege and changes nothing. @throws ProblemsError CONFLICT where Docker would refuse the lab */
 export function compareLab(spec: Spec, profiles: readonly [FirewallProfile, FirewallProfile]): Compared {
-  const resolved = profiles.map((profile) => resolveState({ ...spec, engine: { ...spec.engine, profile } }));
-  const sides = resolved.map(({ state }): Side => {
-    const layout = layoutOf(state, readMachine());
-    return { state, rules: firewallsOf(layout) };
-  }) as [Side, Side];
+  const resolved = profiles.map((profile) => resolveState(under(spec, profile)));
+  const sides = resolved.map(({ state }) => sideOf(state)) as [Side, Side];
   const warnings = new Map(resolved.flatMap((r) => r.warnings).map((w) => [JSON.stringify(w), w]));
-  return { comparison: compareSides(...sides, spec.checks), sides, warnings: [...warnings.values()] };
+  return {
+    comparison: compareSides(...sides, spec.checks, withoutModes(spec, sides)),
+    sides,
+    warnings: [...warnings.values()],
+  };
+}
+
+const under = (spec: Spec, profile: FirewallProfile): Spec => ({ ...spec, engine: { ...spec.engine, profile } });
+
+function sideOf(state: State): Side {
+  return { state, rules: firewallsOf(layoutOf(state, readMachine())) };
+}
+
+/** For each network whose gateway mode only one of the two knows: the lab as that one builds it where the network has none. */
+function withoutModes(spec: Spec, [before, after]: readonly [Side, Side]): Without[] {
+  return bridgesOf(after.state).flatMap(({ id, name, gatewayMode }) => {
+    const was = bridgesOf(before.state).find((n) => n.id === id);
+    if (!was || was.gatewayMode === gatewayMode) return [];
+    const of = gatewayMode === "nat" ? 0 : 1;
+    const networks = spec.networks.map((n) => (n.name === name ? withoutMode(n) : n));
+    const { state } = resolveState(under({ ...spec, networks }, (of === 0 ? before : after).state.engine.profile));
+    return [{ network: name, of, side: sideOf(state) }];
+  });
+}
+
+function withoutMode(network: NetworkSpec): NetworkSpec {
+  const kept = Object.entries(network.driverOpts).filter(([key]) => key !== GATEWAY_MODE);
+  return { ...network, driverOpts: Object.fromEntries(kept) };
 }
 
 export interface MeasureOptions {

@@ -3,14 +3,15 @@
  * why. Pure: both sides are predicted; what was measured is added by whoever measures.
  */
 import type { Origin } from "../errors.ts";
-import { contains, type Ipv4 } from "../net/address.ts";
+import type { Ipv4 } from "../net/address.ts";
 import type { Transfer } from "../net/ftp.ts";
+import { HOST } from "../net/name.ts";
 import type { Port } from "../net/port.ts";
 import { needsBridgeNetfilter } from "../state/network.ts";
-import { bridgesOf, type CheckSpec, type Network, type State } from "../state/state.ts";
+import type { CheckSpec, State } from "../state/state.ts";
 import { type Check, checksOf } from "./check.ts";
 import { predict } from "./predict.ts";
-import type { Leg, Outcome, Prediction, ProbeProto, ProbeSpec } from "./prediction.ts";
+import type { Outcome, Prediction, ProbeProto, ProbeSpec } from "./prediction.ts";
 import { type FirewallProfile, type Traits, traitsOf } from "./profile.ts";
 import { explainRule, type Purpose, type Rule, type Ruleset, renderRule, renderSpec, type Table } from "./rule.ts";
 import { longestCommon } from "./rule-diff.ts";
@@ -19,6 +20,15 @@ import { longestCommon } from "./rule-diff.ts";
 export interface Side {
   readonly state: State;
   readonly rules: { readonly host: Ruleset; readonly router: Ruleset };
+}
+
+/** What one of the two would be if it did not know the gateway mode of one network: does the mode make a difference? */
+export interface Without {
+  /** Its name. */
+  readonly network: string;
+  /** Which of the two: 0 or 1. */
+  readonly of: 0 | 1;
+  readonly side: Side;
 }
 
 export interface Comparison {
@@ -38,6 +48,7 @@ export interface Cell {
   readonly from: string;
   /** As people say it: "db:5432/tcp". */
   readonly to: string;
+  /** On the later side; a container may have another one on the earlier side, which then says so. */
   readonly address: Ipv4;
   /** Absent for icmp. */
   readonly port?: Port;
@@ -53,12 +64,14 @@ export interface Cell {
 }
 
 export interface CellSide {
+  /** Where the packet goes on this side, if not to the cell's address. */
+  readonly address?: Ipv4;
   readonly outcome: Outcome;
   /** The source address that the server sees. */
   readonly seenAs?: Ipv4;
   readonly because: string;
-  /** What decides it: the rule that drops, or the one that translates. */
-  readonly rule?: RuleWords;
+  /** What decides it: the rule that drops, or the one that translates; of the host, unless it names another node. */
+  readonly rule?: RuleWords & { readonly node?: string };
   readonly measured?: Measured;
 }
 
@@ -85,32 +98,63 @@ export interface RuleChange extends RuleWords {
   readonly from?: string;
 }
 
-/** @param explicit the file's own checks, which are cells too */
-export function compareSides(before: Side, after: Side, explicit: readonly CheckSpec[]): Comparison {
+/** @param explicit the file's own checks, which are cells too. @param without for each network whose gateway mode one side does not know */
+export function compareSides(
+  before: Side,
+  after: Side,
+  explicit: readonly CheckSpec[],
+  without: readonly Without[] = [],
+): Comparison {
   const profiles = [before.state.engine.profile, after.state.engine.profile] as const;
-  const checks = [before, after].flatMap(({ state, rules }) => [
-    ...(explicit.length > 0 ? checksOf(state, rules, explicit) : []),
-    ...checksOf(state, rules, []),
-  ]);
-  const probes = new Map<string, Check>();
-  for (const check of checks) {
-    const key = probeKey(check.probe);
-    // the same source port for two senders is a question about one host, not about profiles
-    if (!check.probe.sourcePort && !probes.has(key)) probes.set(key, check);
-  }
+  // in the order of the earlier side, in the words of the later one
+  const probes = new Map([...probesOf(before, after.state, explicit), ...probesOf(after, after.state, explicit)]);
   return {
     schema: 1,
     lab: after.state.lab,
     profiles,
-    cells: [...probes.values()].map((check) => cellOf(check, before, after)),
+    cells: [...probes.values()].map((asked) => cellOf(asked, before, after, without)),
     rules: changedRules(before.rules.host, after.rules.host),
   };
 }
 
+/** A probe of one side's matrix, as the later side sends it. */
+type Asked = Pick<Check, "probe" | "to" | "at">;
+
+function probesOf({ state, rules }: Side, later: State, explicit: readonly CheckSpec[]): Map<string, Asked> {
+  const checks = [...(explicit.length > 0 ? checksOf(state, rules, explicit) : []), ...checksOf(state, rules, [])];
+  const probes = new Map<string, Asked>();
+  for (const { probe: own, to, at } of checks) {
+    const probe = probeIn(own, state, later);
+    // the same source port for two senders is a question about one host, not about profiles
+    if (!own.sourcePort && !probes.has(probeKey(probe)))
+      probes.set(probeKey(probe), { probe, to: to.replace(own.address, probe.address), ...(at ? { at } : {}) });
+  }
+  return probes;
+}
+
+/** The same end of the other side: where a network has no gateway, its containers' addresses begin at one that is the gateway's elsewhere. */
+function addressIn(address: Ipv4, own: State, other: State): Ipv4 {
+  for (const { node, endpoints } of own.containers) {
+    const end = endpoints.find((e) => e.address === address);
+    const same = other.containers
+      .find((c) => end && c.node === node)
+      ?.endpoints.find((e) => e.network === end?.network);
+    if (same) return same.address;
+  }
+  return address;
+}
+
+const probeIn = (probe: ProbeSpec, own: State, other: State): ProbeSpec => ({
+  ...probe,
+  address: addressIn(probe.address, own, other),
+});
+
 /** The checks that measure every cell on one side, in the order of the cells. */
 export function checksOfCells(comparison: Comparison, { state, rules }: Side): Check[] {
+  const which = comparison.profiles.indexOf(state.engine.profile);
   return comparison.cells.map((cell, i): Check => {
-    const probe = probeOf(cell, state);
+    const address = cell.sides[which]?.address ?? cell.address;
+    const probe = probeOf({ ...cell, address }, state);
     const predicted = predict(state, probe, rules);
     const { outcome, seenAs } = predicted;
     return {
@@ -135,13 +179,12 @@ function probeOf({ from, address, port, proto, transfer }: Cell, state: State): 
 
 // --- cells -----------------------------------------------------------------------------------------------------------
 
-function cellOf({ probe, to, at }: Check, before: Side, after: Side): Cell {
-  const predictions = [before, after].map(({ state, rules }) => predict(state, probe, rules)) as [
-    Prediction,
-    Prediction,
-  ];
-  const change = changeOf(...predictions);
+function cellOf({ probe, to, at }: Asked, before: Side, after: Side, without: readonly Without[]): Cell {
+  const earlier = probeIn(probe, after.state, before.state);
+  const predictions = [predict(before.state, earlier, before.rules), predict(after.state, probe, after.rules)] as const;
+  const change = changeOf(predictions[0], before.state, predictions[1], after.state);
   const { from, address, port, proto, transfer } = probe;
+  const elsewhere = earlier.address === address ? {} : { address: earlier.address };
   return {
     from,
     to,
@@ -150,15 +193,16 @@ function cellOf({ probe, to, at }: Check, before: Side, after: Side): Cell {
     proto,
     ...(transfer ? { transfer } : {}),
     change,
-    sides: [sideOf(predictions[0]), sideOf(predictions[1])],
-    ...(change === "none" ? {} : { why: whyChanged(predictions, before, after) }),
+    sides: [{ ...elsewhere, ...sideOf(predictions[0]) }, sideOf(predictions[1])],
+    ...(change === "none" ? {} : { why: whyChanged([earlier, probe], predictions, [before, after], without) }),
     ...(at ? { at } : {}),
   };
 }
 
-function changeOf(a: Prediction, b: Prediction): CellChange {
+/** Whoever has another number on the other side is still the same. */
+function changeOf(a: Prediction, ofA: State, b: Prediction, ofB: State): CellChange {
   if (a.outcome !== b.outcome || a.server !== b.server) return "outcome";
-  if (a.seenAs !== b.seenAs) return "source";
+  if ((a.seenAs && addressIn(a.seenAs, ofA, ofB)) !== b.seenAs) return "source";
   return wayOf(a) === wayOf(b) ? "none" : "way";
 }
 
@@ -171,8 +215,9 @@ function wayOf(prediction: Prediction): string {
 
 function sideOf(prediction: Prediction): CellSide {
   const { outcome, seenAs, because, stop, translations } = prediction;
-  const rule = stop?.rule ?? (outcome === "reach" ? translations[0]?.rule : undefined);
-  return { outcome, ...(seenAs ? { seenAs } : {}), because, ...(rule ? { rule: wordsOf(rule) } : {}) };
+  const { rule, node } = stop?.rule ? stop : outcome === "reach" ? (translations[0] ?? {}) : {};
+  const words = rule && { ...wordsOf(rule), ...(node && node !== HOST ? { node } : {}) };
+  return { outcome, ...(seenAs ? { seenAs } : {}), because, ...(words ? { rule: words } : {}) };
 }
 
 /** What sets one line of releases apart from another, by the sign that only one of the two predictions bears. */
@@ -208,13 +253,19 @@ const REASONS: readonly {
   },
 ];
 
-function whyChanged(predictions: readonly [Prediction, Prediction], before: Side, after: Side): string {
+function whyChanged(
+  probes: readonly [ProbeSpec, ProbeSpec],
+  predictions: readonly [Prediction, Prediction],
+  [before, after]: readonly [Side, Side],
+  without: readonly Without[],
+): string {
   const [a, b] = predictions;
-  const changed = bridgesOf(after.state).find((n) => {
-    const was = bridgesOf(before.state).find((m) => m.id === n.id);
-    return was?.gatewayMode !== n.gatewayMode && predictions.some((p) => p.legs.some((l) => isOn(n, l)));
+  const unknown = without.find(({ of, side }) => {
+    const { state } = of === 0 ? before : after;
+    const otherwise = predict(side.state, probeIn(probes[of], state, side.state), side.rules);
+    return changeOf(predictions[of], state, otherwise, side.state) !== "none";
   });
-  if (changed) return `docker-20.10 does not know the gateway mode of network ${changed.name}`;
+  if (unknown) return `docker-20.10 does not know the gateway mode of network ${unknown.network}`;
   const [traitsA, traitsB] = [traitsOf(before.state), traitsOf(after.state)];
   const reason = REASONS.find(
     ({ sign, trait }) => traitsA[trait] !== traitsB[trait] && bears(a, sign) !== bears(b, sign),
@@ -224,8 +275,6 @@ function whyChanged(predictions: readonly [Prediction, Prediction], before: Side
     ? "the rules that decide it differ"
     : "docker-20.10 lets frames within a bridge pass iptables, later releases only where they need it";
 }
-
-const isOn = ({ subnet }: Network, { src, dst }: Leg): boolean => contains(subnet, src) || contains(subnet, dst);
 
 function bears({ stop, translations }: Prediction, sign: string): boolean {
   if (sign === "policy") return stop?.policy !== undefined;

@@ -107,8 +107,11 @@ function disagreements({ cells, profiles }: Comparison): string[] {
   );
 }
 
-function targetOf({ to, address, proto, transfer }: Cell): string {
-  const named = to.includes(address) ? to : `${to} (${address})`;
+function targetOf({ to, address, proto, transfer, sides }: Cell): string {
+  const [{ address: before }] = sides;
+  const now = to.includes(address) ? [] : [before ? `now ${address}` : address];
+  const places = [...(before ? [before] : []), ...now];
+  const named = places.length > 0 ? `${to} (${places.join(", ")})` : to;
   if (transfer) return `${named} by ${transferWords(transfer)}`;
   return proto === "icmp" ? `ping ${named}` : named;
 }
@@ -138,7 +141,10 @@ function groupLines(pen: Pen, cells: readonly Cell[]): string[] {
     ...shown,
     ...decisive.flatMap(({ rule, side }) => [
       ...pen
-        .wrap(`${side === 0 ? "before" : "now"}, in the first: -t ${rule.table} ${rule.text}`, 4)
+        .wrap(
+          `${side === 0 ? "before" : "now"}, in the first: -t ${rule.table} ${rule.text}${rule.node ? ` on ${rule.node}` : ""}`,
+          4,
+        )
         .map((l) => pen.paint("dim", `    ${l}`)),
     ]),
   ];

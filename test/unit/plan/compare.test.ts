@@ -85,6 +85,58 @@ test("what docker-20.10 does not know is the reason where it makes the differenc
   for (const c of ofBack) expect(c.why).toBe("docker-20.10 does not know the gateway mode of network test_back");
 });
 
+/** Three networks with gateway modes, and one with none. */
+const MODES = `services:
+  plain: { image: nginx, networks: [plain] }
+  open: { image: nginx, networks: [open], ports: ["8081:80"] }
+  direct: { image: nginx, networks: [direct], ports: ["8082:80"] }
+  one: { image: nginx, networks: [apart] }
+  two: { image: nginx, networks: [apart] }
+  agent: { image: nginx, network_mode: host }
+networks:
+  plain: {}
+  open: { driver_opts: { com.docker.network.bridge.gateway_mode_ipv4: nat-unprotected } }
+  direct: { driver_opts: { com.docker.network.bridge.gateway_mode_ipv4: routed } }
+  apart: { internal: true, driver_opts: { com.docker.network.bridge.gateway_mode_ipv4: isolated } }
+`;
+
+describe("gateway modes, which docker-20.10 does not know", () => {
+  const old = compared(MODES, "docker-20.10", "docker-29");
+  const unknown = (network: string): string => `docker-20.10 does not know the gateway mode of network test_${network}`;
+
+  test("the network that makes the difference is named, not another one that the packet also crosses", () => {
+    expect(cell(old, "open", "direct:80/tcp")?.why).toBe(unknown("direct"));
+    expect(cell(old, "open", "192.168.0.10:8082/tcp")?.why).toBe(unknown("direct"));
+    // the routed sender is not masqueraded
+    expect(cell(old, "direct", "192.168.0.10:8081/tcp")?.why).toBe(unknown("direct"));
+    expect(cell(old, "plain", "open:80/tcp")?.why).toBe(unknown("open"));
+    expect(cell(old, "open", "one:80/tcp")?.why).toBe(unknown("apart"));
+  });
+
+  test("an isolated network has no gateway, so its first address is a container's: each side is asked at its own", () => {
+    const host = cell(old, "@host", "one:80/tcp");
+    expect(host).toMatchObject({ address: "172.21.0.1", sides: [{ address: "172.21.0.2" }, {}] });
+    expect(outcomes(host)).toEqual(["reach as 172.21.0.1", "unreachable"]);
+    // what the host serves at the gateway's address is not what the container serves
+    const named = old.cells.filter((c) => c.from === "plain" && c.to === "one:80/tcp");
+    expect(named.map(outcomes)).toEqual([["drop", "unreachable"]]);
+  });
+
+  test("who has another number is still the same sender", () => {
+    const between = cell(old, "one", "two:80/tcp");
+    expect(outcomes(between)).toEqual(["reach as 172.21.0.2", "reach as 172.21.0.1"]);
+    expect(between?.change).toBe("none");
+  });
+
+  test("both addresses are told, and where a rule is not the host's, whose it is", () => {
+    const text = renderComparisonText(old, { colour: false, width: 200 });
+    expect(text).toContain("@host -> one:80/tcp (172.21.0.2, now 172.21.0.1)");
+    expect(text).toMatch(
+      /now, in the first: -t filter -A FORWARD -d 172\.16\.0\.0\/12 -o wan0 -j REJECT --reject-with icmp-net-unreachable on\s+@router/,
+    );
+  });
+});
+
 test.for(PROFILES.flatMap((a) => PROFILES.filter((b) => b !== a).map((b) => [a, b] as const)))(
   "what changes from %s to %s changes back",
   ([a, b]) => {
