@@ -168,7 +168,10 @@ async function create(file: string): Promise<number> {
     return openSync(file, "w", 0o644);
   } catch (cause) {
     const { DocknetError } = await import("../index.ts");
-    throw new DocknetError("USAGE", `Cannot write ${file}: ${(cause as Error).message}`, { cause });
+    throw new DocknetError("USAGE", `Cannot write the capture to ${file}: ${(cause as NodeJS.ErrnoException).code}`, {
+      cause,
+      remedy: "Name a file in a folder that exists and that you may write to, or - for standard output",
+    });
   }
 }
 
@@ -197,8 +200,8 @@ function writeSome(fd: number, bytes: Buffer): Promise<{ written: number; code?:
 
 /** On standard error, when it is over. */
 function tell({ packets, dropped, links }: RecordingSummary): void {
-  const seen = links.filter((l) => l.received > 0).length;
+  const seen = links.filter((l) => l.delivered > 0).length;
   const lost = links.filter((l) => l.dropped > 0).map((l) => `${l.node}/${l.link} ${l.dropped}`);
   const drops = dropped === 0 ? "none dropped" : `${dropped} DROPPED (${lost.join(", ")})`;
-  say(`docknet: ${packets} packets on ${seen} of ${links.length} links, ${drops}`);
+  say(`docknet: ${packets} packet${packets === 1 ? "" : "s"} on ${seen} of ${links.length} links, ${drops}`);
 }

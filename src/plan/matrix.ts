@@ -84,8 +84,10 @@ export function matrixOf(state: State, rules: Rules, choice: MatrixChoice = {}):
     ...running.flatMap((c) => c.serves.map((s) => serviceColumn(c, s.port, s.proto, s.at ?? c.at))),
     ...running.flatMap((c) => c.bindings.filter(isOnHost).map((b) => publishedColumn(c, b))),
   ];
-  const rows = chosen("row", rowsOf(state, running), choice.from, namesOfRow);
-  const columns = chosen("column", all, choice.to, namesOfColumn).map((column) => withControl(state, column, ask));
+  const rows = chosen(state, "row", rowsOf(state, running), choice.from, namesOfRow);
+  const columns = chosen(state, "column", all, choice.to, namesOfColumn).map((column) =>
+    withControl(state, column, ask),
+  );
   const cells = rows.flatMap((row) => columns.map((column) => cellOf(state, row, column, ask)));
   return { rows, columns, cells };
 }
@@ -190,11 +192,10 @@ function publishedEnd(state: State, { sandbox }: MatrixRow, { hostIp, hostPort, 
 
 // --- choosing --------------------------------------------------------------------------------------------------------
 
-const namesOfRow = ({ node, container }: MatrixRow): readonly (string | undefined)[] => [
-  node,
-  container?.name,
-  container?.service,
-];
+const namesOfContainer = ({ node, name, service }: Container): readonly (string | undefined)[] => [node, name, service];
+
+const namesOfRow = ({ node, container }: MatrixRow): readonly (string | undefined)[] =>
+  container ? namesOfContainer(container) : [node];
 
 function namesOfColumn({ kind, name, label, container, port, proto }: MatrixColumn): readonly (string | undefined)[] {
   const ends = kind === "published" ? [HOST, `${name}/${proto}`] : [`${container.node}:${port}`];
@@ -202,6 +203,7 @@ function namesOfColumn({ kind, name, label, container, port, proto }: MatrixColu
 }
 
 function chosen<T>(
+  state: State,
   what: "row" | "column",
   all: readonly T[],
   wanted: readonly string[] | undefined,
@@ -210,9 +212,15 @@ function chosen<T>(
   if (!wanted) return all;
   for (const name of wanted) {
     if (all.some((item) => namesOf(item).includes(name))) continue;
+    const container = state.containers.find((c) => namesOfContainer(c).includes(name));
+    if (container && container.status !== "running")
+      throw new DocknetError("NOT_FOUND", `The matrix has no ${what} "${name}": it does not run`, {
+        remedy: `Start it: docknet start ${container.name}`,
+      });
+    const none = container && what === "column" ? ": it serves and publishes no port" : "";
     const known = [...new Set(all.flatMap((item) => namesOf(item)[0] ?? []))];
     const shown = known.slice(0, 12).join(", ");
-    throw new DocknetError("NOT_FOUND", `The matrix has no ${what} "${name}"`, {
+    throw new DocknetError("NOT_FOUND", `The matrix has no ${what} "${name}"${none}`, {
       remedy:
         known.length > 0 ? `There are ${shown}${known.length > 12 ? " and more" : ""}` : "No service serves a port",
     });

@@ -121,6 +121,21 @@ describe("of the lab that lives", () => {
     await noTaps();
   });
 
+  test("links are counted by the packets that are given out, not by those that came after the last one", async () => {
+    const { told, ended } = start("capture", "-c", "1", "--filter", "icmp");
+    await waitFor("it runs", LATE_MS, () => taps().length === 1);
+    ping(2);
+    expect(await ended).toEqual([0, null]);
+    expect(told()).toMatch(/^docknet: 1 packet on 1 of \d+ links, none dropped$/m);
+    await noTaps();
+  });
+
+  test("a file that cannot be written is a usage error with a remedy", () => {
+    const { status, stderr } = docknet("capture", "-w", join(folder, "nowhere", "x.pcapng"));
+    expect(status).toBe(2);
+    expect(stderr).toMatch(/^docknet: Cannot write the capture to .*x\.pcapng: ENOENT\n {2}Name a file/);
+  });
+
   test("it writes a file that tshark reads, while the lab is verified", () => {
     const file = join(folder, "living.pcapng");
     const { status, stdout, stderr } = docknet("capture", "-w", file, "--while", "verify");

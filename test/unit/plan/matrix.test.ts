@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { Ipv4 } from "../../../src/net/address.ts";
 import { checksOf } from "../../../src/plan/check.ts";
 import { type MatrixChoice, type MatrixPlan, matrixOf } from "../../../src/plan/matrix.ts";
+import { stopContainer } from "../../../src/state/lifecycle.ts";
 import type { State } from "../../../src/state/state.ts";
 import { rulesOf } from "../../support/predict.ts";
 import { errorOf, newDaemon, withContainer, withNetwork } from "../../support/state.ts";
@@ -158,5 +159,15 @@ describe("a choice", () => {
     const error = (choice: MatrixChoice) => errorOf(() => planned(shop(), choice));
     expect(error({ from: ["nobody"] })).toEqual({ code: "NOT_FOUND", message: 'The matrix has no row "nobody"' });
     expect(error({ to: ["web:81"] })).toEqual({ code: "NOT_FOUND", message: 'The matrix has no column "web:81"' });
+  });
+
+  test("of who does not run, or serves nothing, is an error that says so", () => {
+    const stopped = stopContainer(shop(), "web", { exitCode: 0 });
+    const error = (state: State, choice: MatrixChoice) => errorOf(() => planned(state, choice))?.message;
+    expect(error(stopped, { from: ["web"] })).toBe('The matrix has no row "web": it does not run');
+    expect(error(stopped, { to: ["web"] })).toBe('The matrix has no column "web": it does not run');
+    const mute = withContainer(shop(), "mute", { networks: ["front"], serves: [] });
+    expect(error(mute, { to: ["mute"] })).toBe('The matrix has no column "mute": it serves and publishes no port');
+    expect(planned(mute, { from: ["mute"] }).rows).toHaveLength(1);
   });
 });
