@@ -51,13 +51,13 @@ export class TappedLinks {
 
   /** From its return on every frame is seen. The caller owns the sockets. @throws DocknetError NOT_FOUND, USAGE; then no socket is open */
   open(): Taps {
-    const plan = planCapture(this.site.state, this.site.layout, this.wanted, (name) => this.nodeOf(name));
+    const plan = planCapture(this.site.state, this.site.layout, this.wanted, (name) => this.nodesOf(name));
     return this.tap(plan);
   }
 
   /** The same when the lab has changed since. */
   follow(): TapChange {
-    const plan = replanCapture(this.site.state, this.site.layout, this.wanted, (name) => this.nodeOf(name));
+    const plan = replanCapture(this.site.state, this.site.layout, this.wanted, (name) => this.nodesOf(name));
     const there = plan.links.flatMap((link) => {
       const found = this.identify(link);
       return found ? [{ link, found }] : [];
@@ -94,9 +94,9 @@ export class TappedLinks {
     }
   }
 
-  private nodeOf(name: string): NodeName | undefined {
-    const container = this.site.state.containers.find((c) => c.node === name);
-    return container && this.site.sandboxOf(container);
+  private nodesOf(name: string): NodeName[] {
+    const containers = this.site.state.containers.filter((c) => [c.node, c.name, c.service].includes(name));
+    return containers.flatMap((c) => this.site.sandboxOf(c) ?? []);
   }
 }
 

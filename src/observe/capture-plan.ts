@@ -29,30 +29,32 @@ export interface CapturePlan {
 
 const LO = "lo" as IfName;
 
+type NodesOf = (name: string) => readonly NodeName[];
+
 /**
  * @param wanted "web" is all links of a node, "web/eth0" one, "host" the same as "@host"; none: all links of the lab. lo is captured
- * where it is named only. @param nodeOf the node in whose network a container is that has none of its own
+ * where it is named only. @param nodesOf where the containers of a name are: a service's, one by its Docker name, one in another's network
  * @throws DocknetError NOT_FOUND
  */
 export function planCapture(
   state: State,
   layout: Layout,
   wanted: readonly string[],
-  nodeOf: (name: string) => NodeName | undefined = () => undefined,
+  nodesOf: NodesOf = () => [],
 ): CapturePlan {
   const chosen =
     wanted.length === 0
       ? layout.nodes.flatMap((n) => linksOf(n))
-      : wanted.flatMap((w) => find(layout, w, nodeOf)).filter(isFirst);
+      : wanted.flatMap((w) => find(layout, w, nodesOf)).filter(isFirst);
   if (chosen.length === 0) throw new DocknetError("NOT_FOUND", "Cannot capture: there are no links");
   return { links: chosen, names: namesOf(state), translators: translatorsOf(layout) };
 }
 
 /** The same for a lab that has changed since: what is not there now is left out. */
-export function replanCapture(...[state, layout, wanted, nodeOf]: Parameters<typeof planCapture>): CapturePlan {
+export function replanCapture(...[state, layout, wanted, nodesOf]: Parameters<typeof planCapture>): CapturePlan {
   const present = wanted.filter((w) => {
     try {
-      return find(layout, w, nodeOf ?? (() => undefined)).length > 0;
+      return find(layout, w, nodesOf ?? (() => [])).length > 0;
     } catch (error) {
       if (error instanceof DocknetError && error.code === "NOT_FOUND") return false;
       throw error;
@@ -60,31 +62,36 @@ export function replanCapture(...[state, layout, wanted, nodeOf]: Parameters<typ
   });
   if (wanted.length > 0 && present.length === 0)
     return { links: [], names: namesOf(state), translators: translatorsOf(layout) };
-  return planCapture(state, layout, present, nodeOf);
+  return planCapture(state, layout, present, nodesOf);
 }
 
 const isFirst = (link: TappedLink, i: number, all: readonly TappedLink[]): boolean =>
   all.findIndex((l) => l.node === link.node && l.link === link.link) === i;
 
-function find(layout: Layout, wanted: string, nodeOf: (name: string) => NodeName | undefined): TappedLink[] {
+function find(layout: Layout, wanted: string, nodesOf: NodesOf): TappedLink[] {
   const slash = wanted.indexOf("/");
   const name = slash < 0 ? wanted : wanted.slice(0, slash);
-  const shared = nodeOf(name);
-  const node = [name, `@${name}`, shared].flatMap((n) => layout.nodes.find((x) => x.name === n) ?? [])[0];
-  if (!node) {
+  const nodes = nodesNamed(layout, name, nodesOf);
+  if (nodes.length === 0) {
     const known = layout.nodes.map((n) => n.name).join(", ");
     throw new DocknetError("NOT_FOUND", `Cannot capture at ${wanted}: there is no node ${name} that runs`, {
       remedy: `Name one of: ${known}`,
     });
   }
-  if (slash < 0) return linksOf(node);
+  if (slash < 0) return nodes.flatMap(linksOf);
   const ifName = wanted.slice(slash + 1);
-  if (ifName === LO) return [{ node: node.name, link: LO, description: `loopback of ${node.name}` }];
-  const found = linksOf(node).filter((l) => l.link === ifName);
+  if (ifName === LO) return nodes.map((n) => ({ node: n.name, link: LO, description: `loopback of ${n.name}` }));
+  const found = nodes.flatMap(linksOf).filter((l) => l.link === ifName);
   if (found.length > 0) return found;
-  throw new DocknetError("NOT_FOUND", `Cannot capture at ${wanted}: ${node.name} has no interface ${ifName}`, {
-    remedy: `Name one of: ${[...node.links.map((l) => l.name), LO].join(", ")}`,
+  const all = nodes.map((n) => n.name).join(", ");
+  throw new DocknetError("NOT_FOUND", `Cannot capture at ${wanted}: ${all} has no interface "${ifName}"`, {
+    remedy: `Name one of: ${[...nodes.flatMap((n) => n.links.map((l) => l.name)), LO].join(", ")}`,
   });
+}
+
+function nodesNamed({ nodes }: Layout, name: string, nodesOf: NodesOf): Node[] {
+  const own = nodes.find((n) => n.name === name) ?? nodes.find((n) => n.name === `@${name}`);
+  return own ? [own] : nodes.filter((n) => nodesOf(name).includes(n.name));
 }
 
 /** Bridges last: a frame comes in at a port before it comes in at the bridge, with the same time stamp. */

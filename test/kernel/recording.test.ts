@@ -231,7 +231,9 @@ describe("capture of a lab", () => {
     await using lab = await createLab(labFile("seed"));
     const before = descriptors();
     expect(() => lab.capture({ nodes: ["wep"] })).toThrow("Cannot capture at wep: there is no node wep that runs");
-    expect(() => lab.capture({ nodes: ["web/eth7"] })).toThrow("Cannot capture at web/eth7: web has no interface eth7");
+    expect(() => lab.capture({ nodes: ["web/eth7"] })).toThrow(
+      'Cannot capture at web/eth7: web has no interface "eth7"',
+    );
     expect(() => lab.capture({ filter: "tcp and and" })).toThrow(
       /^Cannot use the filter "tcp and and": .*syntax error/,
     );
@@ -247,6 +249,20 @@ describe("capture of a lab", () => {
     expect(await linksOf("web")).toBe("web/eth0");
     expect(await linksOf("host/eth0", "@host/docker0", "web/eth0", "web")).toBe("@host/eth0 @host/docker0 web/eth0");
     expect(await linksOf("agent/eth0", "web/lo")).toBe("@host/eth0 web/lo");
+  });
+
+  test("takes a service, which is all its containers, and a container by the name that docknet ps tells", async () => {
+    await using lab = await createLab(labFile("replicas"));
+    const linksOf = async (...nodes: string[]): Promise<readonly string[]> => {
+      await using recording = lab.capture({ nodes });
+      return recording.links;
+    };
+    const replicas = ["api-1/eth0", "api-2/eth0", "api-3/eth0"];
+    expect(await linksOf("api")).toEqual(replicas);
+    expect(await linksOf("api/eth0")).toEqual(replicas);
+    const [second = ""] = lab.state.containers.filter((c) => c.node === "api-2").map((c) => c.name);
+    expect(second).not.toBe("api-2");
+    expect(await linksOf(second)).toEqual(["api-2/eth0"]);
   });
 
   test("ends after so many packets, or so long", async () => {
