@@ -8,7 +8,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export PATH="$PWD/node_modules/.bin:$PATH:/usr/sbin:/sbin"
-unset CDPATH XDG_RUNTIME_DIR
+unset CDPATH XDG_RUNTIME_DIR DOCKNET_PROJECT DOCKNET_RUN_DIR DOCKNET_HOST DOCKNET_IDLE_S
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/docknet-test.XXXXXX")
 passed=0 failed=0 skipped=0

@@ -2,7 +2,10 @@
  * The first file that node reads, bundled alone as CommonJS: for `--version` and for what stands in Docker's grammar the module loader
  * of ESM is not even started. All else is main.ts.
  */
+import { DocknetError } from "../errors.ts";
 import { dockerCall, runDocker } from "./docker/dispatch.ts";
+import { EXIT, exitCodeOf } from "./exit.ts";
+import { print } from "./terminal.ts";
 
 declare const __DOCKNET_VERSION__: string;
 
@@ -10,18 +13,27 @@ const argv = process.argv.slice(2);
 const main = "./main.mjs";
 
 const [first, ...rest] = argv;
-if (rest.length === 0 && (first === "--version" || first === "-V")) process.stdout.write(`${__DOCKNET_VERSION__}\n`);
-else void start();
+const asksVersion = rest.length === 0 && (first === "--version" || first === "-V");
+const call = asksVersion ? undefined : dockerCall(argv);
+
+if (asksVersion || call) void start();
+else void import(main);
 
 async function start(): Promise<void> {
-  const call = dockerCall(argv);
-  if (!call) return void (await import(main));
   try {
-    process.exit(await runDocker(call, process.env));
+    if (call) process.exit(await runDocker(call, process.env));
+    print(__DOCKNET_VERSION__);
   } catch (error) {
-    process.stderr.write(
-      `docknet: internal error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
-    );
-    process.exit(1);
+    process.exit(explain(error));
   }
+}
+
+function explain(error: unknown): number {
+  if (error instanceof DocknetError) {
+    process.stderr.write(`docknet: ${error.message}\n`);
+    return exitCodeOf(error);
+  }
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  process.stderr.write(`docknet: internal error: ${text}\n`);
+  return EXIT.failed;
 }

@@ -1,5 +1,6 @@
 /** stdout is data, stderr is talk. Colour and progress only where a person looks on. */
 import { writeSync } from "node:fs";
+import { DocknetError } from "../errors.ts";
 
 export const useColour = (stream: NodeJS.WriteStream): boolean =>
   !process.env.NO_COLOR &&
@@ -23,12 +24,19 @@ export function writeOut(text: string | Uint8Array, fd: 1 | 2 = 1): boolean {
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       if (code === "EPIPE") return false;
-      if (code !== "EAGAIN") throw error;
+      if (code !== "EAGAIN") throw unwritable(fd, error as NodeJS.ErrnoException);
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
     }
   }
   return true;
 }
+
+/** ENOSPC, EIO, EBADF: what the shell has made of it cannot take more. */
+const unwritable = (fd: 1 | 2, cause: NodeJS.ErrnoException): DocknetError =>
+  new DocknetError("KERNEL_REFUSED", `Cannot write to standard ${fd === 1 ? "output" : "error"}: ${cause.code}`, {
+    cause,
+    remedy: "Make room where it leads to, or lead it elsewhere",
+  });
 
 export const say = (text: string): void => void process.stderr.write(`${text}\n`);
 

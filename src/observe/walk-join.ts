@@ -334,10 +334,15 @@ function judge(
   return { verdict: end.hop.out ? "silent" : "unreachable", reason: because };
 }
 
+/** What the sender takes for a closed port (net/ipv4/tcp_ipv4.c tcp_v4_err). */
+const REFUSALS = / --reject-with (tcp-reset|icmp-port-unreachable)\b/;
+
 /** REJECT tells the sender; so may a rule of nftables' own. */
 function rejected(rule: MetRule, reaction: Reaction | undefined): WalkVerdict | undefined {
   const errno = reaction?.kind === "errno" ? reaction.errno : undefined;
   // EPERM: the sender's own chain took it
   const tells = rule.verdict === "REJECT" || (rule.see !== undefined && errno !== undefined && errno !== "EPERM");
-  return tells ? (errno === "ECONNREFUSED" ? "refuse" : "unreachable") : undefined;
+  // where it is the userland proxy that was told, the sender has its connection all the same
+  const isRefusal = errno === "ECONNREFUSED" || (reaction?.kind === "answer" && REFUSALS.test(rule.rule));
+  return tells ? (isRefusal ? "refuse" : "unreachable") : undefined;
 }

@@ -19,7 +19,7 @@ afterEach(() => {
 });
 
 /** An engine at a socket of its own. */
-async function playEngine(answer: Answer): Promise<{ readonly host: string; readonly calls: string[] }> {
+async function playEngine(answer: Answer): Promise<{ host: string; calls: string[]; breakOff: () => void }> {
   const folder = mkdtempSync(join(tmpdir(), "docknet-grammar-"));
   const calls: string[] = [];
   const server = createServer((request, response) => {
@@ -42,7 +42,7 @@ async function playEngine(answer: Answer): Promise<{ readonly host: string; read
     },
   );
   await new Promise<void>((resolve) => server.listen(join(folder, "s"), resolve));
-  return { host: `unix://${join(folder, "s")}`, calls };
+  return { host: `unix://${join(folder, "s")}`, calls, breakOff: () => server.closeAllConnections() };
 }
 
 interface Ended {
@@ -152,6 +152,15 @@ test("events are printed as they come, until Ctrl-C ends with 130", async () => 
     (kill) => kill(),
   );
   expect(ended).toEqual({ code: 130, stdout: "1795333811962833866 create web\n", stderr: "" });
+});
+
+test("events end with Go's word when the daemon breaks off", async () => {
+  const event = { Type: "network", Action: "create", timeNano: 7, Actor: { ID, Attributes: { name: "web" } } };
+  const engine = await playEngine(() => ({ body: JSON.stringify(event), stays: true }));
+  const { code, stdout, stderr } = await run(["events", "--format", "{{.Action}}"], engine.host, "", () =>
+    engine.breakOff(),
+  );
+  expect({ code, stdout, stderr }).toEqual({ code: 1, stdout: "create\n", stderr: "unexpected EOF\n" });
 });
 
 test.each([

@@ -141,6 +141,16 @@ test.for(["SIGINT", "SIGTERM"] as const)("%s cleans up and ends with 128 + the s
   await nobodyIsLeft(pid);
 });
 
+test.for(["labs", "--version", "network ls --help"])("a full disk behind standard output is told: %s", (args) => {
+  const { status, stderr } = spawnSync("sh", ["-c", `"${process.execPath}" "${CLI}" ${args} > /dev/full`], {
+    encoding: "utf8",
+    timeout: 100_000,
+  });
+  expect(status).toBe(4);
+  expect(stderr).toMatch(/^docknet: Cannot write to standard output: ENOSPC\n/);
+  expect(stderr).not.toMatch(/Error|at /);
+});
+
 test.for(["plan --lab seed", "--help", "verify --help"])("a reader that goes away is no error: %s", (args) => {
   const { status, stderr } = spawnSync("sh", ["-c", `"${process.execPath}" "${CLI}" ${args} | head -1`], {
     encoding: "utf8",

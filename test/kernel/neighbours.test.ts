@@ -25,6 +25,8 @@ test.for([
     verdict: "PASS",
     wrong: [],
   });
+  const { counts } = await lab.matrix();
+  expect(counts).toMatchObject({ fail: 0, inconclusive: 0 });
 });
 
 test("who is forgotten is asked again; who does not answer, and who was written there, is not forgotten", async () => {

@@ -221,6 +221,20 @@ describe("what was done by hand is the cause that is named", () => {
     expect(ending(walk)).toEqual({ verdict, reason: `filter DOCKER-USER takes it: ${rule}`, rule });
   });
 
+  test.each([
+    ["tcp-reset", "refuse"],
+    ["icmp-port-unreachable", "refuse"],
+    ["icmp-host-prohibited", "unreachable"],
+  ])(
+    "a REJECT with %s of the container, which the userland proxy hears in place of the sender",
+    async (type, verdict) => {
+      const rule = `-A INPUT -p tcp -m tcp --dport 80 -j REJECT --reject-with ${type}`;
+      const done = `iptables -A INPUT -p tcp --dport 80 -j REJECT --reject-with ${type}`;
+      const walk = await walkAfter("web", done, "iptables -F INPUT", ["@host", "127.0.0.1:8080"]);
+      expect(ending(walk)).toEqual({ verdict, reason: `filter INPUT takes it: ${rule}`, rule });
+    },
+  );
+
   test.each(["ip", "inet"])("a table of nftables' own, of the family %s, before all others", async (family) => {
     const host = node("@host");
     const table = family === "ip" ? "mine" : "inet mine";
