@@ -53,11 +53,15 @@ export async function runDocker(call: GlobalCall, env: NodeJS.ProcessEnv): Promi
   try {
     return await dispatch(call.words, openSession(call, env));
   } catch (error) {
-    if (!(error instanceof StatusError)) throw error;
-    if (error.message !== "") process.stderr.write(`${error.message}\n`);
-    return error.code;
+    const told = isBrokenOff(error) ? new StatusError("unexpected EOF") : error;
+    if (!(told instanceof StatusError)) throw error;
+    if (told.message !== "") process.stderr.write(`${told.message}\n`);
+    return told.code;
   }
 }
+
+/** The daemon has ended in the middle of its answer; what Go says of that is told. */
+const isBrokenOff = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === "ECONNRESET";
 
 function openSession(call: GlobalCall, env: NodeJS.ProcessEnv): Session {
   const host = call.host ?? (env.DOCKNET_HOST || undefined);

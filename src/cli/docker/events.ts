@@ -39,15 +39,8 @@ export const events: CommandSpec = {
       filters: encodeFilters(flags),
     };
     const client = await session.client();
-    const answer = await client.stream("GET", "/events", { query });
-    try {
-      for await (const text of splitDocuments(answer))
-        print(template ? `${template.execute(eventStruct(text))}\n` : renderEvent(text));
-    } catch (error) {
-      // the daemon has ended: what Go's decoder says of a stream that breaks off
-      if ((error as NodeJS.ErrnoException).code === "ECONNRESET") throw new StatusError("unexpected EOF");
-      throw error;
-    }
+    for await (const text of splitDocuments(await client.stream("GET", "/events", { query })))
+      print(template ? `${template.execute(eventStruct(text))}\n` : renderEvent(text));
     return 0;
   },
 };

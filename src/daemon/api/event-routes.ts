@@ -3,7 +3,7 @@ import type { FastifyInstance } from "fastify";
 import { epochNano } from "../../kernel/clock.ts";
 import type { Engine } from "../engine.ts";
 import type { EngineEvent } from "../event.ts";
-import { goneSignal, openStream, queryOf } from "./exchange.ts";
+import { endSignal, openStream, queryOf } from "./exchange.ts";
 import { type Filters, parseFilters } from "./filter.ts";
 import { encodeDocument, JSON_TYPE, sortedMap } from "./json.ts";
 import { nanosOf } from "./query.ts";
@@ -19,7 +19,7 @@ export function eventRoutes(app: FastifyInstance, engine: Engine): void {
     if (since !== undefined && until !== undefined && since > until)
       throw httpError(400, `\`since\` time (${query.since}) cannot be after \`until\` time (${query.until})`);
     const filters = parseFilters(query.filters);
-    const gone = goneSignal(reply);
+    const ended = endSignal(reply);
     const sink = openStream(reply, JSON_TYPE);
     const tell = (event: EngineEvent): void => {
       const inTime =
@@ -29,14 +29,14 @@ export function eventRoutes(app: FastifyInstance, engine: Engine): void {
     // only those who ask for the past get it
     if (since !== undefined || until !== undefined) for (const event of engine.events.recent()) tell(event);
     const stop = engine.events.follow(tell);
-    await over(until, gone);
+    await over(until, ended);
     stop();
     sink.end();
   });
 }
 
-/** Resolves at `until`, or when nobody listens any more. */
-function over(until: bigint | undefined, gone: AbortSignal): Promise<void> {
+/** Resolves at `until`, or when nobody listens or tells any more. */
+function over(until: bigint | undefined, ended: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const waitMs = until === undefined ? undefined : Number((until - epochNano()) / 1_000_000n);
     const timer =
@@ -45,8 +45,8 @@ function over(until: bigint | undefined, gone: AbortSignal): Promise<void> {
       clearTimeout(timer);
       resolve();
     };
-    if (gone.aborted) done();
-    else gone.addEventListener("abort", done, { once: true });
+    if (ended.aborted) done();
+    else ended.addEventListener("abort", done, { once: true });
   });
 }
 

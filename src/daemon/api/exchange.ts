@@ -30,6 +30,17 @@ export function goneSignal(reply: FastifyReply): AbortSignal {
   return controller.signal;
 }
 
+declare module "fastify" {
+  interface FastifyInstance {
+    /** Aborts when the server begins to close: what follows without end ends then. */
+    readonly closing: AbortSignal;
+  }
+}
+
+/** Aborts when the client has gone, or the server closes. */
+export const endSignal = (reply: FastifyReply): AbortSignal =>
+  AbortSignal.any([goneSignal(reply), reply.server.closing]);
+
 /** Sends the head now; the body follows as it comes. Fastify has no further part in this answer. */
 export function openStream(reply: FastifyReply, contentType: string): NodeJS.WritableStream {
   const headers = { ...reply.getHeaders(), "Content-Type": contentType } as Record<string, string>;

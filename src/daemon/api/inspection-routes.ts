@@ -7,7 +7,7 @@ import { type ConntrackOptions, conntrackOfSite, type RulesOptions, watchSite } 
 import type { Engine } from "../engine.ts";
 import { rules } from "../lab.ts";
 import type { JsonObject } from "../record.ts";
-import { bodyOf, openStream } from "./exchange.ts";
+import { bodyOf, endSignal, openStream } from "./exchange.ts";
 import { Fields } from "./fields.ts";
 import { JSON_TYPE } from "./json.ts";
 
@@ -50,7 +50,10 @@ export function inspectionRoutes(server: FastifyInstance, engine: Engine, { answ
         },
         (node) => write({ lost: `changes of ${node}` }),
       );
-      reply.raw.once("close", () => watch.close());
+      endSignal(reply).addEventListener("abort", () => {
+        watch.close();
+        stream.end();
+      });
       write({ watching: true });
     } catch (error) {
       write({ error: describe(error) });

@@ -15,6 +15,7 @@ import { JSON_TYPE } from "./json.ts";
 
 /** A few lab files of the biggest size (spec/document.ts), as JSON. */
 const MAX_UP_BYTES = 32 * 1024 * 1024;
+const UNREAD_MS = 1000;
 /** Progress is told at most this often. */
 const PROGRESS_MS = 50;
 
@@ -78,6 +79,10 @@ export function registerLabRoutes(server: FastifyInstance, engine: Engine, end: 
       predicted: fields.flag("predicted"),
     };
     return stream(reply, (listener) => lab.matrix(engine, { ...options, ...listener }));
+  });
+  // the last of these hooks: what had an end to tell has told it; who does not read it is not waited for
+  server.addHook("preClose", async () => {
+    setTimeout(() => server.server.closeAllConnections(), UNREAD_MS).unref();
   });
 }
 

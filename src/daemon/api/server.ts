@@ -42,8 +42,9 @@ export function createServer(engine: Engine, { version }: ServerOptions): Fastif
     rewriteUrl: (request) => splitVersion(request.url ?? "/").url,
     routerOptions: { maxParamLength: MAX_NAME_LENGTH },
   });
-  // Fastify's forceCloseConnections does this only for a server that it has made listen itself
-  app.addHook("preClose", async () => app.server.closeAllConnections());
+  const closing = new AbortController();
+  app.decorate("closing", closing.signal);
+  app.addHook("preClose", async () => closing.abort());
   // bodies are parsed by the routes, in dockerd's words
   app.removeAllContentTypeParsers();
   app.addContentTypeParser("*", { parseAs: "buffer" }, (_request, body, done) => done(null, body));

@@ -7,7 +7,7 @@ import { waitContainer } from "../container.ts";
 import type { Engine } from "../engine.ts";
 
 import { detachable } from "./detach-keys.ts";
-import { goneSignal, nameOf, openStream, queryOf } from "./exchange.ts";
+import { endSignal, goneSignal, nameOf, openStream, queryOf } from "./exchange.ts";
 import { lengthOf, MULTIPLEXED_STREAM, openRaw, RAW_STREAM, readLeadingJson, refuseAttach, upgrade } from "./hijack.ts";
 import { encodeBody, JSON_TYPE } from "./json.ts";
 import { flagOf, nanosOf, parseQuery, type Query } from "./query.ts";
@@ -51,7 +51,7 @@ export function streamRoutes(app: FastifyInstance, engine: Engine): void {
         ...(tail === undefined ? {} : { tail }),
         ...(since === undefined ? {} : { since }),
         ...(until === undefined ? {} : { until }),
-        signal: goneSignal(reply),
+        signal: endSignal(reply),
       },
       container.status === "running",
     );
