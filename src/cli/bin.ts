@@ -1,9 +1,8 @@
 /**
- * The first file that node reads, bundled alone as CommonJS: for `--version` and for what stands in Docker's grammar the module loader
- * of ESM is not even started. All else is main.ts.
+ * The first file that node reads, bundled alone as CommonJS: for `--version` nothing else is run, and for what stands in Docker's
+ * grammar the module loader of ESM is not even started. All else is main.ts.
  */
 import { DocknetError } from "../errors.ts";
-import { dockerCall, runDocker } from "./docker/dispatch.ts";
 import { EXIT, exitCodeOf } from "./exit.ts";
 import { print } from "./terminal.ts";
 
@@ -12,20 +11,19 @@ declare const __DOCKNET_VERSION__: string;
 const argv = process.argv.slice(2);
 const main = "./main.mjs";
 
-const [first, ...rest] = argv;
-const asksVersion = rest.length === 0 && (first === "--version" || first === "-V");
-const call = asksVersion ? undefined : dockerCall(argv);
-
-if (asksVersion || call) void start();
-else void import(main);
+void start();
 
 async function start(): Promise<void> {
   try {
+    const [first, ...rest] = argv;
+    if (rest.length === 0 && (first === "--version" || first === "-V")) return print(__DOCKNET_VERSION__);
+    const { dockerCall, runDocker } = await import("./docker/dispatch.ts");
+    const call = dockerCall(argv);
     if (call) process.exit(await runDocker(call, process.env));
-    print(__DOCKNET_VERSION__);
   } catch (error) {
     process.exit(explain(error));
   }
+  await import(main);
 }
 
 function explain(error: unknown): number {
