@@ -84,14 +84,20 @@ function requestsOf(recorder: Recorder, flow: Flow, sender: Sender): Sighting[] 
         s.ip.dst === probe.address &&
         (targetPortOf(s.ip) === probe.port || probe.proto === "icmp")) ||
         isOwnTranslation(s, flow)) &&
-      isAtSender(recorder, s),
+      isAtSender(recorder, flow, s),
   );
   return start ? recorder.sameFlow(start).filter((s) => isRequest(s.ip)) : [];
 }
 
-/** What NAT has given the sender's address and port to is another's packet: a hop nearer to that one it lived longer. */
-const isAtSender = (recorder: Recorder, s: Sighting): boolean =>
-  recorder.sameFlow(s).every((other) => other.ip.ttl <= s.ip.ttl);
+/**
+ * What NAT has given the same two ends is another's packet: elsewhere, or of the sender's node too, and nearer to that other one it lived
+ * longer. A bridge with netfilter translates without a hop.
+ */
+function isAtSender(recorder: Recorder, { predicted }: Flow, s: Sighting): boolean {
+  const [first] = predicted.legs;
+  if (first && (s.node !== first.node || s.direction !== "out")) return false;
+  return recorder.sameFlow(s).every((other) => other.ip.ttl <= s.ip.ttl);
+}
 
 /** What the host itself sends, or a container in its network, is first seen after nat OUTPUT and POSTROUTING have changed it. */
 function isOwnTranslation(s: Sighting, flow: Flow): boolean {

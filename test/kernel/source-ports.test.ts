@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { DisposerStack } from "../../src/dispose.ts";
-import { buildLab, type Lab, labFile, loadSpec, type Report, resolveState } from "../../src/index.ts";
+import { buildLab, type Lab, type LoadOptions, labFile, loadSpec, type Report, resolveState } from "../../src/index.ts";
 import type { LabName } from "../../src/net/name.ts";
 import type { Port } from "../../src/net/port.ts";
 import type { Instruments } from "../../src/observe/instruments.ts";
@@ -97,17 +97,29 @@ function withOnePort(site: Site): Instruments {
   };
 }
 
-test.for(["seed", "replicas", "monitoring", "nat", "macvlan"])(
-  "lab %s, all senders with one port",
-  { timeout: 60_000 },
-  async (name) => {
-    await using undo = new DisposerStack();
-    const site = new Site({ lab: "test" as LabName });
-    undo.use("the lab", site);
-    await site.become(resolveState(loadSpec({ files: [labFile(name)], cwd: process.cwd(), env: {} })).state);
-    const limits = { answerDeadlineMs: 3000, silenceMs: 250 };
-    const { results } = await verifyLayout(withOnePort(site), site.layout, checksOfSite(site, []), limits);
-    expect(results.length).toBeGreaterThan(15);
-    expect(results.filter((r) => r.verdict !== "PASS").map((r) => `${r.id}: ${r.reasons.join("; ")}`)).toEqual([]);
-  },
-);
+/** Without the proxy a container's way to the host's address is DNAT by the bridge, to the same end as its way straight there. */
+const HAIRPIN = `
+services:
+  web: { image: nginx, network_mode: bridge, ports: ["8080:80", "8081:80"] }
+  ftp: { image: busybox, network_mode: bridge, ports: ["2121:21"], x-docknet: { serve: ["21/tcp"] } }
+  a: { image: busybox, network_mode: bridge, ports: ["8090:90/udp"] }
+x-docknet: { engine: { userland-proxy: false } }
+`;
+
+const LABS: readonly (readonly [string, () => LoadOptions])[] = [
+  ...["seed", "replicas", "monitoring", "nat", "macvlan"].map(
+    (name) => [name, () => ({ files: [labFile(name)], cwd: process.cwd(), env: {} })] as const,
+  ),
+  ["without the userland proxy", () => labText(HAIRPIN)],
+];
+
+test.for(LABS)("lab %s, all senders with one port", { timeout: 60_000 }, async ([, options]) => {
+  await using undo = new DisposerStack();
+  const site = new Site({ lab: "test" as LabName });
+  undo.use("the lab", site);
+  await site.become(resolveState(loadSpec(options())).state);
+  const limits = { answerDeadlineMs: 3000, silenceMs: 250 };
+  const { results } = await verifyLayout(withOnePort(site), site.layout, checksOfSite(site, []), limits);
+  expect(results.length).toBeGreaterThan(15);
+  expect(results.filter((r) => r.verdict !== "PASS").map((r) => `${r.id}: ${r.reasons.join("; ")}`)).toEqual([]);
+});
