@@ -2,7 +2,7 @@
  * The two ends of an FTP data connection: the one that opens it, and the one that waits for it on a port of the kernel's choice. Server
  * and client are either, as the transfer is passive or active. And the words for both ends: "data from=172.18.0.2:20 to=192.168.0.20:43121".
  */
-import { createServer, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { ANY_IPV4, type Ipv4 } from "../net/address.ts";
 import { type DataEnd, FTP_DATA_PORT } from "../net/ftp.ts";
 import type { Port } from "../net/port.ts";
@@ -12,13 +12,13 @@ import { parseEnd } from "./probe-speech.ts";
 import { type Readiness, watchReadiness } from "./readiness.ts";
 import {
   adoptConnection,
-  adoptListener,
   localAddressOf,
   openTcpConnection,
   openTcpListener,
   type SourceAddress,
   takeSocketError,
 } from "./socket.ts";
+import { listenOn } from "./tcp-listener.ts";
 
 /** What the other side may take to fetch what is there. */
 const IDLE_MS = 10_000;
@@ -91,18 +91,16 @@ export interface Waiting {
 export function waitForOne(ns: Netns, address: Ipv4): Waiting {
   const fd = openTcpListener(ns, address, 0);
   const at = localAddressOf(fd) as DataEnd;
-  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true });
-  server.maxConnections = 1;
-  // Out of descriptors while accepting, for one: to the other end it is as if nobody listened.
-  server.on("error", () => {});
+  let first: (socket: Socket) => void = () => {};
   const result = new Promise<Socket>((resolve) => {
-    server.once("connection", (socket) => {
-      server.close();
-      resolve(socket);
-    });
+    first = resolve;
   });
-  adoptListener(server, fd);
-  return { at, result, close: () => void server.close() };
+  const serve = (socket: Socket): void => {
+    listener.close();
+    first(socket);
+  };
+  const listener = listenOn(fd, serve, { paused: true });
+  return { at, result, close: () => listener.close() };
 }
 
 /** The data connection did not come to stand, or not to its end. */

@@ -4,7 +4,7 @@
  * that the caller owns, and closes it itself when it throws. `adopt` functions hand a descriptor to Node for good.
  */
 import { readFileSync } from "node:fs";
-import { type Server as NetServer, Socket } from "node:net";
+import { Socket } from "node:net";
 import { DocknetError } from "../errors.ts";
 import { ANY_IPV4, type Ipv4, type Ipv6, parseIpv6, toBytes } from "../net/address.ts";
 import {
@@ -177,11 +177,6 @@ export function openSctpListener(ns: Netns, address: Ipv4 | Ipv6, port: number, 
   return openBound(ns, address, port, SOCK_STREAM, IPPROTO_SCTP, options, (fd) => {
     listen(fd, BACKLOG);
   });
-}
-
-/** Gives a listening descriptor to a server; Node owns it from here on, also when this throws. */
-export function adoptListener(server: NetServer, fd: number): void {
-  server.listen({ fd, exclusive: true });
 }
 
 /**

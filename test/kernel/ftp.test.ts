@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startTransfer, type TransferRequest } from "../../src/kernel/ftp-client.ts";
 import { startProbe } from "../../src/kernel/probe.ts";
 import { openResponder, type Responder } from "../../src/kernel/responder.ts";
-import { adoptConnection, adoptListener, openTcpConnection, openTcpListener } from "../../src/kernel/socket.ts";
+import { adoptConnection, openTcpConnection, openTcpListener } from "../../src/kernel/socket.ts";
 import { TRANSFERS, type Transfer } from "../../src/net/ftp.ts";
 import { descriptors, ip, openedSince, port, run, TinyNet, waitFor } from "../support/tiny-net.ts";
 
@@ -183,7 +183,7 @@ describe("a control connection that fails", () => {
   /** Says its lines to whoever connects, whatever it hears. */
   function stranger(said: string): Server {
     const server = createServer((socket) => socket.on("error", () => {}).write(said));
-    adoptListener(server, openTcpListener(shared.server, SERVER, 21));
+    server.listen({ fd: openTcpListener(shared.server, SERVER, 21), exclusive: true });
     return server;
   }
 

@@ -5,13 +5,7 @@ import { closeFd } from "../../src/kernel/libc.ts";
 import { startProbe } from "../../src/kernel/probe.ts";
 import { openProxy } from "../../src/kernel/proxy.ts";
 import { openResponder } from "../../src/kernel/responder.ts";
-import {
-  adoptConnection,
-  adoptListener,
-  openTcpConnection,
-  openTcpListener,
-  openUdpSocket,
-} from "../../src/kernel/socket.ts";
+import { adoptConnection, openTcpConnection, openTcpListener, openUdpSocket } from "../../src/kernel/socket.ts";
 import type { Ipv6 } from "../../src/net/address.ts";
 import { descriptors, ip, openedSince, port, run, TinyNet, waitFor } from "../support/tiny-net.ts";
 
@@ -74,7 +68,7 @@ describe("the TCP proxy", () => {
       received = await readToEnd(socket);
       socket.end(answer);
     });
-    adoptListener(server, openTcpListener(net.server, SERVER, 80));
+    server.listen({ fd: openTcpListener(net.server, SERVER, 80), exclusive: true });
     const proxy = openProxy(net.host, binding);
     const got = await exchange(adoptConnection(openTcpConnection(net.client, ip("10.1.0.1"), 8080)), request);
     expect(received?.equals(request)).toBe(true);
@@ -134,7 +128,7 @@ describe("the TCP proxy", () => {
   test("close() ends standing connections and connections under way, and leaves no descriptor", async () => {
     await using net = new TinyNet();
     const server = createServer(() => {});
-    adoptListener(server, openTcpListener(net.server, SERVER, 80));
+    server.listen({ fd: openTcpListener(net.server, SERVER, 80), exclusive: true });
     run(net.host, "iptables -A OUTPUT -p tcp --dport 82 -j DROP");
     await waitFor("the handles of earlier tests are gone", () => tcpHandles() <= 1);
     const handles = tcpHandles() - 1;
