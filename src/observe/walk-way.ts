@@ -7,9 +7,8 @@
 import type { RouteAnswer } from "../kernel/route-query.ts";
 import type { Ipv4Packet } from "../net/frame.ts";
 import type { NodeName } from "../net/name.ts";
-import { explainRule } from "../plan/rule.ts";
-import { isRule } from "./counters.ts";
 import type { MetRule, OnLink, WalkHop, WalkStep } from "./walk.ts";
+import { chainStep, droppedBy, specOf, translatorOf } from "./walk-chain.ts";
 import { findPassages, type Passage, type Seen } from "./walk-passage.ts";
 import {
   type ChainRun,
@@ -18,7 +17,6 @@ import {
   type Identity,
   type NodeFacts,
   renderEnds,
-  ruleKey,
   runsOf,
   type WalkLink,
   type WalkRecord,
@@ -156,10 +154,9 @@ function visitOf(node: NodeName, facts: NodeFacts, passage: Passage, runs: reado
  * As a DNAT rule led it on, when no chain and no link has seen it after that: then it died where routing decides. undefined: no such rule
  * was the last, or it does not say one address.
  */
-function ledBy({ rules }: NodeFacts, runs: readonly ChainRun[]): Ipv4Packet | undefined {
+function ledBy(facts: NodeFacts, runs: readonly ChainRun[]): Ipv4Packet | undefined {
   const run = runs.at(-1);
-  const decision = run?.table === "nat" ? run.events.at(-1) : undefined;
-  const spec = decision?.handle === undefined ? undefined : rules.get(ruleKey(decision.table, decision.handle))?.spec;
+  const spec = run?.table === "nat" ? specOf(facts, run.events.at(-1)) : undefined;
   const [, dst, port] = / -j DNAT --to-destination (\d+\.\d+\.\d+\.\d+)(?::(\d+))?(?: |$)/.exec(` ${spec}`) ?? [];
   if (!run || !dst) return undefined;
   const { ip } = run;
@@ -263,82 +260,6 @@ function stepsOf(node: NodeName, facts: NodeFacts, { first, runs, went, route }:
 function changeTo(before: Ends, after: Ends, by: string): WalkStep | undefined {
   const [old, now] = [renderEnds(before), renderEnds(after)];
   return old === now ? undefined : { kind: "translation", before: old, after: now, by };
-}
-
-function chainStep(node: NodeName, facts: NodeFacts, run: ChainRun): WalkStep {
-  const decision = run.events.at(-1);
-  return {
-    kind: "chain",
-    table: run.table,
-    chain: run.chain,
-    verdict:
-      decision?.verdict.kind === "DROP"
-        ? dropWord(facts, run)
-        : decision?.verdict.kind === "QUEUE"
-          ? "QUEUE"
-          : "ACCEPT",
-    policy: decision?.kind === "policy",
-    rules: run.events.flatMap((e) => (e.kind === "rule" && e.handle !== undefined ? [metRule(node, facts, e)] : [])),
-  };
-}
-
-function dropWord(facts: NodeFacts, run: ChainRun): string {
-  const rule = run.events.findLast((e) => e.handle !== undefined);
-  const spec = rule?.handle === undefined ? "" : (facts.rules.get(ruleKey(run.table, rule.handle))?.spec ?? "");
-  return /-j REJECT\b/.test(spec) ? "REJECT" : "DROP";
-}
-
-function metRule(node: NodeName, { rules, planned }: NodeFacts, event: ChainRun["events"][number]): MetRule {
-  const { table, chain, handle = 0, verdict } = event;
-  const found = rules.get(ruleKey(table, handle));
-  const known = found && planned.rules.find((r) => isRule(found, r));
-  const target = found && /(?:^| )-j (\S+)/.exec(found.spec)?.[1];
-  const word =
-    verdict.kind === "JUMP" || verdict.kind === "GOTO"
-      ? `to ${verdict.chain}`
-      : verdict.kind === "CONTINUE"
-        ? "on"
-        : (target ?? verdict.kind);
-  return {
-    node,
-    table,
-    chain,
-    rule: found ? `-A ${chain} ${found.spec}`.trimEnd() : `handle ${handle}`,
-    verdict: word,
-    ...(known ? { owner: known.owner.label, words: explainRule(known) } : {}),
-    ...(known?.owner.at ? { at: known.owner.at } : {}),
-    ...(found ? {} : { see: shownBy(table, chain) }),
-  };
-}
-
-const shownBy = (table: string, chain: string): string => `nft -a list chain ${table} ${chain}`;
-
-const IPTABLES: readonly string[] = ["raw", "mangle", "nat", "filter", "security"];
-
-/** "nat POSTROUTING MASQUERADE" */
-function translatorOf(facts: NodeFacts, run: ChainRun): string {
-  const event = run.events.findLast((e) => e.kind === "rule" && e.handle !== undefined && e.verdict.kind === "ACCEPT");
-  const found = event?.handle === undefined ? undefined : facts.rules.get(ruleKey(event.table, event.handle));
-  const target = found && /(?:^| )-j (\S+)/.exec(found.spec)?.[1];
-  return event && target ? `${event.table} ${event.chain} ${target}` : `${run.table} ${run.chain}`;
-}
-
-/** @param passes it went on by a link: what was handed to a program in user space came back */
-function droppedBy(node: NodeName, facts: NodeFacts, runs: readonly ChainRun[], passes: boolean): MetRule | undefined {
-  const run = runs.at(-1);
-  const decision = run?.events.at(-1);
-  const isTaken = decision?.verdict.kind === "DROP" || (decision?.verdict.kind === "QUEUE" && !passes);
-  if (!run || !decision || !isTaken) return undefined;
-  if (decision.kind === "rule") return metRule(node, facts, decision);
-  return {
-    node,
-    table: run.table,
-    chain: run.chain,
-    rule: "policy DROP",
-    verdict: "DROP",
-    ...(IPTABLES.includes(run.table) ? {} : { see: shownBy(run.table, run.chain) }),
-    words: run.chain === "FORWARD" ? "what no rule accepts is not forwarded" : "what no rule accepts is dropped",
-  };
 }
 
 /** As `ip route get` says it: "203.0.113.80 via 192.168.0.1 dev eth0 src 192.168.0.10". */
