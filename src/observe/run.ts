@@ -58,7 +58,9 @@ export async function runProbes<C extends Probing>(
   const neighbours = new NeighbourTable(instruments);
   const plain = checks.filter((c) => !c.predicted.transfer);
   const transfers = checks.filter((c) => c.predicted.transfer);
+  const [silent, spoken] = [plain.filter(isSilent), plain.filter((c) => !isSilent(c))];
   const runs = new Map<C, Promise<ProbeRun<C>>>();
+  const runsOf = (those: readonly C[]): Promise<ProbeRun<C>>[] => those.map((c) => runs.get(c) as Promise<ProbeRun<C>>);
   const abort: (() => void)[] = [];
   const stopSilent: (() => void)[] = [];
   let silenceFrom = performance.now();
@@ -85,10 +87,7 @@ export async function runProbes<C extends Probing>(
   };
   const launchSpoken = (check: C): Promise<unknown> => launch(check, deadlineOf(check, options)).run;
   const stopWhenSilent = async (those: readonly C[], limitMs: number): Promise<void> => {
-    await settled(
-      those.map((c) => runs.get(c) as Promise<ProbeRun<C>>),
-      limitMs,
-    );
+    await settled(runsOf(those), limitMs);
     for (const stop of stopSilent.splice(0)) stop();
   };
   const onAbort = (): void => {
@@ -97,7 +96,7 @@ export async function runProbes<C extends Probing>(
   options.signal?.addEventListener("abort", onAbort, { once: true });
   try {
     const turn = bursts();
-    for (const batch of neighbours.batches(plain.filter(isSilent))) {
+    for (const batch of neighbours.batches(silent)) {
       for (const check of batch.checks) {
         await turn();
         void launchSilent(check);
@@ -105,17 +104,17 @@ export async function runProbes<C extends Probing>(
       // a SYN that is not answered is sent again after a second, and would meet those again who have forgotten it
       if (batch.more) await stopWhenSilent(batch.checks, options.silenceMs);
     }
-    for (const { checks: batch } of neighbours.batches(plain.filter((c) => !isSilent(c))))
+    for (const { checks: batch } of neighbours.batches(spoken))
       await inPool(batch, { ...options, youngMs }, launchSpoken);
     const few = { concurrency: TRANSFERS_AT_ONCE, youngMs };
     for (const { checks: batch } of neighbours.batches(transfers))
       await inPool(batch, few, (c) => (isSilent(c) ? launchSilent(c) : launchSpoken(c)));
-    await Promise.all(plain.filter((c) => !isSilent(c)).map((c) => runs.get(c)));
+    await Promise.all(runsOf(spoken));
     // data connections begin late: what is silent about them is their own silence
     if (transfers.some(isSilent)) silenceFrom = performance.now();
     if (stopSilent.length > 0)
       await stopWhenSilent(checks.filter(isSilent), options.silenceMs - (performance.now() - silenceFrom));
-    return await Promise.all(checks.map((c) => runs.get(c) as Promise<ProbeRun<C>>));
+    return await Promise.all(runsOf(checks));
   } finally {
     options.signal?.removeEventListener("abort", onAbort);
   }

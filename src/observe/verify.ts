@@ -9,10 +9,11 @@ import type { KernelRule } from "../kernel/rules.ts";
 import { addressOf } from "../net/address.ts";
 import { HOST, type NodeName, ROUTER, WORLD_NODES } from "../net/name.ts";
 import type { Check } from "../plan/check.ts";
-import type { Layout } from "../plan/layout.ts";
+import { type Layout, rulesIn } from "../plan/layout.ts";
 import type { Outcome } from "../plan/prediction.ts";
-import type { Rule, Ruleset } from "../plan/rule.ts";
+import type { Rule } from "../plan/rule.ts";
 import { describeRule, isDrop, isRule, type Moved, movedRules } from "./counters.ts";
+import { chooseAlone, type DropCounts, isUnanswered, isUncounted } from "./doubt.ts";
 import { findDrift, relatedDrift, renderDrift } from "./drift.ts";
 import type { Instruments } from "./instruments.ts";
 import { indexConntrack, judge, observedOf, tupleKey } from "./judge.ts";
@@ -45,9 +46,6 @@ const FIREWALLS: readonly NodeName[] = [HOST, ROUTER];
 const CONCURRENCY = 128;
 /** What the kernel has accepted is there to be read: a machine that is busy takes longer, and nothing else does. */
 const DRAIN_MS = 10_000;
-/** Probes that are sent once more, alone: enough to name each fault, few enough to fail fast. */
-const MAX_ALONE = 10;
-const MAX_ALONE_PER_GROUP = 3;
 
 export async function verifyLayout(
   instruments: Instruments,
@@ -194,22 +192,22 @@ class Session {
   }
 
   /** A rule is proven the dropper when it counted exactly the frames of the probes that it should have dropped. */
-  private countDrops({ runs, moved, before, settled }: Measured): Map<Check, { exact: boolean; rule?: RuleSeen }> {
+  private countDrops({ runs, moved, before, settled }: Measured): DropCounts {
     const byRule = new Map<Rule, MeasuredRun[]>();
     for (const run of runs) {
       const { stop, outcome } = decidingFlow(run).flow.predicted;
       if (outcome !== "drop" || !stop?.rule) continue;
       byRule.set(stop.rule, [...(byRule.get(stop.rule) ?? []), run]);
     }
-    const result = new Map<Check, { exact: boolean; rule?: RuleSeen }>();
+    const result: DropCounts = new Map();
     for (const [rule, its] of byRule) {
       const node = its[0]?.check.predicted.stop?.node ?? HOST;
+      const asked = its.map((run) => {
+        const deciding = decidingFlow(run);
+        return { flow: deciding.flow, sender: this.senderOf(deciding, run.since) };
+      });
       const framesUntil = (until: number): number[] =>
-        its.map((run) => {
-          const deciding = decidingFlow(run);
-          const sender = this.senderOf(deciding, run.since);
-          return sender ? framesInto(this.recorder, deciding.flow, sender, until) : 0;
-        });
+        asked.map(({ flow, sender }) => (sender ? framesInto(this.recorder, flow, sender, until) : 0));
       const frames = framesUntil(settled);
       const least = frames.reduce((n, f) => n + f, 0);
       // a server goes on answering a sender that is gone: such a frame may come while the counters are read
@@ -217,13 +215,15 @@ class Session {
       // a packet that a bridge turns around may pass FORWARD twice, routed and bridged (br_nf_pre_routing_finish_bridge_slow)
       const most = its.reduce(
         (n, run, i) => n + (late[i] ?? 0) * (run.check.predicted.unsure ? 2 : 1),
-        its[0] ? complaintsInto(this.recorder, decidingFlow(its[0]).flow, this.bridged, before) : 0,
+        asked[0] ? complaintsInto(this.recorder, asked[0].flow, this.bridged, before) : 0,
       );
       const counter = moved.find((m) => m.node === node && isRule(m.rule, rule));
       const exact = counter !== undefined && counter.packets >= least && counter.packets <= most;
       its.forEach((run, i) => {
         const own =
-          counter && exact ? { rule: describeRule({ ...counter, packets: frames[i] ?? 0 }, this.rulesOf(node)) } : {};
+          counter && exact
+            ? { rule: describeRule({ ...counter, packets: frames[i] ?? 0 }, rulesIn(this.layout, node)) }
+            : {};
         result.set(run.check, { exact, ...own });
       });
     }
@@ -234,10 +234,7 @@ class Session {
    * What no counter vouches for is sent once more, without all the others: a frame of somebody else that the rule has counted, or one that
    * a busy machine has missed, is not there again. @returns the runs, those of them renewed that are proven now, and `counted` with them
    */
-  private async countAgain(
-    runs: readonly MeasuredRun[],
-    counted: Map<Check, { exact: boolean; rule?: RuleSeen }>,
-  ): Promise<readonly MeasuredRun[]> {
+  private async countAgain(runs: readonly MeasuredRun[], counted: DropCounts): Promise<readonly MeasuredRun[]> {
     const doubtful = runs.filter((run) => isUncounted(run, counted));
     if (doubtful.length === 0 || this.options.signal?.aborted) return runs;
     const again = await this.measure(
@@ -258,16 +255,12 @@ class Session {
    * Where one that had no answer gets it when it is sent alone, packets got lost, or the machine was too busy: that is no fault of the lab,
    * which would be there the second time. @returns the runs, those of them renewed that are as expected now, and `counted` with them
    */
-  private async askAgain(
-    runs: readonly MeasuredRun[],
-    counted: Map<Check, { exact: boolean; rule?: RuleSeen }>,
-  ): Promise<readonly MeasuredRun[]> {
+  private async askAgain(runs: readonly MeasuredRun[], counted: DropCounts): Promise<readonly MeasuredRun[]> {
     const doubtful = runs.filter((run) => run.failure !== undefined || isUnanswered(run));
     if (this.options.signal?.aborted) return runs;
-    const { onProgress: _, ...options } = this.options;
     const again = await this.measure(
       doubtful.map((run) => run.check),
-      options,
+      this.quiet,
     );
     const answered = new Map(
       again.runs
@@ -281,10 +274,15 @@ class Session {
     return runs.map((run) => answered.get(run.check) ?? run);
   }
 
+  /** Progress is that of the first measurement. */
+  private get quiet(): VerifyOptions {
+    const { onProgress: _, ...options } = this.options;
+    return options;
+  }
+
   /** What answers in this lab has answered at once: now silence need not last as long as a first answer may take. */
   private get quick(): VerifyOptions {
-    const { onProgress: _, ...options } = this.options;
-    return { ...options, answerDeadlineMs: options.silenceMs };
+    return { ...this.quiet, answerDeadlineMs: this.options.silenceMs };
   }
 
   /** Sends one probe alone, and names the rule or policy that counted it away. */
@@ -297,41 +295,8 @@ class Session {
     const { outcome } = observedOf(run);
     if (outcome !== "drop") return { outcome };
     const drop = moved.filter((m) => isDrop(m.rule)).sort((a, b) => b.packets - a.packets)[0];
-    return { outcome, ...(drop ? { dropper: describeRule(drop, this.rulesOf(drop.node)) } : {}) };
+    return { outcome, ...(drop ? { dropper: describeRule(drop, rulesIn(this.layout, drop.node)) } : {}) };
   }
-
-  private rulesOf(node: NodeName): Ruleset {
-    return this.layout.nodes.find((n) => n.name === node)?.rules ?? { chains: [], rules: [] };
-  }
-}
-
-/** Some of each group, so that every kind of failure gets its rule named. */
-function chooseAlone(runs: readonly ProbeRun[], counted: ReadonlyMap<Check, { exact: boolean }>): Check[] {
-  const perGroup = new Map<string, number>();
-  const chosen = runs
-    .filter((run) => needsOwnMeasurement(run, counted))
-    .filter(({ check }) => {
-      const n = (perGroup.get(check.group) ?? 0) + 1;
-      perGroup.set(check.group, n);
-      return n <= MAX_ALONE_PER_GROUP;
-    });
-  return chosen.slice(0, MAX_ALONE).map((run) => run.check);
-}
-
-/** A drop that no counter vouches for, or silence where an answer was expected. */
-function needsOwnMeasurement(run: ProbeRun, counted: ReadonlyMap<Check, { exact: boolean }>): boolean {
-  if (run.failure !== undefined || run.reply.outcome !== "silent") return false;
-  return run.check.expected.outcome !== "drop" || isUncounted(run, counted);
-}
-
-/** There was no answer where there should be one, and the model knows no reason. */
-const isUnanswered = ({ check: { expected, predicted }, reply }: ProbeRun): boolean =>
-  reply.outcome === "silent" && expected.outcome !== "drop" && expected.outcome === predicted.outcome;
-
-/** It was dropped as expected, and the counter of the rule that should have done it does not agree. */
-function isUncounted(run: ProbeRun, counted: ReadonlyMap<Check, { exact: boolean }>): boolean {
-  if (run.failure !== undefined || run.reply.outcome !== "silent") return false;
-  return run.check.expected.outcome === "drop" && counted.get(run.check)?.exact === false;
 }
 
 function sameRule(seen: RuleSeen | undefined, check: Check): boolean | undefined {
