@@ -110,7 +110,7 @@ export class Executor {
         if (--opsUntilCrash === 0) this.crash();
       }
       await this.settle();
-      await this.linksReady(ops);
+      await this.linksReady(ops.filter((op) => op.kind === "link.up"));
     } catch (error) {
       await this.takeBack(done);
       throw error;
@@ -137,7 +137,7 @@ export class Executor {
     for (const name of [...this.nodes.keys()].reverse()) this.deleteNode(name);
   }
 
-  /** Of the nodes that these steps touch: what comes up in one gives carrier to the other. */
+  /** Of the nodes of these steps: what comes up in one gives carrier to the other. */
   private linksReady(steps: readonly { readonly node: NodeName }[]): Promise<void> {
     const touched = [...new Set(steps.map((step) => step.node))];
     return linksReady(touched.flatMap((node) => this.nodes.get(node)?.route ?? []));
