@@ -1,6 +1,6 @@
 // The import borders of the stages: what a folder may import is said here once, and linted.
 // A folder imports itself, the files named in `free`, and the folders listed; nothing else of src, no other package.
-const free = ["errors", "dispose"];
+const free = ["errors", "dispose", "deadline"];
 /** Files of src itself that a stage may be allowed to import: a lab's verbs, over several stages, on a site. */
 const verbs = ["verification", "walking", "recording", "inspection", "graph", "matrix", "tapped-links"];
 const files = ["index", "site", ...verbs];

@@ -13,11 +13,11 @@ export interface Deadline {
 
 /** A timer that comes later than this, ms, tells of a thread that stood still. */
 const LATE_MS = 20;
-/** The time given back, in multiples of the deadline: all that is done here comes to an end. */
+/** All that is done here comes to an end. */
 const MOST = 3;
 
-/** @param ms at least; `passed` is called once, unless cancelled */
-export function startDeadline(ms: number, passed: () => void): Deadline {
+/** @param ms at least; `passed` is called once, unless cancelled. @param most what may be given back, in multiples of `ms` */
+export function startDeadline(ms: number, passed: () => void, most = MOST): Deadline {
   let timer: NodeJS.Timeout;
   let last: NodeJS.Immediate | undefined;
   let given = 0;
@@ -25,7 +25,7 @@ export function startDeadline(ms: number, passed: () => void): Deadline {
     const due = performance.now() + waitMs;
     timer = setTimeout(() => {
       const late = performance.now() - due;
-      const back = Math.min(late, MOST * ms - given);
+      const back = Math.min(late, most * ms - given);
       if (late < LATE_MS || back <= 0) {
         last = setImmediate(passed);
         return;

@@ -4,10 +4,10 @@
  * Behaviour and numbers: moby daemon/libnetwork/resolver.go forwardExtDNS and exchange; docker-reference 6.4.
  */
 import type { Socket } from "node:net";
+import { startDeadline } from "../deadline.ts";
 import { DocknetError } from "../errors.ts";
 import type { Ipv4 } from "../net/address.ts";
 import type { Port } from "../net/port.ts";
-import { startDeadline } from "./deadline.ts";
 import { closeFd, recvmsg, SystemError, send } from "./libc.ts";
 import type { Netns } from "./netns.ts";
 import type { Pool, Share } from "./pool.ts";

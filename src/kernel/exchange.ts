@@ -1,6 +1,7 @@
 /** One datagram out of a namespace, one back. */
+
+import { startDeadline } from "../deadline.ts";
 import type { Ipv4 } from "../net/address.ts";
-import { startDeadline } from "./deadline.ts";
 import { closeFd, recvmsg, SystemError, send } from "./libc.ts";
 import type { Netns } from "./netns.ts";
 import { watchReadiness } from "./readiness.ts";

@@ -12,6 +12,7 @@
  * Every other server's words will do as well, and only tell less.
  */
 import type { Socket } from "node:net";
+import { type Deadline, startDeadline } from "../deadline.ts";
 import {
   type DataEnd,
   type FtpReply,
@@ -22,7 +23,6 @@ import {
   takeReply,
 } from "../net/ftp.ts";
 import type { Port } from "../net/port.ts";
-import { type Deadline, startDeadline } from "./deadline.ts";
 import { type Dial, dial, localEnd, parseDataEnds, remoteEnd, waitForOne } from "./ftp-data.ts";
 import { FTP_FILE } from "./ftp-server.ts";
 import { ERRNO } from "./libc.ts";

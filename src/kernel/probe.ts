@@ -11,11 +11,12 @@
  * All of it is FFI and readiness, without Node's socket classes: those hide the moment of connection, and cannot be given a
  * connection that is under way and report its errors faithfully.
  */
+
+import { startDeadline } from "../deadline.ts";
 import { DocknetError } from "../errors.ts";
 import type { Ipv4 } from "../net/address.ts";
 import type { DataEnd } from "../net/ftp.ts";
 import type { Port } from "../net/port.ts";
-import { startDeadline } from "./deadline.ts";
 import { closeFd, recv, SystemError, send } from "./libc.ts";
 import type { Netns } from "./netns.ts";
 import { decideErrno, type ProbeOutcome } from "./probe-outcome.ts";

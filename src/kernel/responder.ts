@@ -5,11 +5,11 @@
  * The answer's form is a contract with probe-speech.ts: `service=web port=80/tcp from=192.168.0.20:41234 to=172.17.0.2:80`.
  */
 import type { Socket } from "node:net";
+import { startDeadline } from "../deadline.ts";
 import { DocknetError } from "../errors.ts";
 import { ANY_IPV4, type Ipv4 } from "../net/address.ts";
 import { FTP_PORT } from "../net/ftp.ts";
 import { type ProtoPort, renderProtoPort } from "../net/port.ts";
-import { startDeadline } from "./deadline.ts";
 import { FTP_CONNECTIONS, serveFtp } from "./ftp-server.ts";
 import { closeFd } from "./libc.ts";
 import type { Netns } from "./netns.ts";

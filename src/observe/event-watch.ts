@@ -1,7 +1,5 @@
 /** Waiting for facts that come with events. */
-
-/** Who wakes later than this was held up, and what would have made it true was perhaps, too: that time is given once more. */
-const HELD_UP_MS = 20;
+import { startDeadline } from "../deadline.ts";
 
 export class EventWatch {
   private readonly signal: AbortSignal | undefined;
@@ -20,30 +18,23 @@ export class EventWatch {
 
   /** @returns false when the time was over first, or the signal came */
   async until(fact: () => boolean, limitMs: number): Promise<boolean> {
-    let end = performance.now() + limitMs;
-    let spareMs = limitMs;
-    while (!fact()) {
-      const rest = end - performance.now();
-      const late = Math.min(-rest, spareMs);
-      if (late > HELD_UP_MS && !this.signal?.aborted) {
-        spareMs -= late;
-        end = performance.now() + late;
-        continue;
-      }
-      if (rest <= 0 || this.signal?.aborted) {
-        // who was too busy to look in time looks once more
-        await new Promise((resolve) => setImmediate(resolve));
-        return fact();
-      }
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, rest);
-        this.wake = () => {
-          clearTimeout(timer);
+    let over = false;
+    const end = (): void => {
+      over = true;
+      this.look();
+    };
+    const deadline = startDeadline(limitMs, end, 1);
+    try {
+      while (!fact()) {
+        if (over || this.signal?.aborted) return false;
+        await new Promise<void>((resolve) => {
           // more may have come in the same turn
-          setImmediate(resolve);
-        };
-      });
+          this.wake = () => setImmediate(resolve);
+        });
+      }
+      return true;
+    } finally {
+      deadline.cancel();
     }
-    return true;
   }
 }

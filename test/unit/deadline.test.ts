@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { startDeadline } from "../../../src/kernel/deadline.ts";
+import { startDeadline } from "../../src/deadline.ts";
 
 /** How long the thread stands still. */
 function standStill(ms: number): void {

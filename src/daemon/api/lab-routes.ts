@@ -15,6 +15,7 @@ import { JSON_TYPE } from "./json.ts";
 
 /** A few lab files of the biggest size (spec/document.ts), as JSON. */
 const MAX_UP_BYTES = 32 * 1024 * 1024;
+/** What a client gets to read the end of what it follows. */
 const UNREAD_MS = 1000;
 /** Progress is told at most this often. */
 const PROGRESS_MS = 50;
