@@ -18,10 +18,9 @@ import { firewallsOf } from "./plan/layout.ts";
 import type { FirewallProfile } from "./plan/profile.ts";
 import { Site } from "./site.ts";
 import type { NetworkSpec, Spec } from "./spec/spec.ts";
+import { GATEWAY_MODE } from "./state/engine-profile.ts";
 import { resolveState } from "./state/resolve.ts";
 import { bridgesOf, type State } from "./state/state.ts";
-
-const GATEWAY_MODE = "com.docker.network.bridge.gateway_mode_ipv4";
 
 export interface Compared {
   readonly comparison: Comparison;

@@ -7,9 +7,10 @@ import type { FirewallProfile, Spec } from "../spec/spec.ts";
 import type { Attachment } from "./state.ts";
 
 const PREFIX = "com.docker.network.";
+export const GATEWAY_MODE = `${PREFIX}bridge.gateway_mode_ipv4`;
 /** `-o` keys of a network. */
 const LATER_OPTIONS: readonly string[] = [
-  `${PREFIX}bridge.gateway_mode_ipv4`,
+  GATEWAY_MODE,
   `${PREFIX}bridge.gateway_mode_ipv6`,
   `${PREFIX}bridge.trusted_host_interfaces`,
 ];
