@@ -21,11 +21,16 @@ export async function down(flags: DownFlags): Promise<number> {
   await ended(pid, isRunning);
   // what the daemon could not do itself: its own directory
   const rest = await clean(labDirectory(lab));
-  const left = [...rest.left.filter((l) => l.ours).map((l) => `${l.what}: ${l.why}`), ...proveGone(gone.namespaces)];
+  const left = [
+    ...rest.left.filter((l) => l.ours).map((l) => `${l.what}: ${l.why}`),
+    ...gone.left,
+    ...proveGone(gone.namespaces),
+  ];
   if (flags.format === "json") print(JSON.stringify({ lab, ...gone, left }, null, 2));
   else {
     for (const name of gone.containers) say(` Container ${name}  Removed`);
     for (const name of gone.networks) say(` Network ${name}  Removed`);
+    for (const name of gone.handMade) say(` Namespace ${name}  Removed`);
     say(` Lab ${lab}  Removed: ${gone.namespaces.length} namespaces${left.length > 0 ? "" : ", nothing left"}`);
   }
   for (const what of left) say(`docknet: still there: ${what}`);

@@ -1,8 +1,10 @@
 /** The lab's own verbs over an engine: what Docker has no call for. up, down, verify, drift, reconcile. */
+
 import { DocknetError, type Problem } from "../errors.ts";
 import { type GraphOptions, graphSite } from "../graph.ts";
 import { type RulesOptions, rulesOfSite } from "../inspection.ts";
 import { rfc3339Nano } from "../kernel/clock.ts";
+import { processesByNetns } from "../kernel/inhabitants.ts";
 import { type MatrixOptions, matrixSite } from "../matrix.ts";
 import { netnsName } from "../net/name.ts";
 import { findDrift } from "../observe/drift.ts";
@@ -107,18 +109,29 @@ export interface Gone {
   readonly containers: readonly string[];
   readonly networks: readonly string[];
   readonly namespaces: readonly string[];
+  /** Namespaces that somebody made in a node of the world, "red of @host". */
+  readonly handMade: readonly string[];
+  /** Of those, what lives on, and why. */
+  readonly left: readonly string[];
 }
 
 /** Removes the lab. @returns what there was. @throws DocknetError naming what could not be removed */
 export async function down(engine: Engine): Promise<Gone> {
   const { state, site } = engine;
-  const gone: Gone = {
+  // a shim that does not answer is killed below, and what is in its nodes goes with it
+  const handMade = await engine.processes.handMade().catch(() => []);
+  const gone = {
     containers: state.containers.map((c) => c.name),
     networks: state.networks.filter((n) => !n.isDefault).map((n) => n.name),
     namespaces: site.layout.nodes.map((n) => netnsName(engine.lab, n.name)),
   };
   await engine.remove();
-  return gone;
+  const users = processesByNetns();
+  const left = handMade.flatMap(({ name, node, inode }) => {
+    const pids = users.get(String(inode)) ?? [];
+    return pids.length === 0 ? [] : [`namespace ${name} of ${node}: used by process ${pids.join(", ")}`];
+  });
+  return { ...gone, handMade: handMade.map(({ name, node }) => `${name} of ${node}`), left };
 }
 
 export interface VerifyRequest {

@@ -3,9 +3,9 @@
  * and outlives the daemon; the next daemon finds it by its socket and hears what ended meanwhile.
  */
 import { DocknetError, messageOf } from "../errors.ts";
-import { isRunning, type Manifest, netnsPath } from "../kernel/manifest.ts";
+import { isRunning, type Manifest } from "../kernel/manifest.ts";
 import { type Attached, connectShim, type Shim, startShim } from "../kernel/shim-client.ts";
-import type { Space } from "../kernel/shim-namespaces.ts";
+import { type HandMade, handMadeIn, type Space } from "../kernel/shim-mounts.ts";
 import type { ExitEvent, ProcessInfo, ShimInfo } from "../kernel/shim-protocol.ts";
 import { type NodeName, WORLD_NODES } from "../net/name.ts";
 import { linkEnvironment } from "../state/link-environment.ts";
@@ -13,6 +13,7 @@ import type { Container } from "../state/state.ts";
 import type { Engine } from "./engine.ts";
 import type { ExecInstance } from "./exec-table.ts";
 import type { ContainerRecord } from "./record.ts";
+import { containerSpace, netnsNames, nodeId, nodeSpace } from "./space.ts";
 
 /** What SIGKILL leaves: of processes that died with their shim, nothing else is known. */
 const KILLED = 137;
@@ -40,11 +41,15 @@ export class Processes {
   private readonly onGone = new Map<string, Set<() => void>>();
   /** How processes ended, until that is written down. */
   private readonly ends = new Map<string, number>();
+  /** Nodes of the world that somebody ran a command in. */
+  private readonly entered = new Set<NodeName>();
+  private namesShown = "";
   private closing = false;
 
   constructor(engine: Engine, manifest: Manifest) {
     this.engine = engine;
     this.manifest = manifest;
+    engine.followers.add(() => this.followNames());
   }
 
   /** Does it have a process of its own that runs? */
@@ -79,6 +84,8 @@ export class Processes {
     this.shim = Promise.resolve(this.adopt(shim));
     const list = await shim.list();
     await this.takeUpAll(list);
+    for (const node of WORLD_NODES) if (list.some((p) => p.id === nodeId(node) && !p.exit)) this.entered.add(node);
+    this.followNames();
     for (const { id, execId, kind, exit } of list) {
       const wanted = this.running.has(id) || kind === "exec" || id.startsWith("node.") || this.isUp(id);
       // execs of a daemon that is gone have nobody to tell; what belongs to no running container is the rest of a half-done step
@@ -108,7 +115,7 @@ export class Processes {
     const shim = await this.ensure();
     const info = await shim.start({
       id: container.id,
-      space: this.spaceOf(container),
+      space: containerSpace(this.engine, container),
       command: {
         argv: record.argv,
         env: [...this.linked(container), ...record.env],
@@ -171,6 +178,7 @@ export class Processes {
   async exec(instance: ExecInstance, size?: Size): Promise<ProcessInfo> {
     const { argv, env, workingDir, tty, attachStdin, privileged } = instance.config;
     const { id, space, container } = this.placeOf(instance.containerId);
+    if (container === undefined) this.entered.add(instance.containerId as NodeName);
     const record = container && this.engine.record(container.id);
     return (await this.ensure()).exec({
       id,
@@ -199,6 +207,16 @@ export class Processes {
     const shim = await this.shim;
     const info = (await shim.list()).find((p) => p.id === id && p.kind === "pause" && !p.exit);
     if (info) await quietly(shim.signal({ id }, 9));
+  }
+
+  /** What somebody made by hand in the nodes of the world. */
+  async handMade(): Promise<readonly (HandMade & { readonly node: NodeName })[]> {
+    if (!this.shim || this.entered.size === 0) return [];
+    const list = await (await this.shim).list();
+    return [...this.entered].flatMap((node) => {
+      const first = list.find((p) => p.id === nodeId(node) && p.execId === undefined && !p.exit);
+      return first ? handMadeIn(first.pid).map((made) => ({ ...made, node })) : [];
+    });
   }
 
   /** Lets go of the shim; its processes live on. */
@@ -289,26 +307,23 @@ export class Processes {
     readonly space: Space;
     readonly container?: Container;
   } {
-    const { lab } = this.engine;
     if (WORLD_NODES.includes(containerOrNode as NodeName)) {
       const node = containerOrNode as NodeName;
-      return { id: `node.${node.slice(1)}`, space: { kind: "node", netnsPath: netnsPath(lab, node) } };
+      return { id: nodeId(node), space: nodeSpace(this.engine, node) };
     }
     const container = this.engine.container(containerOrNode);
-    return { id: container.id, space: this.spaceOf(container), container };
+    return { id: container.id, space: containerSpace(this.engine, container), container };
   }
 
-  private spaceOf(container: Container): Space {
-    const { engine } = this;
-    const node = engine.site.sandboxOf(container) ?? container.node;
-    return {
-      kind: "container",
-      netnsPath: netnsPath(engine.lab, node),
-      hostname: container.hostname,
-      domainname: container.domainname,
-      files: engine.files.pathsOf(engine.state, container),
-      privileged: engine.record(container.id).privileged,
-    };
+  /** A node that somebody works in sees the names that the lab has now. */
+  private followNames(): void {
+    const names = netnsNames(this.engine).join("\n");
+    if (this.entered.size === 0 || names === this.namesShown || this.closing) return;
+    this.namesShown = names;
+    for (const node of this.entered)
+      void this.shim
+        ?.then((shim) => quietly(shim.names(nodeId(node), nodeSpace(this.engine, node))))
+        .catch((error: unknown) => tellProblem(`the names that ${node} sees`, error));
   }
 }
 

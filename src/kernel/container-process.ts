@@ -4,7 +4,7 @@
  * itself, and become the user's program:
  *
  *   unshare --mount-proc   only PID 1: /proc of its own PID namespace
- *   sh -c GUARD_PROC       only PID 1, unless privileged: its parts that are the machine's become read-only
+ *   sh -c GUARD_PROC       only PID 1, unless privileged: its parts that are the machine's are hidden or read-only
  *   setpriv                Docker's capabilities, unless privileged
  *   setsid --ctty          only with a terminal: makes it the controlling one
  */
@@ -132,11 +132,10 @@ function isExecutable(path: string): boolean {
 export const PAUSE: readonly string[] = ["/usr/bin/env", "--ignore-signal=CHLD", "sleep", "infinity"];
 
 /**
- * What of /proc is the machine's own stays read-only, as in Docker (moby daemon/pkg/oci/defaults.go ReadonlyPaths). The text is fixed; the
- * user's words are only what it becomes.
+ * Descriptor 3 is an fstab(5) of what guards /proc (guarded-path.ts), mounted by one `mount`, $0. The text is fixed; the user's words are
+ * only what it becomes.
  */
-const GUARD_PROC =
-  'for path in /proc/sys /proc/sysrq-trigger /proc/irq; do [ ! -e "$path" ] || "$0" --bind -o ro "$path" "$path" || exit 125; done; exec "$@"';
+const GUARD_PROC = '"$0" --all --fstab /proc/self/fd/3 || exit 125; exec 3<&-; exec "$@"';
 
 /** The argv that becomes `argv`, see the head of this file. @throws DocknetError KERNEL_FEATURE when a tool is missing */
 export function wrap(
@@ -181,20 +180,26 @@ export interface Launched {
 /**
  * Spawns inside `within` (a namespace bracket) and comes back with streams on real pipes, or on a pty of the container's own devpts.
  * Node's "pipe" would be a socket, which a program cannot open as /dev/stdout.
- * @throws DocknetError KERNEL_REFUSED when the process cannot be made
+ * @param guard what GUARD_PROC reads, where `argv` has it. @throws DocknetError KERNEL_REFUSED when the process cannot be made
  */
 export function launch(
   within: <T>(work: () => T) => T,
   argv: readonly string[],
   command: Command,
   env: Record<string, string>,
+  guard?: number,
 ): Launched {
   const [file = "", ...args] = argv;
   const { child, io } = within(() => {
     const io = command.tty ? openTerminal(command.size) : openPipes(command.openStdin);
     try {
       // A session of its own: by setsid where it needs a controlling terminal, else by libuv.
-      const child = spawn(file, args, { cwd: command.cwd, env, stdio: [...io.theirs], detached: !command.tty });
+      const child = spawn(file, args, {
+        cwd: command.cwd,
+        env,
+        stdio: [...io.theirs, ...(guard === undefined ? [] : [guard])],
+        detached: !command.tty,
+      });
       child.on("error", () => {}); // told by the missing pid
       return { child, io };
     } catch (error) {

@@ -38,6 +38,7 @@ const native = {
   pipe2: libc.func("int pipe2(_Out_ int *ends, int flags)"),
   socketpair: libc.func("int socketpair(int domain, int type, int protocol, _Out_ int *ends)"),
   flock: libc.func("int flock(int fd, int operation)"),
+  memfd_create: libc.func("int memfd_create(const char *name, unsigned int flags)"),
   syscall: libc.func("long syscall(long number, long first, long second)"),
 };
 
@@ -307,6 +308,12 @@ export const setdomainname = (name: string): void =>
 const byteLength = (text: string): number => Buffer.byteLength(text);
 
 /** A pipe(2), close-on-exec: the end to read and the end to write. */
+/** A file without a name; closed with its last descriptor (memfd_create(2)). */
+export function memoryFile(label: string): number {
+  const MFD_CLOEXEC = 1;
+  return check("memfd_create", native.memfd_create(label, MFD_CLOEXEC));
+}
+
 export function pipe(): { readonly reader: number; readonly writer: number } {
   const ends: number[] = [-1, -1];
   check("pipe2", native.pipe2(ends, SOCK_CLOEXEC)); // O_CLOEXEC has the same value

@@ -11,6 +11,7 @@ import { fileURLToPath } from "node:url";
 import { DocknetError, type ErrorCode } from "../errors.ts";
 import { tool } from "./container-process.ts";
 import type { TerminalSize } from "./pty.ts";
+import type { NodeSpace } from "./shim-mounts.ts";
 import {
   type ExecSpec,
   type ExitEvent,
@@ -215,6 +216,11 @@ export class Shim {
   /** All that run, and all that have ended and were not acknowledged. */
   async list(): Promise<readonly ProcessInfo[]> {
     return (await this.ask("list", {})) as ProcessInfo[];
+  }
+
+  /** Shows a node the names that its lab has now. @throws DocknetError NOT_FOUND where nobody works in it */
+  async names(id: string, space: NodeSpace): Promise<void> {
+    await this.ask("names", { id, space });
   }
 
   /** The exit code is written down: the shim may forget the process. Idempotent. @throws DocknetError CONFLICT while it runs */

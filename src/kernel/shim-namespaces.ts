@@ -3,7 +3,7 @@
  * that only what `work` does happens inside; a child that it spawns stays there. The shim has UTS, IPC and PID namespaces of its own
  * (shim-client.ts starts it so): inside a user namespace nobody may return to those of the machine.
  */
-import { closeSync, openSync, realpathSync } from "node:fs";
+import { closeSync, openSync } from "node:fs";
 import { DocknetError } from "../errors.ts";
 import {
   CLONE_FS,
@@ -12,40 +12,13 @@ import {
   CLONE_NEWNS,
   CLONE_NEWPID,
   CLONE_NEWUTS,
-  MS_BIND,
-  MS_NODEV,
-  MS_NOEXEC,
-  MS_NOSUID,
-  MS_RDONLY,
   MS_REC,
   MS_SLAVE,
   mount,
-  setdomainname,
-  sethostname,
   setns,
   unshare,
 } from "./libc.ts";
-
-/** A container: everything of its own but the file system, of which three files are replaced. */
-export interface ContainerSpace {
-  readonly kind: "container";
-  /** its network namespace, made by the daemon */
-  readonly netnsPath: string;
-  readonly hostname: string;
-  readonly domainname: string;
-  /** paths of what is seen as /etc/hosts, /etc/hostname, /etc/resolv.conf; change them in place: a bind mount follows the inode */
-  readonly files: { readonly hosts: string; readonly hostname: string; readonly resolvConf: string };
-  /** /sys may be written */
-  readonly privileged: boolean;
-}
-
-/** A node of the world (@host, @router): its network and /sys; host name, files and /proc are the machine's. */
-export interface NodeSpace {
-  readonly kind: "node";
-  readonly netnsPath: string;
-}
-
-export type Space = ContainerSpace | NodeSpace;
+import { planMounts, type Space } from "./shim-mounts.ts";
 
 type Kind = "mnt" | "uts" | "ipc" | "net" | "pid";
 const FLAGS: Readonly<Record<Kind, number>> = {
@@ -73,7 +46,7 @@ function homeOf(kind: Kind): number {
 
 /** Makes the namespaces of `space`, mounts what belongs there and runs `work` inside; the first child becomes PID 1. They live as long as it. */
 export function inNewNamespaces<T>(space: Space, work: () => T): T {
-  const targets = space.kind === "container" ? mountTargets(space.files) : [];
+  const mountAll = planMounts(space);
   const netns = openNetns(space.netnsPath);
   homeOf("mnt");
   try {
@@ -82,7 +55,7 @@ export function inNewNamespaces<T>(space: Space, work: () => T): T {
       unshare(OWN[space.kind].reduce((flags, kind) => flags | FLAGS[kind], 0));
       // What the machine mounts and unmounts later shows here too; nothing that is mounted here shows outside.
       mount("none", "/", "none", MS_REC | MS_SLAVE);
-      mountOwn(space, targets);
+      mountAll();
       return work();
     });
   } finally {
@@ -133,51 +106,4 @@ function openNetns(path: string): number {
       },
     );
   }
-}
-
-interface FileMount {
-  readonly source: string;
-  readonly target: string;
-}
-
-/** Files of a container that are not the machine's: where they are inside, and where here. */
-export function mountedFiles(space: Space): Readonly<Record<string, string>> {
-  if (space.kind === "node") return {};
-  const { hosts, hostname, resolvConf } = space.files;
-  return { "/etc/hosts": hosts, "/etc/hostname": hostname, "/etc/resolv.conf": resolvConf };
-}
-
-/** Symbolic links are followed: /etc/resolv.conf is one where systemd-resolved runs. A machine without /etc/hostname is a healthy one. */
-function mountTargets(files: ContainerSpace["files"]): FileMount[] {
-  return [
-    ...fileMount(files.hosts, "/etc/hosts", true),
-    ...fileMount(files.hostname, "/etc/hostname", false),
-    ...fileMount(files.resolvConf, "/etc/resolv.conf", true),
-  ];
-}
-
-function fileMount(source: string, path: string, needed: boolean): FileMount[] {
-  try {
-    return [{ source, target: realpathSync(path) }];
-  } catch (error) {
-    if (!needed) return [];
-    throw new DocknetError(
-      "KERNEL_FEATURE",
-      `Cannot give a container its own ${path}: this machine has none (${(error as NodeJS.ErrnoException).code})`,
-      { cause: error, remedy: `Create the file that ${path} names, empty` },
-    );
-  }
-}
-
-/** As Docker mounts them (moby daemon/oci_linux.go, oci/defaults.go); /proc is mounted by PID 1: it shows the namespace of its mounter. */
-function mountOwn(space: Space, files: readonly FileMount[]): void {
-  const guarded = MS_NOSUID | MS_NODEV | MS_NOEXEC;
-  const writable = space.kind === "node" || space.privileged;
-  mount("sysfs", "/sys", "sysfs", writable ? guarded : guarded | MS_RDONLY);
-  if (space.kind === "node") return;
-  mount("devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620");
-  mount("/dev/pts/ptmx", "/dev/ptmx", "none", MS_BIND);
-  for (const { source, target } of files) mount(source, target, "none", MS_BIND);
-  sethostname(space.hostname);
-  setdomainname(space.domainname);
 }

@@ -11,10 +11,10 @@
 import { DocknetError, type ErrorCode } from "../errors.ts";
 import type { Command } from "./container-process.ts";
 import type { TerminalSize } from "./pty.ts";
-import type { Space } from "./shim-namespaces.ts";
+import type { ContainerSpace, NodeSpace, Space } from "./shim-mounts.ts";
 
 /** Rises when daemon and shim of different versions would not understand each other. */
-export const PROTOCOL = 1;
+export const PROTOCOL = 2;
 /** Said on the shim's standard input by who started it, when its process is written down. */
 export const RECORDED = "recorded\n";
 /** Bytes of one line of JSON: argv and environment of a process are in it. */
@@ -83,7 +83,8 @@ export type Request =
   | { readonly op: "signal"; readonly key: ProcessKey; readonly signal: number }
   | { readonly op: "resize"; readonly key: ProcessKey; readonly size: TerminalSize }
   | { readonly op: "attach"; readonly key: ProcessKey }
-  | { readonly op: "acknowledge"; readonly key: ProcessKey };
+  | { readonly op: "acknowledge"; readonly key: ProcessKey }
+  | { readonly op: "names"; readonly id: string; readonly space: NodeSpace };
 
 export interface WireError {
   readonly code: ErrorCode;
@@ -127,6 +128,9 @@ export function parseOperation(op: unknown, rest: Fields): Request {
     case "acknowledge":
       only(rest, op, ["key"]);
       return { op, key: parseKey(rest.key) };
+    case "names":
+      only(rest, op, ["id", "space"]);
+      return { op, id: identifier(rest.id, "id"), space: parseNode(record(rest.space, "space")) };
     default:
       throw wrong("op", "an operation of the shim");
   }
@@ -160,17 +164,37 @@ function parseKey(value: unknown): ProcessKey {
 
 function parseSpace(value: unknown): Space {
   const space = record(value, "space");
-  const netnsPath = absolute(space.netnsPath, "netnsPath");
-  if (space.kind === "node") {
-    only(space, "space", ["kind", "netnsPath"]);
-    return { kind: "node", netnsPath };
+  switch (space.kind) {
+    case "node":
+      return parseNode(space);
+    case "container":
+      return parseContainer(space);
+    default:
+      throw wrong("space.kind", "container or node");
   }
-  if (space.kind !== "container") throw wrong("space.kind", "container or node");
-  only(space, "space", ["kind", "netnsPath", "hostname", "domainname", "files", "privileged"]);
+}
+
+function parseNode(space: Fields): NodeSpace {
+  only(space, "space", ["kind", "netnsPath", "names", "namesFolder"]);
+  if (space.kind !== "node") throw wrong("space.kind", "node");
+  const names = texts(space.names, "space.names");
+  // each becomes a file below /run/netns
+  if (names.some((name) => !/^[A-Za-z0-9@_][A-Za-z0-9@_.-]*$/.test(name)))
+    throw wrong("space.names", "names of namespaces");
+  return {
+    kind: "node",
+    netnsPath: absolute(space.netnsPath, "netnsPath"),
+    names,
+    namesFolder: absolute(space.namesFolder, "space.namesFolder"),
+  };
+}
+
+function parseContainer(space: Fields): ContainerSpace {
+  only(space, "space", ["kind", "netnsPath", "hostname", "domainname", "files", "hidden", "privileged"]);
   const files = only(record(space.files, "files"), "files", ["hosts", "hostname", "resolvConf"]);
   return {
     kind: "container",
-    netnsPath,
+    netnsPath: absolute(space.netnsPath, "netnsPath"),
     hostname: text(space.hostname, "hostname", 64), // sethostname(2): HOST_NAME_MAX
     domainname: text(space.domainname, "domainname", 64),
     files: {
@@ -178,6 +202,7 @@ function parseSpace(value: unknown): Space {
       hostname: absolute(files.hostname, "files.hostname"),
       resolvConf: absolute(files.resolvConf, "files.resolvConf"),
     },
+    hidden: texts(space.hidden, "space.hidden").map((path) => absolute(path, "space.hidden")),
     privileged: flag(space.privileged, "space.privileged"),
   };
 }

@@ -17,9 +17,11 @@ import {
   startTicks,
   wrap,
 } from "./container-process.ts";
+import { procMounts } from "./guarded-path.ts";
 import { tryLock } from "./libc.ts";
 import { JsonFileLog } from "./shim-log.ts";
-import { inNamespacesOf, inNewNamespaces, mountedFiles, type Space } from "./shim-namespaces.ts";
+import { mountedFiles, refreshNames, type Space } from "./shim-mounts.ts";
+import { inNamespacesOf, inNewNamespaces } from "./shim-namespaces.ts";
 import { type Attachment, ShimProcess } from "./shim-process.ts";
 import {
   type ExecSpec,
@@ -161,6 +163,9 @@ class ShimServer {
         return {};
       case "acknowledge":
         return this.acknowledge(request.key);
+      case "names":
+        refreshNames(this.find({ id: request.id }).pid, request.space);
+        return {};
       case "shutdown":
         return this.shutdown();
     }
@@ -196,6 +201,7 @@ class ShimServer {
         throw new DocknetError("CONFLICT", `Cannot exec in container ${spec.id}: it is not running`, {
           remedy: "Start the container",
         });
+      if (spec.space.kind === "node") refreshNames(first.pid, spec.space);
       const { command } = spec;
       const argv = wrap(command.argv, env, { proc: false, tty: command.tty, privileged: command.privileged });
       const launched = launch((work) => inNamespacesOf(first.pid, spec.space, work), argv, command, env);
@@ -223,9 +229,10 @@ class ShimServer {
     log: JsonFileLog | undefined,
   ): ShimProcess {
     const proc = space.kind === "container";
+    const guard = proc && !command.privileged ? procMounts() : undefined;
     const argv = wrap(command.argv, env, { proc, tty: command.tty, privileged: command.privileged });
     try {
-      const launched = launch((work) => inNewNamespaces(space, work), argv, command, env);
+      const launched = launch((work) => inNewNamespaces(space, work), argv, command, env, guard);
       return this.add(key, kind, launched, argv, command, log);
     } catch (error) {
       log?.close();

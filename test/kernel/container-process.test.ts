@@ -1,15 +1,24 @@
 /** A process in a container sees what Docker shows it, and ends as Docker says; texts and codes as dockerd 28.5.2 gave them. */
-import { existsSync, mkdirSync, unlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmdirSync, unlinkSync, writeFileSync } from "node:fs";
 import { createConnection } from "node:net";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startTicks } from "../../src/kernel/container-process.ts";
+import { MASKED_PATHS, READONLY_PATHS } from "../../src/kernel/guarded-path.ts";
 import { MNT_DETACH, MS_BIND, mount, umount } from "../../src/kernel/libc.ts";
+import { NETNS_DIR } from "../../src/kernel/manifest.ts";
 import { Netns } from "../../src/kernel/netns.ts";
 import type { OutputChunk } from "../../src/kernel/shim-client.ts";
 import { bundleShim, collect, command, ended, removeBundle, ShimLab, sh } from "../support/shim.ts";
 import { run } from "../support/tiny-net.ts";
 import { waitFor } from "../support/wait-for.ts";
+
+/** A namespace with a name below /run/netns, as a lab has them. */
+function named(name: string): Disposable & { readonly name: string; readonly inode: string | undefined } {
+  const ns = Netns.create(name, { path: `${NETNS_DIR}/${name}`, record: () => {} });
+  return { name, inode: ns.identity.inode.split(":")[1], [Symbol.dispose]: () => ns.close() };
+}
 
 let lab: ShimLab;
 beforeAll(async () => {
@@ -41,6 +50,26 @@ describe("a container's process", () => {
       "",
     ]);
     expect(exitCode).toBe(0);
+  });
+
+  test("finds what Docker hides of /proc and /sys hidden, what it guards read-only, unless privileged", async () => {
+    const mounted = sh("cat /proc/keys /proc/timer_list | wc -c; cut -d' ' -f5,6 /proc/self/mountinfo");
+    const [bytes, ...lines] = (await lab.run("masked", mounted)).output.trimEnd().split("\n");
+    expect(bytes).toBe("0");
+    const mounts = new Map(lines.map((line) => line.split(" ") as [string, string]));
+    for (const path of [...MASKED_PATHS, ...READONLY_PATHS])
+      expect([path, mounts.get(path)?.split(",")[0]]).toEqual([path, existsSync(path) ? "ro" : undefined]);
+    const free = (await lab.run("unmasked", { ...mounted, privileged: true })).output;
+    expect(free).not.toMatch(/^(0$|\/proc\/keys )/m);
+  });
+
+  test("finds docknet's folders empty, and cannot reach the shim that runs it", async () => {
+    const look = sh(
+      `ls -A ${lab.directory} | wc -l; touch ${lab.directory}/x 2>/dev/null || echo no; umount ${lab.directory} 2>/dev/null; ls -A ${lab.directory}`,
+    );
+    expect((await lab.run("outside", look)).output).toBe("0\nno\n");
+    expect(existsSync(join(lab.directory, "shim.sock"))).toBe(true);
+    expect((await lab.exec("outside-paused", "a", look)).output).toBe("0\nno\n");
   });
 
   test("cannot change the machine's own sysctls, unless privileged", async () => {
@@ -316,6 +345,40 @@ describe("an exec", () => {
     expect(output).toBe(`eth0\nlo\npeer0\n${machine}\n/proc/${process.pid}\n`);
   });
 
+  test("in a node has a /run/netns of its own, with the names of the lab, until the node's last process ends", async () => {
+    using web = named(`lab.${process.pid}.web`);
+    using other = named(`other.${process.pid}.web`);
+    const names = [web.name, `lab.${process.pid}.gone`];
+    lab.node = { ...lab.node, names };
+    const run = (execId: string, script: string) => lab.exec("@names", execId, sh(script, { privileged: true }));
+    const added = await run(
+      "a",
+      `ip netns add red; ip netns ls | cut -d' ' -f1 | sort; ip netns exec ${web.name} ip -br link show lo | cut -d' ' -f1`,
+    );
+    expect(added.output.split("\n")).toEqual([...names, "red"].sort().concat("lo", ""));
+    expect(existsSync("/run/netns/red")).toBe(false);
+    // a name that comes later is shown, one that has gone is not; what was made by hand stays
+    lab.node = { ...lab.node, names: [web.name, other.name] };
+    await lab.shim.names("@names", lab.node);
+    expect((await run("b", "ls /run/netns; ip netns exec red ip -br link | wc -l")).output).toBe(
+      `${[web.name, other.name, "red"].sort().join("\n")}\n1\n`,
+    );
+  });
+
+  test("in a node keeps no namespace of the lab alive", async () => {
+    let inode: string | undefined;
+    {
+      using web = named(`lab.${process.pid}.kept`);
+      inode = web.inode;
+      lab.node = { ...lab.node, names: [web.name] };
+      await lab.exec("@kept", "a", command(["true"]));
+    }
+    expect(readFileSync("/proc/self/mountinfo", "utf8")).not.toContain(`net:[${inode}]`);
+    const inNode = (await lab.exec("@kept", "b", command(["cat", "/proc/self/mountinfo"]))).output;
+    expect(inNode).toContain(" /run/netns ");
+    expect(inNode).not.toContain(`net:[${inode}]`);
+  });
+
   test("in a container that has ended is refused", async () => {
     await lab.run("over", command(["true"]));
     await expect(
@@ -357,9 +420,12 @@ test("a file that is changed in place changes in the container", async () => {
 });
 
 test("the working directory is the one that was asked for", async () => {
-  const cwd = join(lab.directory, "work");
-  mkdirSync(cwd);
-  expect((await lab.run("cwd", command(["pwd"], { cwd }))).output).toBe(`${cwd}\n`);
+  const cwd = mkdtempSync(join(tmpdir(), "dn-cwd-"));
+  try {
+    expect((await lab.run("cwd", command(["pwd"], { cwd }))).output).toBe(`${cwd}\n`);
+  } finally {
+    rmdirSync(cwd);
+  }
 });
 
 test("garbage on an attachment ends that attachment alone", async () => {

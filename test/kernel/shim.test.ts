@@ -241,12 +241,19 @@ describe("hostile input", () => {
     socket.destroy();
   });
 
+  const node = (netnsPath: string, more = {}) => ({
+    kind: "node",
+    netnsPath,
+    names: ["x"],
+    namesFolder: "/y",
+    ...more,
+  });
   const good = {
     n: 1,
     op: "start",
     spec: {
       id: "a1",
-      space: { kind: "node", netnsPath: "/run/netns/x" },
+      space: node("/run/netns/x"),
       command: command(["true"]),
     },
   };
@@ -262,10 +269,13 @@ describe("hostile input", () => {
   test.for([
     ["id", { ...good.spec, id: "../x" }],
     ["id", { ...good.spec, id: "" }],
-    ["netnsPath", { ...good.spec, space: { kind: "node", netnsPath: "run/x" } }],
-    ["netnsPath", { ...good.spec, space: { kind: "node", netnsPath: "/x\0y" } }],
+    ["netnsPath", { ...good.spec, space: node("run/x") }],
+    ["netnsPath", { ...good.spec, space: node("/x\0y") }],
     ["space.kind", { ...good.spec, space: { kind: "vm", netnsPath: "/x" } }],
-    ["space", { ...good.spec, space: { kind: "node", netnsPath: "/x", root: "/" } }],
+    ["space", { ...good.spec, space: node("/x", { root: "/" }) }],
+    ["space.names", { ...good.spec, space: node("/x", { names: ["../x"] }) }],
+    ["space.names", { ...good.spec, space: node("/x", { names: ["."] }) }],
+    ["space.namesFolder", { ...good.spec, space: node("/x", { namesFolder: "x" }) }],
     ["argv", { ...good.spec, command: command([]) }],
     ["argv", { ...good.spec, command: { ...command([]), argv: "true" } }],
     ["env", { ...good.spec, command: command(["true"], { env: ["=x"] }) }],

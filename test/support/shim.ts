@@ -7,7 +7,7 @@ import { build } from "esbuild";
 import type { Command } from "../../src/kernel/container-process.ts";
 import { Netns } from "../../src/kernel/netns.ts";
 import { type Attached, connectShim, type OutputChunk, type Shim, startShim } from "../../src/kernel/shim-client.ts";
-import type { ContainerSpace, NodeSpace } from "../../src/kernel/shim-namespaces.ts";
+import type { ContainerSpace, NodeSpace } from "../../src/kernel/shim-mounts.ts";
 import type { ProcessInfo, ProcessKey } from "../../src/kernel/shim-protocol.ts";
 import { waitFor } from "./wait-for.ts";
 
@@ -49,7 +49,7 @@ export class ShimLab implements AsyncDisposable {
   readonly directory: string;
   readonly netns: Netns;
   readonly space: ContainerSpace;
-  readonly node: NodeSpace;
+  node: NodeSpace;
   shim: Shim;
 
   private constructor(directory: string, shim: Shim) {
@@ -57,7 +57,7 @@ export class ShimLab implements AsyncDisposable {
     this.shim = shim;
     this.netns = Netns.create("web");
     const netnsPath = `/proc/${process.pid}/fd/${this.netns.fd}`;
-    this.node = { kind: "node", netnsPath };
+    this.node = { kind: "node", netnsPath, names: ["lab.web"], namesFolder: join(directory, "netns") };
     const files = {
       hosts: join(directory, "hosts"),
       hostname: join(directory, "name"),
@@ -66,7 +66,15 @@ export class ShimLab implements AsyncDisposable {
     writeFileSync(files.hosts, "172.18.0.2\tweb\n");
     writeFileSync(files.hostname, "web\n");
     writeFileSync(files.resolvConf, "nameserver 127.0.0.11\n");
-    this.space = { kind: "container", netnsPath, hostname: "web", domainname: "lab", files, privileged: false };
+    this.space = {
+      kind: "container",
+      netnsPath,
+      hostname: "web",
+      domainname: "lab",
+      files,
+      hidden: [directory],
+      privileged: false,
+    };
   }
 
   static async open(): Promise<ShimLab> {

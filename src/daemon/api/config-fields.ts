@@ -2,6 +2,7 @@
  * Config and HostConfig of a container, field by field in the order and with the defaults of dockerd 28.5.2: what was given is
  * kept if it has the right type, and shown by inspect. Source: moby api/types/container/config.go, hostconfig.go.
  */
+import { MASKED_PATHS, READONLY_PATHS } from "../../kernel/guarded-path.ts";
 import type { Json, JsonObject } from "../record.ts";
 import type { Fields } from "./fields.ts";
 import { sortedMap } from "./json.ts";
@@ -25,21 +26,6 @@ const field = (key: string, kind: Kind, fallback: Json, omitEmpty = false): Fiel
 });
 const omitted = (key: string, kind: Kind, fallback: Json = null): Field => field(key, kind, fallback, true);
 
-const MASKED_PATHS = [
-  "/proc/asound",
-  "/proc/acpi",
-  "/proc/interrupts",
-  "/proc/kcore",
-  "/proc/keys",
-  "/proc/latency_stats",
-  "/proc/timer_list",
-  "/proc/timer_stats",
-  "/proc/sched_debug",
-  "/proc/scsi",
-  "/sys/firmware",
-  "/sys/devices/virtual/powercap",
-];
-const READONLY_PATHS = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 const SHM_BYTES = 67_108_864;
 
 const CONFIG: readonly Field[] = [
@@ -139,8 +125,8 @@ const HOST_CONFIG: readonly Field[] = [
   field("IOMaximumIOps", "integer", 0),
   field("IOMaximumBandwidth", "integer", 0),
   omitted("Mounts", "data"),
-  field("MaskedPaths", "texts", MASKED_PATHS),
-  field("ReadonlyPaths", "texts", READONLY_PATHS),
+  field("MaskedPaths", "texts", [...MASKED_PATHS]),
+  field("ReadonlyPaths", "texts", [...READONLY_PATHS]),
   omitted("Init", "flag"),
 ];
 
