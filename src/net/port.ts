@@ -61,6 +61,16 @@ export function renderPortRange({ first, last }: PortRange): string {
   return first === last ? String(first) : `${first}-${last}`;
 }
 
+/** The first of each port and protocol, in order. */
+export function uniquePorts<T extends ProtoPort>(ports: readonly T[]): readonly T[] {
+  const first = new Map<string, T>();
+  for (const port of ports) {
+    const key = renderProtoPort(port);
+    if (!first.has(key)) first.set(key, port);
+  }
+  return [...first.values()];
+}
+
 /** Every port of a range, in order. */
 export function portsOf({ first, last }: PortRange): Port[] {
   return Array.from({ length: last - first + 1 }, (_, i) => (first + i) as Port);

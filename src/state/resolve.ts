@@ -4,6 +4,7 @@
  */
 import { DocknetError, type Origin, type Problem, ProblemsError } from "../errors.ts";
 import { type ContainerName, type NodeName, parseContainerName } from "../net/name.ts";
+import { uniquePorts } from "../net/port.ts";
 import { SEVERAL_SUBNETS } from "../spec/ipam.ts";
 import type { AttachmentSpec, NetworkSpec, ServiceSpec, Spec } from "../spec/spec.ts";
 import { type ContainerRequest, type EndpointRequest, runContainer, type SandboxRequest } from "./container.ts";
@@ -91,10 +92,10 @@ export function networkRequest(network: NetworkSpec): NetworkRequest {
 /** Depth first along depends_on, links and shared sandboxes, in file order; compose does the same, in parallel. */
 function startOrder(spec: Spec): ServiceSpec[] {
   const byKey = new Map(spec.services.map((s) => [s.key, s]));
-  const order: ServiceSpec[] = [];
+  const order = new Set<ServiceSpec>();
   const visiting = new Set<string>();
   const visit = (service: ServiceSpec, from: string[]): void => {
-    if (order.includes(service)) return;
+    if (order.has(service)) return;
     if (visiting.has(service.key)) {
       throw new DocknetError("LAB_FILE", `dependency cycle detected: ${[...from, service.key].join(" -> ")}`, {
         at: service.at,
@@ -110,10 +111,10 @@ function startOrder(spec: Spec): ServiceSpec[] {
       const next = byKey.get(key);
       if (next) visit(next, [...from, service.key]);
     }
-    order.push(service);
+    order.add(service);
   };
   for (const service of spec.services) visit(service, []);
-  return order;
+  return [...order];
 }
 
 export interface Planned {
@@ -243,14 +244,13 @@ function linksOf(spec: Spec, service: ServiceSpec): { readonly target: string; r
 }
 
 /** Where a responder must stand: published targets, exposed ports, `serve`, and what a well-known image exposes. */
-function servedPorts(service: ServiceSpec): ServedPort[] {
-  const all: ServedPort[] = [
+function servedPorts(service: ServiceSpec): readonly ServedPort[] {
+  return uniquePorts<ServedPort>([
     ...service.ports.map(({ target, proto, at }) => ({ port: target, proto, at })),
     ...service.expose,
     ...service.serve,
     ...exposedPorts(service.image),
-  ];
-  return all.filter((p, i) => all.findIndex((q) => q.port === p.port && q.proto === p.proto) === i);
+  ]);
 }
 
 const severalSubnets = (driver: string): string =>
@@ -287,7 +287,8 @@ const isBare = (service: ServiceSpec): boolean =>
 /** Docker ignores -p silently where nothing can lead in; a lab says so. */
 function discardedPorts(state: State): Problem[] {
   return state.containers.flatMap((c) => {
-    const lost = c.publish.find((p) => !c.bindings.some((b) => b.target === p.target && b.proto === p.proto));
+    const bound = new Set(c.bindings.map(({ target, proto }) => `${target}/${proto}`));
+    const lost = c.publish.find(({ target, proto }) => !bound.has(`${target}/${proto}`));
     if (!lost || c.sandbox.kind === "container") return [];
     return [
       {
