@@ -6,12 +6,13 @@
  * unchanged) makes the index go back over the same steps. Source: H. Baker, "Shallow binding makes functional arrays fast" (1991).
  */
 import { toNumber } from "../net/address.ts";
-import type { Port, Proto } from "../net/port.ts";
+import { type Port, type Proto, portKey } from "../net/port.ts";
 import type { Container, PortBinding, State } from "./state.ts";
 
 /** A binding of a running container, or a port that its processes serve in a sandbox that may be the host's. */
 export interface HostPortUse {
-  readonly container: Container;
+  /** Id of the container. */
+  readonly container: string;
   /** Absent: a process that listens on every address, on the host when `sandboxOwner` says so. */
   readonly binding?: PortBinding;
 }
@@ -48,12 +49,15 @@ class ContainerIndex {
   private readonly nodes = new Set<string>();
   private readonly hostIfNames = new Set<string>();
   private readonly networks = new Map<string, Addresses>();
-  private readonly ports = new Map<string, HostPortUse[]>();
+  private readonly ports = new Map<number, HostPortUse[]>();
   /** Steps that it has gone forward. */
   steps = 0;
 
   constructor(containers: readonly Container[]) {
-    for (const container of containers) this.put(container);
+    for (const container of containers) {
+      this.put(container);
+      this.putPorts(container);
+    }
   }
 
   byId(id: string): Container | undefined {
@@ -80,15 +84,41 @@ class ContainerIndex {
 
   /** Of running containers. */
   usesOf(port: Port, proto: Proto): readonly HostPortUse[] {
-    return this.ports.get(`${port}/${proto}`) ?? [];
+    return this.ports.get(portKey(port, proto)) ?? [];
   }
 
-  put(container: Container): void {
+  /** Goes one step: `is` in the place of `was`. */
+  change(was: Container | undefined, is: Container | undefined): void {
+    // what was bound or served mostly stays, and may be a range of thousands
+    const samePorts =
+      was?.id === is?.id &&
+      was?.status === is?.status &&
+      was?.bindings === is?.bindings &&
+      was?.serves === is?.serves &&
+      was?.sandbox.kind === is?.sandbox.kind;
+    if (was) this.take(was);
+    if (was && !samePorts) this.takePorts(was);
+    if (is) this.put(is);
+    if (is && !samePorts) this.putPorts(is);
+  }
+
+  private put(container: Container): void {
     this.ids.set(container.id, container);
     this.names.set(container.name, container);
     this.nodes.add(container.node);
     for (const { hostIfName } of container.endpoints) if (hostIfName) this.hostIfNames.add(hostIfName);
     this.countAddresses(container, 1);
+  }
+
+  private take(container: Container): void {
+    this.ids.delete(container.id);
+    this.names.delete(container.name);
+    this.nodes.delete(container.node);
+    for (const { hostIfName } of container.endpoints) if (hostIfName) this.hostIfNames.delete(hostIfName);
+    this.countAddresses(container, -1);
+  }
+
+  private putPorts(container: Container): void {
     for (const [key, use] of portUses(container)) {
       const uses = this.ports.get(key);
       if (uses) uses.push(use);
@@ -96,14 +126,9 @@ class ContainerIndex {
     }
   }
 
-  take(container: Container): void {
-    this.ids.delete(container.id);
-    this.names.delete(container.name);
-    this.nodes.delete(container.node);
-    for (const { hostIfName } of container.endpoints) if (hostIfName) this.hostIfNames.delete(hostIfName);
-    this.countAddresses(container, -1);
+  private takePorts(container: Container): void {
     for (const [key] of portUses(container)) {
-      const rest = (this.ports.get(key) ?? []).filter((use) => use.container !== container);
+      const rest = this.ports.get(key)?.filter((use) => use.container !== container.id) ?? [];
       if (rest.length > 0) this.ports.set(key, rest);
       else this.ports.delete(key);
     }
@@ -114,13 +139,12 @@ class ContainerIndex {
   }
 }
 
-function portUses(container: Container): readonly (readonly [string, HostPortUse])[] {
-  if (container.status !== "running") return [];
-  const bound = container.bindings.flatMap((binding) =>
-    binding.hostPort ? [[`${binding.hostPort}/${binding.proto}`, { container, binding }] as const] : [],
-  );
-  if (container.sandbox.kind !== "host" && container.sandbox.kind !== "container") return bound;
-  return [...bound, ...container.serves.map(({ port, proto }) => [`${port}/${proto}`, { container }] as const)];
+function* portUses({ id, status, bindings, sandbox, serves }: Container): Generator<readonly [number, HostPortUse]> {
+  if (status !== "running") return;
+  for (const binding of bindings)
+    if (binding.hostPort) yield [portKey(binding.hostPort, binding.proto), { container: id, binding }];
+  if (sandbox.kind !== "host" && sandbox.kind !== "container") return;
+  for (const { port, proto } of serves) yield [portKey(port, proto), { container: id }];
 }
 
 /** One list of containers: it has the index, or knows the step to the list that came after it. */
@@ -152,7 +176,7 @@ export function changeContainers(
   if (place < 0) throw new Error(`state holds no container ${was?.id}`);
   const changed = containers.toSpliced(place, was ? 1 : 0, ...(is ? [is] : []));
   const index = indexOf(state);
-  step(index, was, is);
+  index.change(was, is);
   const version = versionOf(containers);
   const next = versionOf(changed);
   next.index = index;
@@ -165,11 +189,6 @@ function versionOf(containers: State["containers"]): Version {
   const known = versions.get(containers) ?? {};
   versions.set(containers, known);
   return known;
-}
-
-function step(index: ContainerIndex, was: Container | undefined, is: Container | undefined): void {
-  if (was) index.take(was);
-  if (is) index.put(is);
 }
 
 /** Takes the index from the newer version that has it; undefined when none that is known has. */
@@ -186,7 +205,7 @@ function goBackTo(version: Version): ContainerIndex | undefined {
   for (const older of path.reverse()) {
     const { next } = older;
     if (!next) throw new Error("a version of the containers has lost its step");
-    step(index, next.is, next.was);
+    index.change(next.is, next.was);
     next.version.next = { version: older, was: next.is, is: next.was };
     delete older.next;
   }

@@ -4,8 +4,9 @@
  */
 import { DocknetError } from "../errors.ts";
 import { ANY_IPV4, type Ipv4, type Ipv6, isIpv4, LOCALHOST, toNumber } from "../net/address.ts";
-import type { Port, PortRange, Proto } from "../net/port.ts";
+import { type Port, type PortRange, type Proto, portKey } from "../net/port.ts";
 import { indexOf } from "./container-index.ts";
+import { containerById } from "./find.ts";
 import { originOf, refusal } from "./refusal.ts";
 import {
   bridgeById,
@@ -101,16 +102,19 @@ class LastPorts {
 
 /** What this start has bound so far. */
 class OwnPorts {
-  private readonly ports = new Map<string, PortBinding[]>();
+  private readonly ports = new Map<number, PortBinding[]>();
 
   add(binding: PortBinding): PortBinding {
-    const key = `${binding.hostPort}/${binding.proto}`;
-    this.ports.set(key, [...(this.ports.get(key) ?? []), binding]);
+    if (!binding.hostPort) return binding;
+    const key = portKey(binding.hostPort, binding.proto);
+    const before = this.ports.get(key);
+    if (before) before.push(binding);
+    else this.ports.set(key, [binding]);
     return binding;
   }
 
   at(port: Port, proto: Proto): readonly PortBinding[] {
-    return this.ports.get(`${port}/${proto}`) ?? [];
+    return this.ports.get(portKey(port, proto)) ?? [];
   }
 }
 
@@ -122,8 +126,9 @@ export function checkListeners(state: State, container: Container): void {
   if (sandboxOwner(state, container) !== "host") return;
   for (const { port, proto, at } of container.serves) {
     const uses = indexOf(state).usesOf(port, proto);
-    const holder = uses.find(({ binding }) => binding && collides(binding, ANY_IPV4, port, proto))?.container;
-    if (!holder) continue;
+    const use = uses.find(({ binding }) => binding && collides(binding, ANY_IPV4, port, proto));
+    if (!use) continue;
+    const holder = containerById(state, use.container);
     throw new DocknetError(
       "CONFLICT",
       `${container.name} cannot listen on 0.0.0.0:${port}/${proto} of the host: address already in use`,
@@ -216,17 +221,18 @@ function heldPorts(state: State, except: Container, port: Port, proto: Proto): r
   return indexOf(state)
     .usesOf(port, proto)
     .filter(({ container, binding }) => {
-      if (container === except || container.name === except.name) return false;
-      return binding !== undefined || sandboxOwner(state, container) === "host";
+      if (container === except.id) return false;
+      return binding !== undefined || sandboxOwner(state, containerById(state, container)) === "host";
     })
     .map(({ binding }) => binding ?? { hostIp: ANY_IPV4, hostPort: port, proto });
 }
 
 /** The unspecified address collides with every address of its family, and the reverse. */
 function collides(held: Held, hostIp: Ipv4 | Ipv6, port: Port, proto: Proto): boolean {
-  if (held.hostPort !== port || held.proto !== proto || isIpv4(held.hostIp) !== isIpv4(hostIp)) return false;
+  if (held.hostPort !== port || held.proto !== proto) return false;
+  if (held.hostIp === hostIp) return true;
   const unspecified = (ip: Ipv4 | Ipv6): boolean => ip === ANY_IPV4 || ip === ANY_IPV6;
-  return held.hostIp === hostIp || unspecified(held.hostIp) || unspecified(hostIp);
+  return isIpv4(held.hostIp) === isIpv4(hostIp) && (unspecified(held.hostIp) || unspecified(hostIp));
 }
 
 /** Of a range the next after the last one given on that address, wrapping; each range has a memory of its own (portallocator). */
@@ -237,7 +243,7 @@ function firstFree(
   isFree: (port: Port) => boolean,
 ): Port | undefined {
   const { first, last } = published ?? EPHEMERAL;
-  const before = lastPorts.get(rangeKey(hostIp, proto, published)) ?? last;
+  const before = (first < last && lastPorts.get(rangeKey(hostIp, proto, published))) || last;
   const length = last - first + 1;
   for (let i = 1; i <= length; i++) {
     const port = (first + ((before - first + i) % length)) as Port;
