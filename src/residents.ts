@@ -23,6 +23,8 @@ const DNS_PORT = 53 as Port;
 export interface Resident {
   /** Says all that it depends on: another key is another resident. */
   readonly key: string;
+  /** How many sockets it listens on; absent: one. */
+  readonly sockets?: number;
   open(): { close(): void | Promise<void> };
 }
 
@@ -100,6 +102,7 @@ function internetDns({ world }: State, around: Surroundings): Resident {
   const zones = worldZones(world);
   return {
     key: `name server ${world.internet.dns}`,
+    sockets: 2,
     open: () =>
       openNameServer(around.netns(INTERNET), world.internet.dns, (query, transport, { from, to }) => {
         const asked = renderAnswer(INTERNET, { port: DNS_PORT, proto: transport }, from, to);
@@ -116,6 +119,7 @@ function embeddedDns(container: Container, around: Surroundings): Resident[] {
   return [
     {
       key: `DNS of ${container.node} ${container.sandboxId}`,
+      sockets: 2,
       open: () =>
         openEmbeddedDns(around.netns(container.node), {
           udpPort: ports.udp,

@@ -5,8 +5,9 @@
  */
 import { DisposerStack } from "./dispose.ts";
 import { decodeAnswer, decodeWhoami, encodeQuestion, encodeWhoami } from "./dns/question.ts";
-import { DocknetError } from "./errors.ts";
+import { DocknetError, ProblemsError } from "./errors.ts";
 import { announce } from "./kernel/announce.ts";
+import { readCapacity } from "./kernel/capacity.ts";
 import { type CaptureOptions, openCapture } from "./kernel/capture.ts";
 import { forgetFlows, readConntrack } from "./kernel/conntrack.ts";
 import { exchange } from "./kernel/exchange.ts";
@@ -26,6 +27,7 @@ import { HOST, type LabName, type NodeName } from "./net/name.ts";
 import type { Port } from "./net/port.ts";
 import type { Instruments, NameReply } from "./observe/instruments.ts";
 import { type Reconciled, reconcile, type Workshop } from "./observe/repair.ts";
+import { capacityProblems, countProxies } from "./plan/capacity.ts";
 import { EMBEDDED_DNS } from "./plan/embedded-dns.ts";
 import { isNameServer } from "./plan/internet.ts";
 import { layoutOf } from "./plan/lab.ts";
@@ -79,6 +81,7 @@ export class Site {
     }
     const layout = layoutOf(next, this.facts);
     const wanted = this.residentsOf(next);
+    this.checkCapacity(next, layout, wanted);
     const keys = new Set(wanted.map((r) => r.key));
     // a socket that is open keeps its namespace alive
     for (const key of [...this.residents.keys()]) if (!keys.has(key)) await this.dismiss(key);
@@ -91,6 +94,18 @@ export class Site {
       await this.putBack(before, layout);
       throw error;
     }
+  }
+
+  /** Would `next` fit into this process and this kernel? @throws ProblemsError KERNEL_REFUSED with everything that would not */
+  checkFits(next: State): void {
+    this.checkCapacity(next, layoutOf(next, this.facts), this.residentsOf(next));
+  }
+
+  private checkCapacity(next: State, layout: Layout, residents: readonly Resident[]): void {
+    const wanted = residents.reduce((sum, { sockets = 1 }) => sum + sockets, 0);
+    const open = this.residents.size + (this.current ? countProxies(this.current.layout) : 0);
+    const problems = capacityProblems(next, layout, { wanted, open }, readCapacity());
+    if (problems.length > 0) throw new ProblemsError("KERNEL_REFUSED", problems);
   }
 
   /** Takes over what an earlier process made and left at any moment of its work, and brings it to `state`. @throws DocknetError */

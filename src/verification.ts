@@ -9,6 +9,7 @@ import { verifyLayout } from "./observe/verify.ts";
 import { type Check, checksOf } from "./plan/check.ts";
 import { firewallsOf } from "./plan/layout.ts";
 import { nameChecksOf } from "./plan/name-check.ts";
+import { sampleWarnings } from "./plan/port-sample.ts";
 import type { Site } from "./site.ts";
 import type { CheckSpec } from "./spec/spec.ts";
 
@@ -68,6 +69,7 @@ export async function verifySite(site: Site, options: VerifySiteOptions): Promis
     drift: verified.drift,
     warnings: [
       ...options.warnings,
+      ...(options.checks.length > 0 ? [] : sampleWarnings(state)),
       ...nothingToCheck(results),
       ...unsteadiness(verified.askedAgain + resolved.askedAgain),
     ],

@@ -50,6 +50,8 @@ export function up(engine: Engine, { load, removeOrphans, forceRecreate }: UpReq
       forceRecreate,
     });
     const gone = before.containers.filter((c) => !state.containers.some((n) => n.id === c.id));
+    // nothing of the old is ended for something new that cannot be made
+    if (gone.length > 0) engine.site.checkFits(state);
     for (const container of gone) await engine.processes.kill(container.id);
     const kept = Object.entries(engine.records).filter(([id]) => !gone.some((c) => c.id === id));
     const records: Record<string, ContainerRecord> = Object.fromEntries(kept);

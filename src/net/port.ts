@@ -61,6 +61,23 @@ export function renderPortRange({ first, last }: PortRange): string {
   return first === last ? String(first) : `${first}-${last}`;
 }
 
+const PROTOS: readonly Proto[] = ["tcp", "udp", "sctp"];
+
+/** The key of a port in a map: the same number for the same port and protocol. */
+export function portKey(port: Port, proto: Proto): number {
+  return port + 65536 * PROTOS.indexOf(proto);
+}
+
+/** The first of each port and protocol, in order. */
+export function uniquePorts<T extends ProtoPort>(ports: readonly T[]): readonly T[] {
+  const first = new Map<number, T>();
+  for (const item of ports) {
+    const key = portKey(item.port, item.proto);
+    if (!first.has(key)) first.set(key, item);
+  }
+  return [...first.values()];
+}
+
 /** Every port of a range, in order. */
 export function portsOf({ first, last }: PortRange): Port[] {
   return Array.from({ length: last - first + 1 }, (_, i) => (first + i) as Port);

@@ -10,6 +10,7 @@ import { originOf } from "../state/refusal.ts";
 import { type Container, type Endpoint, isMacvlan, networkById, type PortBinding, type State } from "../state/state.ts";
 import { knownAddress, publicPort, sharesSandbox } from "./address-book.ts";
 import type { Check, Rules } from "./check.ts";
+import { samplePorts } from "./port-sample.ts";
 import { predict } from "./predict.ts";
 import type { Prediction, ProbeSpec } from "./prediction.ts";
 import { staticNatChecks } from "./static-nat-check.ts";
@@ -45,7 +46,8 @@ class Derivation {
   derive(): void {
     const senders = this.state.containers.filter((c) => c.status === "running");
     for (const from of senders) for (const to of senders) if (from !== to) this.serviceToService(from, to);
-    for (const container of senders) for (const binding of container.bindings) this.published(container, binding);
+    for (const container of senders)
+      for (const binding of samplePorts(container).bindings) this.published(container, binding);
     for (const container of senders) this.atHostAddress(container);
     for (const container of senders) this.direct(container);
     for (const check of [...this.checks]) this.transfers(check);
@@ -57,7 +59,7 @@ class Derivation {
   private serviceToService(from: Container, to: Container): void {
     const target = knownAddress(this.state, from, to);
     if (!target) return;
-    for (const port of to.serves) {
+    for (const port of samplePorts(to).serves) {
       const probe = { from: from.node, address: target, port: port.port, proto: port.proto };
       const predicted = predict(this.state, probe, this.rules);
       const reach = predicted.outcome === "reach";
@@ -100,7 +102,7 @@ class Derivation {
   /** Seen from the LAN, at the host's address: what is not published is not there; a service on the host's network is. */
   private atHostAddress(container: Container): void {
     const { world } = this.state;
-    for (const served of container.serves) {
+    for (const served of samplePorts(container).serves) {
       const bound = container.bindings.some((b) => b.target === served.port && b.proto === served.proto);
       if (bound || container.sandbox.kind === "none") continue;
       const meant = { ...served, target: served.port };
@@ -166,7 +168,7 @@ class Derivation {
     for (const endpoint of container.endpoints) {
       this.ping(NEIGHBOUR, container, endpoint);
       if (isMacvlan(networkById(this.state, endpoint.network))) this.besideHost(container, endpoint);
-      for (const port of container.serves) {
+      for (const port of samplePorts(container).serves) {
         const probe = { from: NEIGHBOUR, address: endpoint.address, port: port.port, proto: port.proto };
         const predicted = predict(this.state, probe, this.rules);
         const label = `${endpoint.address}:${renderProtoPort(port)}`;

@@ -34,46 +34,77 @@ function byChain({ rules }: Ruleset): Map<string, Rule[]> {
   return chains;
 }
 
+/**
+ * A block of rules costs iptables what stands before it, not the square of its length: a delete is looked for from the head of the chain,
+ * and an insert counts from there. So a block is deleted from its first rule on, and inserted at one place from its last rule back.
+ */
 function diffChain(before: readonly Rule[], after: readonly Rule[]): RuleEdit[] {
   const kept = longestCommon(before.map(renderRule), after.map(renderRule));
   const stays = new Set(kept.map(([i]) => i));
-  const lastKept = kept.at(-1)?.[0] ?? -1;
   const had = new Set(kept.map(([, j]) => j));
-  // done from the last back: what follows the last kept rule stands at the end when its turn comes
-  const deletes = before.flatMap((rule, i): RuleEdit[] =>
-    stays.has(i) ? [] : [{ kind: "rule.delete", rule, position: i + 1, atEnd: i > lastKept }],
-  );
+  const lastKept = kept.at(-1)?.[1] ?? -1;
+  const deletes: RuleEdit[] = [];
+  let place = 1;
+  for (const [i, rule] of before.entries()) {
+    if (stays.has(i)) place++;
+    else deletes.push({ kind: "rule.delete", rule, position: place, atEnd: i === before.length - 1 });
+  }
   const inserts: RuleEdit[] = [];
-  let length = kept.length;
-  after.forEach((rule, j) => {
-    if (had.has(j)) return;
-    inserts.push({ kind: "rule.insert", rule, position: j + 1, atEnd: j === length });
-    length++;
-  });
-  return [...deletes.reverse(), ...inserts];
+  let block: RuleEdit[] = [];
+  for (const [j, rule] of after.entries()) {
+    if (had.has(j)) {
+      inserts.push(...block.reverse());
+      block = [];
+    } else if (j > lastKept) inserts.push({ kind: "rule.insert", rule, position: j + 1, atEnd: true });
+    else block.push({ kind: "rule.insert", rule, position: j - block.length + 1, atEnd: false });
+  }
+  return [...deletes, ...inserts];
 }
 
-/** Index pairs of a longest common subsequence; common head and tail are taken off first, so a small change stays cheap. */
+/**
+ * Index pairs of a longest common subsequence; common head and tail are taken off first, so a small change stays cheap. Where hardly any
+ * text stands twice it costs n log n. Source: J. Hunt, T. Szymanski, "A fast algorithm for computing longest common subsequences" (1977).
+ */
 export function longestCommon(a: readonly string[], b: readonly string[]): [number, number][] {
   let head = 0;
   while (head < a.length && head < b.length && a[head] === b[head]) head++;
   let tail = 0;
   while (tail < a.length - head && tail < b.length - head && a[a.length - 1 - tail] === b[b.length - 1 - tail]) tail++;
-  const [n, m] = [a.length - head - tail, b.length - head - tail];
-  const length = Array.from({ length: n + 1 }, () => new Uint32Array(m + 1));
-  const at = (i: number, j: number): number => length[i]?.[j] ?? 0;
-  for (let i = n - 1; i >= 0; i--) {
-    const row = length[i];
-    for (let j = m - 1; j >= 0 && row; j--) {
-      row[j] = a[head + i] === b[head + j] ? at(i + 1, j + 1) + 1 : Math.max(at(i + 1, j), at(i, j + 1));
+  const places = new Map<string, number[]>();
+  for (let j = b.length - tail - 1; j >= head; j--) {
+    const text = b[j] ?? "";
+    const known = places.get(text);
+    if (known) known.push(j);
+    else places.set(text, [j]);
+  }
+  // ends[k]: of all common subsequences of k + 1 so far, the one that ends first in b
+  const ends: Pair[] = [];
+  for (let i = head; i < a.length - tail; i++)
+    for (const j of places.get(a[i] ?? "") ?? []) {
+      const k = firstNotBefore(ends, j);
+      ends[k] = { i, j, ...(k > 0 ? { previous: ends[k - 1] } : {}) };
     }
+  const middle: [number, number][] = [];
+  for (let pair = ends.at(-1); pair; pair = pair.previous) middle.push([pair.i, pair.j]);
+  return [
+    ...Array.from({ length: head }, (_, i): [number, number] => [i, i]),
+    ...middle.reverse(),
+    ...Array.from({ length: tail }, (_, k): [number, number] => [a.length - tail + k, b.length - tail + k]),
+  ];
+}
+
+interface Pair {
+  readonly i: number;
+  readonly j: number;
+  readonly previous?: Pair | undefined;
+}
+
+function firstNotBefore(ends: readonly Pair[], j: number): number {
+  let [low, high] = [0, ends.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((ends[middle]?.j ?? 0) < j) low = middle + 1;
+    else high = middle;
   }
-  const pairs: [number, number][] = Array.from({ length: head }, (_, i) => [i, i]);
-  for (let i = 0, j = 0; i < n && j < m; ) {
-    if (a[head + i] === b[head + j]) pairs.push([head + i++, head + j++]);
-    else if (at(i + 1, j) >= at(i, j + 1)) i++;
-    else j++;
-  }
-  for (let k = tail; k > 0; k--) pairs.push([a.length - k, b.length - k]);
-  return pairs;
+  return low;
 }

@@ -16,6 +16,7 @@
  */
 import type { Topology } from "../observe/report.ts";
 import type { Pen } from "./pen.ts";
+import { joinPortRuns } from "./port-runs.ts";
 
 type Node = Topology["nodes"][number];
 type Network = Topology["networks"][number];
@@ -106,8 +107,8 @@ function networkTitle({ name, driver, bridge, parent, subnet, gateway, internal,
 
 function detailOf({ serves, published }: Node): string {
   return [
-    ...(serves.length > 0 ? [`serves ${serves.join(", ")}`] : []),
-    ...(published.length > 0 ? [`published ${published.join(", ")}`] : []),
+    ...(serves.length > 0 ? [`serves ${joinPortRuns(serves).join(", ")}`] : []),
+    ...(published.length > 0 ? [`published ${joinPortRuns(published).join(", ")}`] : []),
   ].join("; ");
 }
 

@@ -8,9 +8,10 @@ import {
   parseSysctlKey,
   WORLD_NODES,
 } from "../net/name.ts";
-import type { ProtoPort } from "../net/port.ts";
+import { type ProtoPort, uniquePorts } from "../net/port.ts";
 import { attachmentOf, type EndpointRequest, endpointFault } from "./attachment.ts";
-import { findContainer, lookupNetwork, replaceContainer } from "./find.ts";
+import { changeContainers, indexOf } from "./container-index.ts";
+import { containerById, findContainer, lookupNetwork, replaceContainer } from "./find.ts";
 import { deriveId } from "./id.ts";
 import { exposedPorts } from "./image.ts";
 import { type StartOptions, startContainer, stopContainer } from "./lifecycle.ts";
@@ -71,7 +72,7 @@ export function createContainer(state: State, request: ContainerRequest): State 
   const sandbox = resolveSandbox(state, request);
   const attachments = resolveAttachments(state, request);
   const id = request.id ?? deriveId("container", state.lab, String(state.clock), request.name);
-  if (state.containers.some((c) => c.id === id)) throw new Error(`container id ${id} is in use`);
+  if (indexOf(state).byId(id)) throw new Error(`container id ${id} is in use`);
   const container: Container = {
     id,
     name: request.name,
@@ -105,7 +106,7 @@ export function createContainer(state: State, request: ContainerRequest): State 
     programmedAt: 0,
     ...originOf(request),
   };
-  return { ...state, containers: [...state.containers, container], clock: state.clock + 1 };
+  return { ...state, containers: changeContainers(state, undefined, container), clock: state.clock + 1 };
 }
 
 /** Creates and starts. @throws DocknetError in Docker's words; the state is then unchanged */
@@ -158,7 +159,8 @@ export function removeContainer(state: State, ref: string, options: RemoveOption
     );
   }
   const stopped = stopContainer(state, container.id, { exitCode: 137 });
-  return { ...stopped, containers: stopped.containers.filter((c) => c.id !== container.id), clock: stopped.clock + 1 };
+  const gone = containerById(stopped, container.id);
+  return { ...stopped, containers: changeContainers(stopped, gone, undefined), clock: stopped.clock + 1 };
 }
 
 /** `docker rm --link parent/alias`: the containers stay. @throws DocknetError in Docker's words; the state is then unchanged */
@@ -176,7 +178,7 @@ export function removeLink(state: State, ref: string): State {
 }
 
 function checkName(state: State, name: ContainerName): void {
-  const rival = state.containers.find((c) => c.name === name);
+  const rival = indexOf(state).byName(name);
   if (!rival) return;
   throw refusal(
     409,
@@ -188,7 +190,7 @@ function checkName(state: State, name: ContainerName): void {
 function freeNode(state: State, wanted: readonly (NodeName | undefined)[], id: string): NodeName {
   // a container called "host" would share the name of @host's namespace (net/name.ts netnsName)
   const isFree = (node: NodeName): boolean =>
-    !WORLD_NODES.includes(`@${node}` as NodeName) && !state.containers.some((c) => c.node === node);
+    !WORLD_NODES.includes(`@${node}` as NodeName) && !indexOf(state).hasNode(node);
   const free = wanted.find((node) => node !== undefined && isFree(node));
   return free ?? (id.slice(0, 12) as NodeName);
 }
@@ -198,10 +200,10 @@ function resolveSandbox(state: State, request: ContainerRequest): SandboxMode {
   const { sandbox } = request;
   if (sandbox.kind !== "container") return sandbox;
   if (sandbox.name === "") throw refusal(400, "invalid network mode: invalid container format container:<name|id>");
-  const named =
-    state.containers.find((c) => c.id === sandbox.name) ?? state.containers.find((c) => c.name === sandbox.name);
-  const begun = state.containers.filter((c) => c.id.startsWith(sandbox.name));
-  return { kind: "container", id: (named ?? (begun.length === 1 ? begun[0] : undefined))?.id ?? sandbox.name };
+  const named = indexOf(state).byId(sandbox.name) ?? indexOf(state).byName(sandbox.name);
+  if (named) return { kind: "container", id: named.id };
+  const [begun, ...more] = state.containers.filter((c) => c.id.startsWith(sandbox.name));
+  return { kind: "container", id: begun && more.length === 0 ? begun.id : sandbox.name };
 }
 
 /** Source: moby runconfig/hostconfig_unix.go validateNetMode. */
@@ -260,8 +262,4 @@ function resolveAttachments(state: State, { sandbox, endpoints }: ContainerReque
   });
   if (asked.length > 0 || sandbox.kind === "own" || sandbox.kind === "container") return asked;
   return [attachmentOf({ network: sandbox.kind }, sandbox.kind)];
-}
-
-function uniquePorts(ports: readonly ProtoPort[]): readonly ProtoPort[] {
-  return ports.filter((p, i) => ports.findIndex((q) => q.port === p.port && q.proto === p.proto) === i);
 }

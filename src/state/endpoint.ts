@@ -1,5 +1,6 @@
 /** One more interface of a running container: its address, MAC and names. Source: moby daemon/libnetwork/endpoint.go, sandbox.go. */
 import { type IfName, parseIfName, parseSysctlKey } from "../net/name.ts";
+import { indexOf } from "./container-index.ts";
 import { knownAttachment } from "./engine-profile.ts";
 import { containerById, replaceContainer } from "./find.ts";
 import { deriveId, deriveMac, vethName } from "./id.ts";
@@ -56,10 +57,9 @@ export function addEndpoint(state: State, id: string, network: Network, asked: A
 
 /** A veth name has 28 bits: another id is drawn when it is taken (moby netutils/utils_linux.go GenerateIfaceName tries as often). */
 function drawId(state: State, salt: string, container: Container, network: Network): string {
-  const used = new Set<string>(state.containers.flatMap((c) => c.endpoints.flatMap((e) => e.hostIfName ?? [])));
   for (const attempt of ["", "second", "third"]) {
     const id = deriveId("endpoint", salt, container.id, network.id, attempt);
-    if (!used.has(vethName(id))) return id;
+    if (!indexOf(state).hasHostIfName(vethName(id))) return id;
   }
   throw new Error(`no free veth name for ${container.name} on network ${network.name}`);
 }

@@ -2,6 +2,7 @@
  * Networks and containers by what the user calls them: full id, then full name, then an id prefix that only one has.
  * Source: moby daemon/network.go FindNetwork, daemon/container.go GetContainer; texts seen on 28.5.2.
  */
+import { changeContainers, indexOf } from "./container-index.ts";
 import { deriveId } from "./id.ts";
 import { refusal } from "./refusal.ts";
 import {
@@ -61,7 +62,8 @@ function networksCalled(state: State, ref: string): readonly AnyNetwork[] {
 export function findContainer(state: State, ref: string): Container {
   const name = ref.replace(/^\//, "");
   if (name === "") throw refusal(400, `invalid name or ID supplied: "${ref}"`);
-  const exact = state.containers.find((c) => c.id === ref) ?? state.containers.find((c) => c.name === name);
+  const index = indexOf(state);
+  const exact = index.byId(ref) ?? index.byName(name);
   if (exact) return exact;
   const [first, ...more] = state.containers.filter((c) => c.id.startsWith(ref));
   if (!first) throw refusal(404, `No such container: ${ref}`);
@@ -76,12 +78,12 @@ export function isUserDefined(network: AnyNetwork): network is Network {
 
 /** For ids that the state itself holds. */
 export function containerById(state: State, id: string): Container {
-  const container = state.containers.find((c) => c.id === id);
+  const container = indexOf(state).byId(id);
   if (!container) throw new Error(`state holds no container ${id}`);
   return container;
 }
 
 /** The state with `container` in the place of the one of its id. */
 export function replaceContainer(state: State, container: Container): State {
-  return { ...state, containers: state.containers.map((c) => (c.id === container.id ? container : c)) };
+  return { ...state, containers: changeContainers(state, containerById(state, container.id), container) };
 }

@@ -13,6 +13,7 @@ import {
   type Subnet,
   toNumber,
 } from "../net/address.ts";
+import { indexOf } from "./container-index.ts";
 import { refusal } from "./refusal.ts";
 import type { Network, State } from "./state.ts";
 
@@ -68,10 +69,10 @@ function edgesOf(subnet: Subnet): readonly number[] {
 
 /** The gateway that Docker picks when none is given: the lowest address of the range, else of the subnet. */
 export function allocateGateway(subnet: Subnet, ipRange: Subnet | undefined): Ipv4 {
-  const gateway = lowestFree(subnet, ipRange, new Set(edgesOf(subnet)));
-  if (gateway === undefined)
-    throw refusal(500, `no available IPv4 addresses on this network's address pools: ${subnet}`);
-  return gateway;
+  const { first, last } = rangeOf(ipRange ?? subnet);
+  const edges = new Set(edgesOf(subnet));
+  for (let at = first; at <= last; at++) if (!edges.has(at)) return fromNumber(at);
+  throw refusal(500, `no available IPv4 addresses on this network's address pools: ${subnet}`);
 }
 
 /**
@@ -91,8 +92,9 @@ export function reserveOwn(subnet: Subnet, gateway: Ipv4 | undefined, aux: Netwo
 
 /** The lowest free address of the network at this moment. @throws DocknetError CONFLICT when the pool is full */
 export function allocateAddress(state: State, network: Network): Ipv4 {
-  const address = lowestFree(network.subnet, network.ipRange, takenIn(state, network));
-  if (address !== undefined) return address;
+  const { first, last } = rangeOf(network.ipRange ?? network.subnet);
+  const address = indexOf(state).addressesOf(network.id).lowestFree(first, last, ownAddresses(network));
+  if (address !== undefined) return fromNumber(address);
   throw refusal(409, `no available IPv4 addresses on this network's address pools: ${network.name} (${network.id})`, {
     remedy: `Give network ${network.name} a bigger subnet than ${network.ipRange ?? network.subnet}`,
   });
@@ -105,7 +107,8 @@ export function requestAddress(state: State, network: Network, address: Ipv4): I
       remedy: `Choose an address in ${network.subnet}`,
     });
   }
-  if (takenIn(state, network).has(toNumber(address))) {
+  const wanted = toNumber(address);
+  if (ownAddresses(network).has(wanted) || indexOf(state).addressesOf(network.id).has(wanted)) {
     throw refusal(403, "Address already in use", {
       remedy: `${address} of network ${network.name} is taken; give the containers that start earlier fixed addresses too, or keep dynamic ones away with ip_range`,
     });
@@ -113,19 +116,11 @@ export function requestAddress(state: State, network: Network, address: Ipv4): I
   return address;
 }
 
-/** Every address of the network that may not be given: edges, gateway, auxiliary, and those of running containers. */
-export function takenIn(state: State, network: Network): Set<number> {
-  const endpoints = state.containers.flatMap((c) => c.endpoints).filter((e) => e.network === network.id);
+/** Addresses that no container is given: edges, gateway, auxiliary. */
+function ownAddresses(network: Network): ReadonlySet<number> {
   return new Set([
     ...edgesOf(network.subnet),
     ...(network.gateway ? [toNumber(network.gateway)] : []),
     ...Object.values(network.auxAddresses).map(toNumber),
-    ...endpoints.map((e) => toNumber(e.address)),
   ]);
-}
-
-function lowestFree(subnet: Subnet, ipRange: Subnet | undefined, taken: ReadonlySet<number>): Ipv4 | undefined {
-  const { first, last } = rangeOf(ipRange ?? subnet);
-  for (let at = first; at <= last; at++) if (!taken.has(at)) return fromNumber(at);
-  return undefined;
 }

@@ -4,7 +4,9 @@
  */
 import { DocknetError } from "../errors.ts";
 import { ANY_IPV4, type Ipv4, type Ipv6, isIpv4, LOCALHOST, toNumber } from "../net/address.ts";
-import { type Port, type PortRange, type Proto, portsOf } from "../net/port.ts";
+import { type Port, type PortRange, type Proto, portKey } from "../net/port.ts";
+import { indexOf } from "./container-index.ts";
+import { containerById } from "./find.ts";
 import { originOf, refusal } from "./refusal.ts";
 import {
   bridgeById,
@@ -33,19 +35,22 @@ export function bindPorts(state: State, container: Container): Bound {
   const gateway = publishingEndpoint(state, container);
   const requests = [...requestsOf(container)].sort(compareRequests);
   const bound: PortBinding[] = [];
-  let { lastPorts } = state;
+  const lastPorts = new LastPorts(state);
   for (const endpoint of container.endpoints) {
     const held = container.bindings.filter((b) => b.endpoint === endpoint.id);
-    if (isRouted(state, endpoint)) bound.push(...(held.length > 0 ? held : routedBindings(state, endpoint, requests)));
-    else if (endpoint === gateway && held.length > 0) bound.push(...held);
-    else if (endpoint === gateway)
+    if (isRouted(state, endpoint))
+      for (const binding of held.length > 0 ? held : routedBindings(state, endpoint, requests)) bound.push(binding);
+    else if (endpoint === gateway && held.length > 0) for (const binding of held) bound.push(binding);
+    else if (endpoint === gateway) {
+      const own = new OwnPorts();
       for (const request of requests) {
-        const given = bindRequest({ ...state, lastPorts }, container, endpoint, request, bound);
-        bound.push(...given);
-        lastPorts = remember(lastPorts, request, given);
+        const given = bindRequest(state, container, endpoint, request, own, lastPorts);
+        for (const binding of given) bound.push(own.add(binding));
+        remember(lastPorts, request, given);
       }
+    }
   }
-  return { bindings: bound, lastPorts };
+  return { bindings: bound, lastPorts: lastPorts.all() };
 }
 
 /** The gateway endpoint carries the ports, and only a bridge can: where a macvlan leads out, dockerd leaves a line in its log and no binding. */
@@ -62,21 +67,55 @@ export interface Bound {
 /** What `-p` asked for; with -P also an ephemeral port for every exposed one that it did not name. */
 function requestsOf({ publish, publishAll, exposed }: Container): readonly PortRequest[] {
   if (!publishAll) return publish;
-  const rest = exposed.filter(({ port, proto }) => !publish.some((r) => r.target === port && r.proto === proto));
+  const named = new Set(publish.map(({ target, proto }) => `${target}/${proto}`));
+  const rest = exposed.filter(({ port, proto }) => !named.has(`${port}/${proto}`));
   return [...publish, ...rest.map(({ port, proto }) => ({ target: port, proto }))];
 }
 
 /** What was chosen for each address, so that the next choice goes on after it. */
-function remember(
-  last: State["lastPorts"],
-  { published }: PortRequest,
-  given: readonly PortBinding[],
-): State["lastPorts"] {
-  if (published && published.first === published.last) return last;
-  const entries = given.flatMap(({ hostIp, proto, hostPort }) =>
-    hostPort ? [[rangeKey(hostIp, proto, published), hostPort] as const] : [],
-  );
-  return { ...last, ...Object.fromEntries(entries) };
+function remember(last: LastPorts, { published }: PortRequest, given: readonly PortBinding[]): void {
+  if (published && published.first === published.last) return;
+  for (const { hostIp, proto, hostPort } of given) if (hostPort) last.set(rangeKey(hostIp, proto, published), hostPort);
+}
+
+/** `State.lastPorts` while a container is bound. */
+class LastPorts {
+  private readonly before: State["lastPorts"];
+  private readonly given = new Map<string, number>();
+
+  constructor({ lastPorts }: State) {
+    this.before = lastPorts;
+  }
+
+  get(key: string): number | undefined {
+    return this.given.get(key) ?? this.before[key];
+  }
+
+  set(key: string, port: Port): void {
+    this.given.set(key, port);
+  }
+
+  all(): State["lastPorts"] {
+    return this.given.size > 0 ? { ...this.before, ...Object.fromEntries(this.given) } : this.before;
+  }
+}
+
+/** What this start has bound so far. */
+class OwnPorts {
+  private readonly ports = new Map<number, PortBinding[]>();
+
+  add(binding: PortBinding): PortBinding {
+    if (!binding.hostPort) return binding;
+    const key = portKey(binding.hostPort, binding.proto);
+    const before = this.ports.get(key);
+    if (before) before.push(binding);
+    else this.ports.set(key, [binding]);
+    return binding;
+  }
+
+  at(port: Port, proto: Proto): readonly PortBinding[] {
+    return this.ports.get(portKey(port, proto)) ?? [];
+  }
 }
 
 const rangeKey = (hostIp: Ipv4 | Ipv6, proto: Proto, range: PortRange | undefined): string =>
@@ -86,8 +125,10 @@ const rangeKey = (hostIp: Ipv4 | Ipv6, proto: Proto, range: PortRange | undefine
 export function checkListeners(state: State, container: Container): void {
   if (sandboxOwner(state, container) !== "host") return;
   for (const { port, proto, at } of container.serves) {
-    const holder = state.containers.find((c) => c.bindings.some((b) => collides(b, ANY_IPV4, port, proto)));
-    if (!holder) continue;
+    const uses = indexOf(state).usesOf(port, proto);
+    const use = uses.find(({ binding }) => binding && collides(binding, ANY_IPV4, port, proto));
+    if (!use) continue;
+    const holder = containerById(state, use.container);
     throw new DocknetError(
       "CONFLICT",
       `${container.name} cannot listen on 0.0.0.0:${port}/${proto} of the host: address already in use`,
@@ -131,7 +172,8 @@ function bindRequest(
   container: Container,
   endpoint: Endpoint,
   request: PortRequest,
-  own: readonly PortBinding[],
+  own: OwnPorts,
+  lastPorts: LastPorts,
 ): PortBinding[] {
   const network = bridgeById(state, endpoint.network);
   const hostIp = request.hostIp ?? network.hostBinding;
@@ -140,11 +182,12 @@ function bindRequest(
   // an unspecified address means both families, with one port number
   const addresses =
     request.hostIp === undefined && hostIp === ANY_IPV4 && state.engine.userlandProxy ? [hostIp, ANY_IPV6] : [hostIp];
-  const taken = [...heldPorts(state, container), ...own];
-  const candidates = candidatePorts(state, hostIp, request);
-  const free = candidates.find((port) =>
-    addresses.every((ip) => !taken.some((t) => collides(t, ip, port, request.proto))),
-  );
+  const { proto } = request;
+  const isFree = (port: Port): boolean => {
+    const held = [...heldPorts(state, container, port, proto), ...own.at(port, proto)];
+    return addresses.every((ip) => !held.some((h) => collides(h, ip, port, proto)));
+  };
+  const free = firstFree(lastPorts, hostIp, request, isFree);
   if (free === undefined) throw portConflict(state, container, endpoint, request, hostIp, own);
   if (!isBindable(state, hostIp)) throw notAssignable(state, container, endpoint, request, hostIp, free);
   return addresses.map((ip) => bindingOf(request, endpoint, ip, free));
@@ -173,32 +216,40 @@ function bindingOf(
 
 type Held = Pick<PortBinding, "hostIp" | "hostPort" | "proto">;
 
-/** What other containers hold, and what processes of host-mode containers listen on. */
-function heldPorts(state: State, except: Container): Held[] {
-  return state.containers
-    .filter((c) => c.status === "running" && c !== except && c.name !== except.name)
-    .flatMap((c) => [
-      ...c.bindings,
-      ...(sandboxOwner(state, c) === "host"
-        ? c.serves.map((s) => ({ hostIp: ANY_IPV4 as Ipv4 | Ipv6, hostPort: s.port, proto: s.proto }))
-        : []),
-    ]);
+/** What other containers hold of a port, and what processes of host-mode containers listen on. */
+function heldPorts(state: State, except: Container, port: Port, proto: Proto): readonly Held[] {
+  return indexOf(state)
+    .usesOf(port, proto)
+    .filter(({ container, binding }) => {
+      if (container === except.id) return false;
+      return binding !== undefined || sandboxOwner(state, containerById(state, container)) === "host";
+    })
+    .map(({ binding }) => binding ?? { hostIp: ANY_IPV4, hostPort: port, proto });
 }
 
 /** The unspecified address collides with every address of its family, and the reverse. */
 function collides(held: Held, hostIp: Ipv4 | Ipv6, port: Port, proto: Proto): boolean {
-  if (held.hostPort !== port || held.proto !== proto || isIpv4(held.hostIp) !== isIpv4(hostIp)) return false;
+  if (held.hostPort !== port || held.proto !== proto) return false;
+  if (held.hostIp === hostIp) return true;
   const unspecified = (ip: Ipv4 | Ipv6): boolean => ip === ANY_IPV4 || ip === ANY_IPV6;
-  return held.hostIp === hostIp || unspecified(held.hostIp) || unspecified(hostIp);
+  return isIpv4(held.hostIp) === isIpv4(hostIp) && (unspecified(held.hostIp) || unspecified(hostIp));
 }
 
 /** Of a range the next after the last one given on that address, wrapping; each range has a memory of its own (portallocator). */
-function candidatePorts(state: State, hostIp: Ipv4 | Ipv6, { published, proto }: PortRequest): readonly Port[] {
-  const range = published ?? EPHEMERAL;
-  const last = state.lastPorts[rangeKey(hostIp, proto, published)] ?? range.last;
-  const all = portsOf(range);
-  const next = last >= range.last ? 0 : last + 1 - range.first;
-  return [...all.slice(next), ...all.slice(0, next)];
+function firstFree(
+  lastPorts: LastPorts,
+  hostIp: Ipv4 | Ipv6,
+  { published, proto }: PortRequest,
+  isFree: (port: Port) => boolean,
+): Port | undefined {
+  const { first, last } = published ?? EPHEMERAL;
+  const before = (first < last && lastPorts.get(rangeKey(hostIp, proto, published))) || last;
+  const length = last - first + 1;
+  for (let i = 1; i <= length; i++) {
+    const port = (first + ((before - first + i) % length)) as Port;
+    if (isFree(port)) return port;
+  }
+  return undefined;
 }
 
 function portConflict(
@@ -207,7 +258,7 @@ function portConflict(
   endpoint: Endpoint,
   request: PortRequest,
   hostIp: Ipv4 | Ipv6,
-  own: readonly PortBinding[],
+  own: OwnPorts,
 ): DocknetError {
   const prefix = refusalOf(container, endpoint);
   const at = originOf(request);
@@ -216,7 +267,7 @@ function portConflict(
   }
   const port = request.published.first;
   const clash = (b: Held): boolean => collides(b, hostIp, port, request.proto);
-  const mine = own.find(clash);
+  const mine = own.at(port, request.proto).find(clash);
   // one container port asked for twice is bound in one go, and only the second socket finds it out
   if (mine && mine.target === request.target && request.proto === "tcp") {
     return refusal(500, `${prefix}failed to listen on TCP socket: address already in use`, {

@@ -4,6 +4,7 @@
  */
 import { DocknetError, type Origin, type Problem, ProblemsError } from "../errors.ts";
 import { type ContainerName, type NodeName, parseContainerName } from "../net/name.ts";
+import { uniquePorts } from "../net/port.ts";
 import { SEVERAL_SUBNETS } from "../spec/ipam.ts";
 import type { AttachmentSpec, NetworkSpec, ServiceSpec, Spec } from "../spec/spec.ts";
 import { type ContainerRequest, type EndpointRequest, runContainer, type SandboxRequest } from "./container.ts";
@@ -11,6 +12,7 @@ import { ignoredSettings } from "./engine-profile.ts";
 import { deriveId } from "./id.ts";
 import { exposedPorts } from "./image.ts";
 import { createNetwork, emptyState, type NetworkRequest } from "./network.ts";
+import { indexSpec } from "./spec-index.ts";
 import {
   type Container,
   gatewayEndpoint,
@@ -90,11 +92,11 @@ export function networkRequest(network: NetworkSpec): NetworkRequest {
 
 /** Depth first along depends_on, links and shared sandboxes, in file order; compose does the same, in parallel. */
 function startOrder(spec: Spec): ServiceSpec[] {
-  const byKey = new Map(spec.services.map((s) => [s.key, s]));
-  const order: ServiceSpec[] = [];
+  const { services } = indexSpec(spec);
+  const order = new Set<ServiceSpec>();
   const visiting = new Set<string>();
   const visit = (service: ServiceSpec, from: string[]): void => {
-    if (order.includes(service)) return;
+    if (order.has(service)) return;
     if (visiting.has(service.key)) {
       throw new DocknetError("LAB_FILE", `dependency cycle detected: ${[...from, service.key].join(" -> ")}`, {
         at: service.at,
@@ -107,13 +109,13 @@ function startOrder(spec: Spec): ServiceSpec[] {
       ...service.links.filter((l) => !l.external).map((l) => l.service),
       ...shared,
     ]) {
-      const next = byKey.get(key);
+      const next = services.get(key);
       if (next) visit(next, [...from, service.key]);
     }
-    order.push(service);
+    order.add(service);
   };
   for (const service of spec.services) visit(service, []);
-  return order;
+  return [...order];
 }
 
 export interface Planned {
@@ -174,7 +176,9 @@ function containerName(spec: Spec, service: ServiceSpec, index: number): Contain
 /** Short where it is clear: the service's own name, numbered when it has several replicas. */
 function nodeName(spec: Spec, service: ServiceSpec, index: number): NodeName {
   const short = service.replicas === 1 ? service.key : `${service.key}-${index}`;
-  const clash = spec.services.some((s) => s !== service && (s.key === short || s.containerName === short));
+  const clash = indexSpec(spec)
+    .servicesCalled(short)
+    .some((s) => s !== service);
   return (clash ? containerName(spec, service, index) : short) as string as NodeName;
 }
 
@@ -183,7 +187,7 @@ function sandboxOf(spec: Spec, service: ServiceSpec): SandboxRequest {
   if (mode.kind === "none" || mode.kind === "host") return { kind: mode.kind };
   if (mode.kind === "container") return { kind: "container", name: parseContainerName(mode.container) };
   if (mode.kind !== "service") return { kind: "own" };
-  const target = spec.services.find((s) => s.key === mode.service);
+  const target = indexSpec(spec).services.get(mode.service);
   if (!target)
     throw new DocknetError(
       "LAB_FILE",
@@ -208,7 +212,7 @@ function endpointRequest(
   attachment: AttachmentSpec,
   first: boolean,
 ): EndpointRequest {
-  const network = spec.networks.find((n) => n.key === attachment.network);
+  const network = indexSpec(spec).networks.get(attachment.network);
   if (!network)
     throw new DocknetError("LAB_FILE", `service "${service.key}" refers to undefined network ${attachment.network}`, {
       at: attachment.at,
@@ -232,7 +236,7 @@ function endpointRequest(
 /** Compose links every replica by the link's alias, by service and number, and by project, service and number. */
 function linksOf(spec: Spec, service: ServiceSpec): { readonly target: string; readonly alias: string }[] {
   return service.links.flatMap((link) => {
-    const linked = spec.services.find((s) => s.key === link.service);
+    const linked = indexSpec(spec).services.get(link.service);
     if (link.external || !linked) return [{ target: link.service, alias: link.alias }];
     return Array.from({ length: linked.replicas }, (_, i) => i + 1).flatMap((n) => {
       const target = containerName(spec, linked, n);
@@ -243,14 +247,13 @@ function linksOf(spec: Spec, service: ServiceSpec): { readonly target: string; r
 }
 
 /** Where a responder must stand: published targets, exposed ports, `serve`, and what a well-known image exposes. */
-function servedPorts(service: ServiceSpec): ServedPort[] {
-  const all: ServedPort[] = [
+function servedPorts(service: ServiceSpec): readonly ServedPort[] {
+  return uniquePorts<ServedPort>([
     ...service.ports.map(({ target, proto, at }) => ({ port: target, proto, at })),
     ...service.expose,
     ...service.serve,
     ...exposedPorts(service.image),
-  ];
-  return all.filter((p, i) => all.findIndex((q) => q.port === p.port && q.proto === p.proto) === i);
+  ]);
 }
 
 const severalSubnets = (driver: string): string =>
@@ -258,8 +261,9 @@ const severalSubnets = (driver: string): string =>
 
 /** Nothing stands in for a service whose ports nobody names: then nothing of it is proven. */
 function silentServices(spec: Spec, state: State): Problem[] {
+  const silent = new Set(state.containers.filter((c) => c.serves.length === 0).map((c) => c.service));
   return spec.services
-    .filter((s) => state.containers.some((c) => c.service === s.key && c.serves.length === 0) && !isBare(s))
+    .filter((s) => silent.has(s.key) && !isBare(s))
     .map((s) => ({
       message: `service ${s.key} serves no port: what image ${s.image} exposes is not known`,
       remedy: 'Name its ports with expose, or with x-docknet: { serve: ["8080"] }',
@@ -287,7 +291,8 @@ const isBare = (service: ServiceSpec): boolean =>
 /** Docker ignores -p silently where nothing can lead in; a lab says so. */
 function discardedPorts(state: State): Problem[] {
   return state.containers.flatMap((c) => {
-    const lost = c.publish.find((p) => !c.bindings.some((b) => b.target === p.target && b.proto === p.proto));
+    const bound = new Set(c.bindings.map(({ target, proto }) => `${target}/${proto}`));
+    const lost = c.publish.find(({ target, proto }) => !bound.has(`${target}/${proto}`));
     if (!lost || c.sandbox.kind === "container") return [];
     return [
       {

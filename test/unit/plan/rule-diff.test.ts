@@ -172,8 +172,8 @@ COMMIT
     expect(renderRestore(diffRulesets(a, b))).toBe(`*filter
 :FORWARD DROP [0:0]
 -D FORWARD -j ONE
--D ONE -i b -j ACCEPT
 -D ONE -i a -j ACCEPT
+-D ONE -i b -j ACCEPT
 -X ONE
 COMMIT
 `);
