@@ -15,7 +15,7 @@ import { DOTENV_TEXTS, ENVIRONMENT, INTERPOLATION_TEXTS } from "./record-compose
 const FIXTURES = fileURLToPath(new URL("../test/fixtures/compose/", import.meta.url));
 const GOLDEN = fileURLToPath(new URL("../test/golden/compose/", import.meta.url));
 /** Every case runs here; answers name it by $DIR. */
-const DIR = "/tmp/docknet-record-compose/project";
+const DIR = "/tmp/docknet-record-compose/lab";
 
 const judges = process.argv.slice(2).map((path) => ({ path, version: versionOf(path) }));
 if (judges.length === 0) throw new Error("usage: node scripts/record-compose.mjs PATH_OF_DOCKER_COMPOSE...");
@@ -52,13 +52,16 @@ function recordDotenv({ text, names }) {
   return { text, names, answers: ask(files, [], (config) => config.services.a.labels) };
 }
 
-function recordFiles({ name, args, tolerant, files }) {
-  return { name, args, ...(tolerant ? { tolerant } : {}), files, answers: ask(files, args, summarize) };
+function recordFiles({ name, args, notes, files }) {
+  return { name, args, ...notes, files, answers: ask(files, args, summarize) };
 }
 
+/** Where docknet is of another mind, and why: it takes what Compose refuses (with a warning, or quietly), the reverse, or makes something else of it. */
+const NOTES = ["tolerant", "quietly", "strict", "differs"];
+
 /**
- * `=== name` begins a case; `args: ...` and `tolerant: why docknet takes it all the same` may follow; `--- path` begins a file,
- * compose.yaml where none is named.
+ * `=== name` begins a case; `args: ...` and one of NOTES with its reason may follow; `--- path` begins a file, compose.yaml where none
+ * is named.
  */
 function readCases(text) {
   return text
@@ -68,14 +71,14 @@ function readCases(text) {
       const [head = "", ...parts] = block.split(/^--- /m);
       const [name = "", ...rest] = head.split("\n");
       const option = (key) => rest.find((line) => line.startsWith(`${key}: `))?.slice(key.length + 2);
-      const own = rest.filter((line) => !/^(args|tolerant): /.test(line)).join("\n");
+      const own = rest.filter((line) => !/^(args|tolerant|quietly|strict|differs): /.test(line)).join("\n");
       const files = Object.fromEntries(
         parts.map((part) => [part.slice(0, part.indexOf("\n")).trim(), part.slice(part.indexOf("\n") + 1)]),
       );
       return {
         name: name.trim(),
         args: option("args")?.split(" ") ?? [],
-        tolerant: option("tolerant"),
+        notes: Object.fromEntries(NOTES.flatMap((note) => (option(note) ? [[note, option(note)]] : []))),
         files: own.trim() === "" ? files : { "compose.yaml": own, ...files },
       };
     });

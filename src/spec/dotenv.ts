@@ -120,7 +120,7 @@ const ESCAPES: Readonly<Record<string, string>> = {
 
 /** `\0` and three octal digits are a byte; what else has a backslash stays as it is. */
 function unescapeDouble(text: string): string {
-  return text.replace(/\\(0[0-7]{3}|.)/gs, (whole, escape: string) =>
-    escape.length === 4 ? String.fromCharCode(Number.parseInt(escape.slice(1), 8)) : (ESCAPES[escape] ?? whole),
+  return text.replace(/\\(0[0-7]{3}|.)/gs, (whole, code: string) =>
+    code.length === 4 ? String.fromCharCode(Number.parseInt(code.slice(1), 8)) : (ESCAPES[code] ?? whole),
   );
 }
