@@ -3,10 +3,9 @@ import type { Origin } from "../errors.ts";
 import { type Ipv4, isIpv6, parseIpv4 } from "../net/address.ts";
 import { parseMac } from "../net/mac.ts";
 import { parseIfName } from "../net/name.ts";
-import { ATTACHMENT_KEYS } from "./compose-keys.ts";
 import { DEFAULT_NETWORK, mappingOnly } from "./network.ts";
 import type { ProblemList } from "./problem-list.ts";
-import { checkKeys, readInteger, readMapping, readPairs, readString, readTexts, toRecord } from "./reader.ts";
+import { readInteger, readMapping, readPairs, readString, readTexts, toRecord } from "./reader.ts";
 import type { AttachmentSpec, NetworkMode } from "./spec.ts";
 import { type Entry, entryOf, isNull, type Mapping, mapping } from "./tree.ts";
 
@@ -32,6 +31,8 @@ export function readAttachments(
     );
   }
   if (mode.kind !== "networks") return { mode, attachments: [] };
+  // no container, no network (compose-go loader/normalize.go normalizeNetworks)
+  if (entryOf(service, "provider") && attachments.length === 0) return { mode, attachments: [] };
   return {
     mode,
     attachments:
@@ -73,7 +74,6 @@ function readNetworkList(entry: Entry | undefined, path: string, problems: Probl
 }
 
 function readEndpoint(network: string, body: Mapping, at: Origin, path: string, problems: ProblemList): AttachmentSpec {
-  checkKeys(body, ATTACHMENT_KEYS, path, problems);
   const entry = (name: string): Entry | undefined => entryOf(body, name);
   const parsed = <T>(name: string, parse: (text: string) => T): T | undefined => {
     const text = readString(entry(name), `${path}.${name}`, problems);
@@ -97,10 +97,16 @@ function readEndpoint(network: string, body: Mapping, at: Origin, path: string, 
     ...(interfaceName === undefined ? {} : { interfaceName }),
     driverOpts: options,
     linkLocalIps: readLinkLocal(entry("link_local_ips"), `${path}.link_local_ips`, problems),
-    priority: readInteger(entry("priority"), `${path}.priority`, problems) ?? 0,
-    gwPriority: readInteger(entry("gw_priority"), `${path}.gw_priority`, problems) ?? 0,
+    priority: readWhole(entry("priority"), `${path}.priority`, problems),
+    gwPriority: readWhole(entry("gw_priority"), `${path}.gw_priority`, problems),
     at,
   };
+}
+
+/** A fraction is cut off. */
+function readWhole(entry: Entry | undefined, path: string, problems: ProblemList): number {
+  const value = entry?.value.kind === "scalar" ? entry.value.value : undefined;
+  return typeof value === "number" ? Math.trunc(value) : (readInteger(entry, path, problems) ?? 0);
 }
 
 function readLinkLocal(entry: Entry | undefined, path: string, problems: ProblemList): Ipv4[] {

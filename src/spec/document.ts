@@ -28,10 +28,11 @@ const MAX_NODES = 250_000;
 const MAX_DEPTH = 100;
 
 /**
- * The tree of one file, or undefined when the file cannot be understood at all; problems go to the list.
+ * The trees of one file's documents, which Compose merges; none for a file without content, undefined when the file cannot be
+ * understood at all. Problems go to the list.
  * @param file the name that origins bear
  */
-export function parseDocument(text: string, file: string, problems: ProblemList): Mapping | undefined {
+export function parseDocuments(text: string, file: string, problems: ProblemList): Mapping[] | undefined {
   if (!checkText(text, file, problems)) return undefined;
   const lines = new LineCounter();
   const locate = (offset: number): Origin => {
@@ -39,18 +40,16 @@ export function parseDocument(text: string, file: string, problems: ProblemList)
     return { file, line: Math.max(1, line), column: Math.max(1, col) };
   };
   const before = problems.errors.length;
-  const document = composeOne(text, lines, locate, problems);
-  if (!document || problems.errors.length > before) return undefined;
-  const root = document.contents;
-  if (root === null || (isScalar(root) && root.value === null)) {
-    problems.error(locate(0), "empty compose file");
-    return undefined;
-  }
-  const tree = problems.attempt(locate(0), () => new Converter(locate, problems).convert(root, "", 0).tree);
-  if (!tree) return undefined;
-  if (tree.kind === "mapping") return tree;
-  problems.error(tree.at, "top-level object must be a mapping");
-  return undefined;
+  const documents = composeAll(text, lines, locate, problems);
+  if (!documents || problems.errors.length > before) return undefined;
+  const trees = documents.flatMap(({ contents: root }) => {
+    // a file without content is an empty list of documents; an empty document beside others says nothing
+    if (root === null) return [];
+    const tree = problems.attempt(locate(0), () => new Converter(locate, problems).convert(root, "", 0).tree);
+    if (tree && tree.kind !== "mapping") problems.error(tree.at, "top-level object must be a mapping");
+    return tree?.kind === "mapping" ? [tree] : [];
+  });
+  return problems.errors.length > before ? undefined : trees;
 }
 
 function checkText(text: string, file: string, problems: ProblemList): boolean {
@@ -93,40 +92,31 @@ function findExcess(text: string): string | undefined {
   return undefined;
 }
 
-/** Reads the first document only as far as needed to see that it is the only one. */
-function composeOne(
+function composeAll(
   text: string,
   lines: LineCounter,
   locate: (offset: number) => Origin,
   problems: ProblemList,
-): Document.Parsed | undefined {
+): Document.Parsed[] | undefined {
   const options = { version: "1.2", schema: "core", uniqueKeys: false, logLevel: "silent" } as const;
-  let first: Document.Parsed | undefined;
+  const documents: Document.Parsed[] = [];
   try {
     for (const document of new Composer(options).compose(new Parser(lines.addNewLine).parse(text), true, text.length)) {
-      if (first) {
-        problems.error(
-          locate(document.range[0]),
-          "several documents in one file",
-          "Keep one document; name the others with -f",
-        );
-        return undefined;
-      }
-      first = document as Document.Parsed;
+      documents.push(document as Document.Parsed);
     }
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     problems.error(locate(0), `nested deeper than ${MAX_DEPTH} levels`);
     return undefined;
   }
-  for (const error of (first?.errors ?? []).slice(0, 20)) {
+  for (const error of documents.flatMap(({ errors }) => errors).slice(0, 20)) {
     const tooDeep = error.message.includes("call stack");
     problems.error(
       locate(error.pos[0]),
       tooDeep ? `nested deeper than ${MAX_DEPTH} levels` : `yaml: ${oneLine(error.message)}`,
     );
   }
-  return first;
+  return documents;
 }
 
 const oneLine = (text: string): string => text.split("\n")[0] ?? text;
@@ -154,7 +144,7 @@ class Converter {
     const anchor = isScalar(node) || isMap(node) || isSeq(node) ? node.anchor : undefined;
     if (anchor) this.anchors.set(anchor, "open");
     const bare = this.convertBare(node, path, depth, at);
-    const tag = this.readTag(node, at);
+    const tag = readTag(node);
     const sized = tag ? { tree: { ...bare.tree, tag }, size: bare.size } : bare;
     if (sized.size > MAX_NODES) {
       throw new DocknetError("LAB_FILE", "document contains excessive aliasing", {
@@ -178,7 +168,7 @@ class Converter {
         size: sum(items),
       };
     }
-    const value = isScalar(node) ? node.value : null;
+    const value = isScalar(node) ? readScalar(node) : null;
     if (value === null || typeof value === "string" || typeof value === "boolean")
       return { tree: scalar(value, at), size: 1 };
     if (typeof value === "number") return { tree: scalar(value, at), size: 1 };
@@ -195,7 +185,8 @@ class Converter {
       const key = isMerge ? "<<" : this.readKey(pair.key, path, keyAt);
       const value = this.convert(pair.value, path === "" ? (key ?? "") : `${path}.${key}`, depth + 1);
       size += value.size + 1;
-      if (isMerge) inherited.push({ before: own.size, from: this.readMergeSources(value.tree) });
+      if (isMerge && inherited.length > 0) this.problems.error(keyAt, 'mapping key "<<" already defined');
+      else if (isMerge) inherited.push({ before: own.size, from: this.readMergeSources(value.tree) });
       else if (key === undefined) continue;
       else if (own.has(key))
         this.problems.error(keyAt, `mapping key "${key}" already defined at line ${own.get(key)?.at.line}`);
@@ -245,18 +236,28 @@ class Converter {
     throw new DocknetError("LAB_FILE", message, { at });
   }
 
-  private readTag(node: unknown, at: Origin): MergeTag | undefined {
-    const tag = isScalar(node) || isMap(node) || isSeq(node) ? node.tag : undefined;
-    if (tag === undefined || /^(tag:yaml\.org,2002:(str|int|float|bool|null|map|seq)|!)$/.test(tag)) return undefined;
-    if (tag === "!reset" || tag === "!override") return tag === "!reset" ? "reset" : "override";
-    this.problems.error(at, `yaml: unknown tag ${tag}`, "Use !reset or !override, or no tag");
-    return undefined;
-  }
-
   private locateNode(node: unknown): Origin {
     const range = isAlias(node) || isScalar(node) || isMap(node) || isSeq(node) ? node.range : undefined;
     return this.locate(range?.[0] ?? 0);
   }
+}
+
+/** Compose looks at no tag but these two. */
+function readTag(node: unknown): MergeTag | undefined {
+  const tag = isScalar(node) || isMap(node) || isSeq(node) ? node.tag : undefined;
+  return tag === "!reset" || tag === "!override" ? (tag === "!reset" ? "reset" : "override") : undefined;
+}
+
+/** Numbers as Go's YAML reads them: `017` and `0o17` are octal, `0b11` binary, `1_000` is a thousand. */
+function readScalar(node: YamlScalar): unknown {
+  if (node.tag === "tag:yaml.org,2002:binary" || node.tag === "!!binary")
+    return Buffer.from(String(node.value), "base64").toString("utf8");
+  if (node.type !== YamlScalar.PLAIN || node.tag !== undefined || node.source === undefined) return node.value;
+  const text = node.source.replaceAll("_", "");
+  const [, sign, digits = ""] = /^([+-]?)(0b[01]+|0o?[0-7]+|0x[0-9a-f]+|[1-9]\d*)$/i.exec(text) ?? [];
+  if (digits === "") return node.value;
+  const value = Number(digits.replace(/^0o?(?=[0-7]+$)/i, "0o"));
+  return sign === "-" ? -value : value;
 }
 
 const sum = (items: readonly Sized[]): number => items.reduce((total, item) => total + item.size, 1);

@@ -1,6 +1,6 @@
 /**
  * `.env` files by the rules of Compose: single quotes are literal, double quotes know escapes, both may span lines;
- * ` #` ends an unquoted value; `export` and the YAML-like `KEY: value` are accepted; a bare `KEY` takes the value of the
+ * ` #` behind an unquoted value ends it; `export` and the YAML-like `KEY: value` are accepted; a bare `KEY` takes the value of the
  * surroundings. Source: https://docs.docker.com/reference/compose-file/ "Env file syntax"; compose-go dotenv/parser.go.
  */
 import { DocknetError, type Origin } from "../errors.ts";
@@ -45,23 +45,26 @@ interface Statement {
 
 function splitStatements(text: string, file: string, problems: ProblemList): Statement[] {
   const statements: Statement[] = [];
-  let offset = 0;
   let line = 1;
-  while (offset < text.length) {
-    const end = lineEnd(text, offset);
-    const content = text.slice(offset, end);
-    const at = { file, line, column: content.length - content.trimStart().length + 1 };
-    if (content.trim() === "" || content.trimStart().startsWith("#")) {
-      offset = end + 1;
+  let lineStart = 0;
+  for (let offset = nextStatement(text, 0); offset < text.length; ) {
+    for (let end = text.indexOf("\n", lineStart); end >= 0 && end < offset; end = text.indexOf("\n", lineStart)) {
       line++;
-      continue;
+      lineStart = end + 1;
     }
-    const read = readStatement(text, offset, end, at, problems);
+    const at = { file, line, column: offset - lineStart + 1 };
+    const read = readStatement(text, offset, at, problems);
     if (read.statement) statements.push(read.statement);
-    line += text.slice(offset, read.next).split("\n").length - 1;
-    offset = read.next;
+    offset = nextStatement(text, read.next);
   }
   return statements;
+}
+
+/** White space, empty lines and comments are between statements; a second one may stand behind a quoted value. */
+function nextStatement(text: string, from: number): number {
+  const gap = /(?:\s|#[^\n]*)*/y;
+  gap.lastIndex = from;
+  return from + (gap.exec(text)?.[0].length ?? 0);
 }
 
 function lineEnd(text: string, from: number): number {
@@ -72,27 +75,25 @@ function lineEnd(text: string, from: number): number {
 function readStatement(
   text: string,
   offset: number,
-  end: number,
   at: Origin,
   problems: ProblemList,
 ): { statement?: Statement; next: number } {
+  const end = lineEnd(text, offset);
   const content = text.slice(offset, end);
-  const match = /^\s*(?:export\s+)?([^=:\s]+)[ \t]*(?:([=:])[ \t]*|$)/.exec(content);
+  const match = /^(?:export\s+)?([^=:\s]*)[ \t]*(?:([=:])[ \t]*|$)/.exec(content);
   const key = match?.[1] ?? "";
-  if (!match || !/^[\p{L}\p{N}_.[\]-]+$/u.test(key)) {
-    const bad = /[^\p{L}\p{N}_.[\]\s-]/u.exec(content.split(/[=:]/)[0] ?? "")?.[0];
+  const bad = /[^\p{L}\p{N}_.[\]\s-]/u.exec(content.split(/[=:]/)[0] ?? "")?.[0];
+  if (!match || bad !== undefined) {
     problems.error(at, bad ? `unexpected character "${bad}" in variable name` : "key cannot contain a space");
-    return { next: end + 1 };
+    return { next: end };
   }
-  if (match[2] === undefined) return { statement: { key, at, value: undefined, literal: true }, next: end + 1 };
+  if (match[2] === undefined) return { statement: { key, at, value: undefined, literal: true }, next: end };
   const start = offset + match[0].length;
   const quote = text[start];
   if (quote !== "'" && quote !== '"') {
-    const value = content
-      .slice(match[0].length)
-      .replace(/(^|\s)#.*$/, "")
-      .trimEnd();
-    return { statement: { key, at, value, literal: false }, next: end + 1 };
+    const comment = text.slice(start, end).indexOf(" #");
+    const value = text.slice(start, comment < 0 ? end : start + comment).trimEnd();
+    return { statement: { key, at, value, literal: false }, next: end };
   }
   const close = findQuote(text, start + 1, quote);
   if (close < 0) {
@@ -101,7 +102,7 @@ function readStatement(
   }
   const inner = text.slice(start + 1, close);
   const value = quote === '"' ? unescapeDouble(inner) : inner.replaceAll("\\'", "'");
-  return { statement: { key, at, value, literal: quote === "'" }, next: lineEnd(text, close) + 1 };
+  return { statement: { key, at, value, literal: quote === "'" }, next: close + 1 };
 }
 
 function findQuote(text: string, from: number, quote: string): number {
@@ -112,8 +113,14 @@ function findQuote(text: string, from: number, quote: string): number {
   return -1;
 }
 
-const ESCAPES: Readonly<Record<string, string>> = { n: "\n", r: "\r", t: "\t", '"': '"', "\\": "\\", $: "$$" };
+const ESCAPES: Readonly<Record<string, string>> = {
+  ...{ a: "\u0007", b: "\b", f: "\f", n: "\n", r: "\r", t: "\t", v: "\v" },
+  ...{ '"': '"', "\\": "\\", $: "$$" },
+};
 
+/** `\0` and three octal digits are a byte; what else has a backslash stays as it is. */
 function unescapeDouble(text: string): string {
-  return text.replace(/\\(.)/gs, (whole, char: string) => ESCAPES[char] ?? whole);
+  return text.replace(/\\(0[0-7]{3}|.)/gs, (whole, code: string) =>
+    code.length === 4 ? String.fromCharCode(Number.parseInt(code.slice(1), 8)) : (ESCAPES[code] ?? whole),
+  );
 }

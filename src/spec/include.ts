@@ -4,11 +4,12 @@
  */
 import { dirname } from "node:path";
 import type { Origin } from "../errors.ts";
+import { checkFileShape } from "./compose-shape.ts";
 import { parseDotenv } from "./dotenv.ts";
 import type { Lookup } from "./interpolate.ts";
 import type { ProblemList } from "./problem-list.ts";
 import type { SourceFiles } from "./source.ts";
-import { childOf, type Entry, entryOf, equalTrees, type Mapping, mapping, type Tree } from "./tree.ts";
+import { childOf, type Entry, entryOf, equalTrees, isNull, type Mapping, mapping, type Tree } from "./tree.ts";
 
 /** Where a project's relative paths start, what its variables are, and by which includes we came here. */
 export interface ProjectScope {
@@ -24,14 +25,14 @@ export interface IncludeReader {
   readonly load: (paths: readonly string[], scope: ProjectScope) => Mapping | undefined;
 }
 
-/** `volumes`, `secrets` and `configs` are imported too but nothing here reads them. */
-const IMPORTED = ["services", "networks"];
+const IMPORTED = ["services", "volumes", "networks", "secrets", "configs", "models"];
 
 /** The tree with the resources of all its includes. */
 export function resolveIncludes(tree: Mapping, scope: ProjectScope, reader: IncludeReader): Mapping {
   const include = entryOf(tree, "include");
   if (!include) return tree;
   let result = mapping(new Map([...tree.entries].filter(([key]) => key !== "include")), tree.at);
+  if (isNull(include.value)) return result;
   if (include.value.kind !== "sequence") {
     reader.problems.error(include.at, "include must be a array");
     return result;
@@ -50,8 +51,12 @@ function importOne(item: Tree, path: string, scope: ProjectScope, reader: Includ
     item.kind === "mapping"
       ? [...item.entries].find(([key]) => !["path", "env_file", "project_directory"].includes(key))
       : undefined;
-  if (unknown) problems.error(unknown[1].at, `${path} additional properties '${unknown[0]}' not allowed`);
-  if (!names || names.length === 0) return undefined;
+  if (unknown) problems.warn(unknown[1].at, `${path}: ${unknown[0]} is ignored, as docker compose does`);
+  if (!names || names.length === 0) {
+    // what it names besides must be there all the same
+    readEnvironment(item, path, scope.directory, scope, reader);
+    return undefined;
+  }
   const remote = names.find((name) => /^[a-z][a-z0-9+.-]*:\/\/|^git@/.test(name));
   if (remote !== undefined) {
     problems.error(item.at, `cannot include ${remote}: only files of this machine can be included`);
@@ -71,7 +76,10 @@ function importOne(item: Tree, path: string, scope: ProjectScope, reader: Includ
   const own = readTexts(childOf(item, "project_directory"), `${path}.project_directory`, item.at, problems)?.[0];
   const directory = own === undefined ? dirname(first) : files.resolve(scope.directory, own);
   const lookup = readEnvironment(item, path, directory, scope, reader);
-  return problems.attempt(item.at, () => reader.load(paths, { directory, lookup, chain }));
+  const imported = problems.attempt(item.at, () => reader.load(paths, { directory, lookup, chain }));
+  // what is imported is a part of it: the rest is looked at here
+  if (imported) checkFileShape(imported, problems);
+  return imported;
 }
 
 /** `env_file` from the including project's directory, else `.env` of the included one; the outer environment wins. */

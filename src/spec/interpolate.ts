@@ -1,7 +1,7 @@
 /**
  * `$VAR` and `${VAR...}` in values, as Compose replaces them.
- * Source: Compose specification 12-interpolation.md; compose-go template/template.go. Unlike there, one pass with a real
- * scanner: nested braces are counted, so `${A:-${B:-x}}` and `${A:-b}${C}` mean what they look like.
+ * Source: Compose specification 12-interpolation.md; compose-go template/template.go, and what the real one answers
+ * (test/golden/compose/interpolation.json).
  */
 import { DocknetError, type Origin } from "../errors.ts";
 import type { ProblemList } from "./problem-list.ts";
@@ -56,62 +56,90 @@ function describeFault(error: DocknetError, path: string, text: string): string 
   return `invalid interpolation format for ${path}: ${JSON.stringify(text)}; you may need to escape any $ with another $`;
 }
 
+/** Defaults in defaults; nobody writes more by hand. */
+const MAX_DEPTH = 50;
+
 /**
- * One text with its variables replaced; `$$` stands for `$`.
+ * One text with its variables replaced; `$$` stands for `$`, and a `$` that begins neither a name nor a brace for itself.
  * @throws DocknetError LAB_FILE for a malformed expression, or a required variable (`details.missing`)
  */
-export function interpolateText(text: string, lookup: Lookup, onUnset: (name: string) => void = () => {}): string {
+export function interpolateText(
+  text: string,
+  lookup: Lookup,
+  onUnset: (name: string) => void = () => {},
+  depth = 0,
+): string {
+  if (depth > MAX_DEPTH) throw malformed(text);
   let out = "";
-  let rest = text;
-  for (let dollar = rest.indexOf("$"); dollar >= 0; dollar = rest.indexOf("$")) {
-    out += rest.slice(0, dollar);
-    rest = rest.slice(dollar + 1);
-    const name = /^[_a-zA-Z][_a-zA-Z0-9]*/.exec(rest)?.[0];
-    if (rest.startsWith("$")) {
+  let from = 0;
+  for (let dollar = text.indexOf("$"); dollar >= 0; dollar = text.indexOf("$", from)) {
+    out += text.slice(from, dollar);
+    const next = text[dollar + 1];
+    const name = nameAt(text, dollar + 1);
+    if (next === "$") {
       out += "$";
-      rest = rest.slice(1);
-    } else if (rest.startsWith("{")) {
-      const end = findClosingBrace(rest);
-      if (end < 0) throw malformed(text);
-      out += expandBraces(rest.slice(1, end), lookup, onUnset);
-      rest = rest.slice(end + 1);
-    } else if (name !== undefined) {
+      from = dollar + 2;
+    } else if (next === "{") {
+      const end = findEnd(text, dollar + 1);
+      if (end === undefined) throw malformed(text);
+      out += expandBraces(text.slice(dollar + 2, end), lookup, onUnset, depth);
+      from = end + 1;
+    } else if (name !== "") {
       out += expandName(name, lookup, onUnset);
-      rest = rest.slice(name.length);
+      from = dollar + 1 + name.length;
     } else {
-      throw malformed(text);
+      out += "$";
+      from = dollar + 1;
     }
   }
-  return out + rest;
+  return out + text.slice(from);
 }
 
-/** Index of the brace that closes the one at 0; only `${` opens another. */
-function findClosingBrace(text: string): number {
-  let depth = 1;
-  for (let i = 1; i < text.length; i++) {
-    if (text[i] === "}") depth--;
-    if (depth === 0) return i;
-    if (text[i] === "$" && text[i + 1] === "{") {
+const NAME = /[_a-zA-Z][_a-zA-Z0-9]*/y;
+
+function nameAt(text: string, index: number): string {
+  NAME.lastIndex = index;
+  return NAME.exec(text)?.[0] ?? "";
+}
+
+/**
+ * Index of the brace that ends the expression whose brace opens at `open`, as Compose finds it: braces are counted, the character
+ * after an opening one is not looked at, and where the count never comes out the last brace of the line ends it.
+ */
+function findEnd(text: string, open: number): number | undefined {
+  const name = nameAt(text, open + 1);
+  const after = open + 1 + name.length;
+  // without an operator nothing but the name may stand there
+  if (text[after] === "}") return after;
+  let depth = 0;
+  let last: number | undefined;
+  for (let i = open; i < text.length && text[i] !== "\n"; i++) {
+    if (text[i] === "}") {
+      last = i;
+      if (--depth === 0) return i;
+    } else if (text[i] === "{") {
       depth++;
       i++;
+      if (text[i] === "}") last = i;
     }
   }
-  return -1;
+  return last;
 }
 
 /** `NAME`, `NAME-default`, `NAME:-default`, `?error`, `+replacement`; the colon makes an empty value count as unset. */
-function expandBraces(inner: string, lookup: Lookup, onUnset: (name: string) => void): string {
-  const match = /^([_a-zA-Z][_a-zA-Z0-9]*)(?:(:?)([-?+])([\s\S]*))?$/.exec(inner);
+function expandBraces(inner: string, lookup: Lookup, onUnset: (name: string) => void, depth: number): string {
+  const match = /^([_a-zA-Z][_a-zA-Z0-9]*)(?:(:?)([-?+])([^\n]*))?$/.exec(inner);
   if (!match) throw malformed(`\${${inner}}`);
-  const [, name = "", colon, operator, operand = ""] = match;
+  const [, name = "", colon, operator, text = ""] = match;
   if (operator === undefined) return expandName(name, lookup, onUnset);
+  // Compose reads the operand even where it is not wanted: what is wrong in it is an error
+  const operand = interpolateText(text, lookup, onUnset, depth + 1);
   const value = lookup(name);
   const isSet = value !== undefined && !(colon === ":" && value === "");
-  if (operator === "+") return isSet ? interpolateText(operand, lookup, onUnset) : "";
+  if (operator === "+") return isSet ? operand : "";
   if (isSet) return value ?? "";
-  if (operator === "-") return interpolateText(operand, lookup, onUnset);
-  const reason = interpolateText(operand, lookup, onUnset);
-  throw new DocknetError("LAB_FILE", `required variable ${name} is missing a value${reason ? `: ${reason}` : ""}`, {
+  if (operator === "-") return operand;
+  throw new DocknetError("LAB_FILE", `required variable ${name} is missing a value${operand ? `: ${operand}` : ""}`, {
     details: { missing: true },
   });
 }

@@ -13,9 +13,8 @@ import {
   prefixLength,
   type Subnet,
 } from "../net/address.ts";
-import { IPAM_KEYS, POOL_KEYS } from "./compose-keys.ts";
 import type { ProblemList } from "./problem-list.ts";
-import { checkKeys, readMapping, readPairs, readString } from "./reader.ts";
+import { readMapping, readPairs, readString } from "./reader.ts";
 import type { IpamPoolSpec } from "./spec.ts";
 import { type Entry, entryOf, type Mapping } from "./tree.ts";
 
@@ -31,7 +30,6 @@ export function readIpam(
 ): IpamPoolSpec[] {
   const ipam = readMapping(entry, path, problems, true);
   if (!ipam) return [];
-  checkKeys(ipam, IPAM_KEYS, path, problems);
   const ipamDriver = entryOf(ipam, "driver");
   const name = readString(ipamDriver, `${path}.driver`, problems);
   if (name !== undefined && name !== "default")
@@ -53,7 +51,6 @@ export function readIpam(
 }
 
 function readPool(pool: Mapping, path: string, problems: ProblemList): IpamPoolSpec[] {
-  checkKeys(pool, POOL_KEYS, path, problems);
   const text = (key: string): string | undefined =>
     readString(entryOf(pool, key), `${path}.${key}`, problems) || undefined;
   const at = (key: string): Origin => entryOf(pool, key)?.at ?? pool.at;

@@ -7,16 +7,18 @@
 import { DocknetError, type Origin, ProblemsError } from "../errors.ts";
 import type { LabName } from "../net/name.ts";
 import { readChecks } from "./check.ts";
-import { TOP_KEYS } from "./compose-keys.ts";
+import { checkFileShape } from "./compose-shape.ts";
 import { ComposeTreeLoader } from "./compose-tree.ts";
 import { checkConsistency } from "./consistency.ts";
 import { readEngine } from "./engine.ts";
-import { interpolateText } from "./interpolate.ts";
+import { checkNamedFiles } from "./env-file.ts";
+import { interpolateText, type Lookup } from "./interpolate.ts";
 import { DEFAULT_NETWORK, implicitNetwork, readNetworks } from "./network.ts";
 import { ProblemList } from "./problem-list.ts";
 import { checkDependencies, selectActive } from "./profile.ts";
 import { chooseProjectName, findProject, type Project } from "./project.ts";
-import { checkKeys, readString } from "./reader.ts";
+import { readString } from "./reader.ts";
+import { checkReferences } from "./reference.ts";
 import { type DeclaredService, readServices } from "./service.ts";
 import { SourceFiles } from "./source.ts";
 import type { NetworkSpec, ServiceSpec, Spec } from "./spec.ts";
@@ -65,25 +67,26 @@ function readSpec(
   problems: ProblemList,
 ): Spec | undefined {
   const loader = new ComposeTreeLoader(sources, problems);
-  const named = readName(loader, project, problems);
+  const named = readName(loader, project);
   const name = chooseLabName(options, project, named, problems);
   // compose-go makes the chosen name a variable of the file
   const lookup = (variable: string): string | undefined =>
     variable === "COMPOSE_PROJECT_NAME" ? name : project.lookup(variable);
   const tree = loader.load(project.files, { directory: project.directory, lookup, chain: [] });
   if (!tree || !name) return undefined;
-  checkKeys(tree, TOP_KEYS, "", problems);
+  if (tree.entries.size === 0 && problems.errors.length === 0) problems.error(tree.at, "empty compose file");
+  checkFileShape(tree, problems);
   const profiles = options.profiles?.length
     ? options.profiles
     : (project.lookup("COMPOSE_PROFILES") ?? "").split(",").map((text) => text.trim());
-  return assemble(tree, name, profiles, sources, problems);
+  return assemble(tree, name, profiles, { sources, lookup }, problems);
 }
 
 function assemble(
   tree: Mapping,
   name: LabName,
   profiles: readonly string[],
-  sources: SourceFiles,
+  { sources, lookup }: { readonly sources: SourceFiles; readonly lookup: Lookup },
   problems: ProblemList,
 ): Spec {
   const declared = readServices(tree, problems);
@@ -91,6 +94,8 @@ function assemble(
   const services = checkDependencies(active, declared, problems);
   const networks = addDefault(readNetworks(tree, name, problems), services, name);
   checkConsistency(active, networks, problems);
+  checkReferences(tree, active, problems);
+  for (const { body } of active) checkNamedFiles(body, lookup, sources, problems);
   const entry = entryOf(tree, "x-docknet");
   const input = readTopExtension(entry, problems);
   const inside = (key: string) => entryOf(entry?.value, key);
@@ -124,19 +129,17 @@ function addDefault(networks: NetworkSpec[], services: readonly ServiceSpec[], n
 }
 
 /** `name:` of the last file that has one; it may use variables, but not the name itself. */
-function readName(
-  loader: ComposeTreeLoader,
-  project: Project,
-  problems: ProblemList,
-): { text: string; at: Origin } | undefined {
+function readName(loader: ComposeTreeLoader, project: Project): { text: string; at: Origin } | undefined {
   let found: { text: string; at: Origin } | undefined;
   for (const file of project.files) {
-    const entry = entryOf(loader.parse(file), "name");
-    const text = readString(entry, "name", problems);
-    if (!entry || !text) continue;
-    // a fault in it is reported when the whole tree is interpolated
-    const value = new ProblemList().attempt(undefined, () => interpolateText(text, project.lookup));
-    if (value) found = { text: value, at: entry.value.at };
+    for (const document of loader.parse(file) ?? []) {
+      const entry = entryOf(document, "name");
+      // a fault in it is reported when the whole tree is looked at
+      const text = readString(entry, "name", new ProblemList());
+      if (!entry || !text) continue;
+      const value = new ProblemList().attempt(undefined, () => interpolateText(text, project.lookup));
+      if (value) found = { text: value, at: entry.value.at };
+    }
   }
   return found;
 }

@@ -3,8 +3,7 @@
  * their own. Sources: Compose specification 13-merge.md; compose-go override/merge.go, override/extends.go.
  *
  * Lists that must be unique (ports, dns, aliases ...) are made so where they are read, the later entry winning in the
- * earlier one's place (compose-go override/uncity.go). Keys that do not bear on the network are replaced whole: nothing
- * reads them.
+ * earlier one's place (compose-go override/uncity.go).
  */
 import type { ProblemList } from "./problem-list.ts";
 import {
@@ -20,31 +19,34 @@ import {
   type Tree,
 } from "./tree.ts";
 
-type Rule = "tree" | "replace" | "list" | "names" | "pools";
+type Rule = "tree" | "replace" | "list" | "names" | "pools" | "build" | "logging";
 
-/** "list": key=value lists and mappings become one list. "names": a list of names becomes a mapping. */
+/** "list": key=value lists and mappings become one list. "names": a list of names becomes a mapping. Paths below a service. */
 const SERVICE_RULES: ReadonlyMap<string, Rule> = new Map([
-  ["deploy", "tree"],
-  ["expose", "tree"],
-  ["external_links", "tree"],
-  ["links", "tree"],
-  ["ports", "tree"],
-  ["profiles", "tree"],
-  ["dns", "list"],
-  ["dns_opt", "list"],
-  ["dns_search", "list"],
-  ["extra_hosts", "list"],
-  ["labels", "list"],
-  ["sysctls", "list"],
+  ...["annotations", "deploy.labels", "dns", "dns_opt", "dns_search", "env_file", "environment", "extra_hosts"].map(
+    list,
+  ),
+  ...["label_file", "labels", "sysctls", "tmpfs"].map(list),
+  ...["args", "additional_contexts", "extra_hosts", "labels"].map((key) => list(`build.${key}`)),
+  ["build", "build"],
+  ["command", "replace"],
+  ["entrypoint", "replace"],
+  ["healthcheck.test", "replace"],
+  ["logging", "logging"],
   ["depends_on", "names"],
+  ["models", "names"],
   ["networks", "names"],
 ]);
 
+function list(key: string): [string, Rule] {
+  return [key, "list"];
+}
+
 function ruleOf(path: readonly string[]): Rule {
   const [section, , key, inner] = path;
-  if (section === "services" && path.length === 3 && key)
-    return SERVICE_RULES.get(key) ?? (key.startsWith("x-") ? "tree" : "replace");
-  if (section === "networks" && path.length === 3 && key === "labels") return "list";
+  if (section === "services" && key === "ulimits" && path.length === 4) return "replace";
+  if (section === "services") return SERVICE_RULES.get(path.slice(2).join(".")) ?? "tree";
+  if ((section === "networks" || section === "volumes") && path.length === 3 && key === "labels") return "list";
   if (section === "networks" && path.length === 4 && key === "ipam" && inner === "config") return "pools";
   return "tree";
 }
@@ -59,7 +61,11 @@ export function mergeTrees(base: Mapping, over: Mapping, problems: ProblemList, 
     }
     const before = merged.get(key);
     if (!before || entry.value.tag === "override") merged.set(key, { at: entry.at, value: stripTags(entry.value) });
-    else merged.set(key, { at: before.at, value: mergeValues(before.value, entry.value, problems, [...path, key]) });
+    else {
+      const value = mergeValues(before.value, entry.value, problems, [...path, key]);
+      // a value that was replaced stands where it was replaced
+      merged.set(key, { at: entry.value.kind === "scalar" && !isNull(entry.value) ? entry.at : before.at, value });
+    }
   }
   return mapping(merged, base.at);
 }
@@ -71,6 +77,10 @@ function mergeValues(base: Tree, over: Tree, problems: ProblemList, path: readon
   if (isNull(base)) return stripTags(over);
   if (rule === "list") return appendUnique(toList(base), toList(stripTags(over)));
   if (rule === "names") return mergeTrees(toNames(base, problems, path), toNames(over, problems, path), problems, path);
+  if (rule === "build" && (base.kind === "mapping" || over.kind === "mapping"))
+    return mergeTrees(toBuild(base), toBuild(over), problems, path);
+  if (rule === "logging" && driverOf(base) !== driverOf(over)) return stripTags(over);
+  if (base.kind === "scalar") return stripTags(over);
   if (base.kind !== over.kind) {
     problems.error(
       over.at,
@@ -120,15 +130,33 @@ function appendUnique(base: Sequence, over: Sequence): Sequence {
   return sequence([...base.items, ...added], base.at);
 }
 
+/** A text is the directory to build in. */
+function toBuild(tree: Tree): Mapping {
+  if (tree.kind === "mapping") return tree;
+  return mapping(new Map([["context", { at: tree.at, value: tree }]]), tree.at);
+}
+
+/** Options of two drivers are not merged. */
+function driverOf(logging: Tree): string {
+  const driver = childOf(logging, "driver");
+  return driver ? plainText(driver) : "";
+}
+
 function toNames(tree: Tree, problems: ProblemList, path: readonly string[]): Mapping {
   if (tree.kind === "mapping") return tree;
   const entries = new Map<string, Entry>();
   for (const item of tree.kind === "sequence" ? tree.items : [tree]) {
     if (item.kind === "scalar" && typeof item.value === "string")
-      entries.set(item.value, { at: item.at, value: scalar(null, item.at) });
+      entries.set(item.value, { at: item.at, value: nameValue(path, item.at) });
     else problems.error(item.at, `${path.join(".")} must be a list of strings or a mapping`);
   }
   return mapping(entries, tree.at);
+}
+
+/** What the short form stands for. */
+function nameValue(path: readonly string[], at: Tree["at"]): Tree {
+  if (path.at(-1) !== "depends_on") return scalar(null, at);
+  return mapping(new Map([["condition", { at, value: scalar("service_started", at) }]]), at);
 }
 
 /** Pools of the same subnet merge, others append (compose-go mergeIPAMConfig). */

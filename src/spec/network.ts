@@ -2,10 +2,9 @@
 import type { Origin } from "../errors.ts";
 import { rangeOf } from "../net/address.ts";
 import type { LabName } from "../net/name.ts";
-import { NETWORK_KEYS, RESOURCE_NAME } from "./compose-keys.ts";
 import { readIpam } from "./ipam.ts";
 import type { ProblemList } from "./problem-list.ts";
-import { checkKeys, readBoolean, readMapping, readPairs, readString, toRecord } from "./reader.ts";
+import { readBoolean, readMapping, readPairs, readString, toRecord } from "./reader.ts";
 import type { NetworkSpec } from "./spec.ts";
 import { type Entry, entryOf, isNull, type Mapping, mapping, type Tree } from "./tree.ts";
 
@@ -20,10 +19,6 @@ export function readNetworks(tree: Tree, project: LabName, problems: ProblemList
   if (!section) return [];
   const networks = [...section.entries].flatMap(([key, entry]): NetworkSpec[] => {
     const path = `networks.${key}`;
-    if (!RESOURCE_NAME.test(key)) {
-      if (!key.startsWith("x-")) problems.error(entry.at, `networks additional properties '${key}' not allowed`);
-      return [];
-    }
     if (!isNull(entry.value) && !readMapping(entry, path, problems)) return [];
     const body = entry.value.kind === "mapping" ? entry.value : mapping(new Map(), entry.at);
     return [readNetwork(key, body, entry.at, project, problems)];
@@ -50,19 +45,24 @@ export function implicitNetwork(project: LabName, at: Origin): NetworkSpec {
   };
 }
 
-function readNetwork(key: string, body: Mapping, at: Origin, project: LabName, problems: ProblemList): NetworkSpec {
+/** An external network has no settings of its own but its name, and what x-docknet says of it. */
+const EXTERNAL_KEYS: readonly string[] = ["name", "external", "x-docknet"];
+
+function readNetwork(key: string, written: Mapping, at: Origin, project: LabName, problems: ProblemList): NetworkSpec {
   const path = `networks.${key}`;
+  const { external, name: externalName } = readExternal(written, path, problems);
+  const body = external
+    ? mapping(new Map([...written.entries].filter(([name]) => EXTERNAL_KEYS.includes(name))), written.at)
+    : written;
   const entry = (name: string): Entry | undefined => entryOf(body, name);
   const flag = (name: string): boolean | undefined => readBoolean(entry(name), `${path}.${name}`, problems);
-  checkKeys(body, NETWORK_KEYS, path, problems);
   const driverEntry = entry("driver");
   const driver =
     (driverEntry && !isNull(driverEntry.value) && readString(driverEntry, `${path}.driver`, problems)) || "bridge";
-  const { external, name: externalName } = readExternal(body, path, problems);
   const name = readString(entry("name"), `${path}.name`, problems);
   if (name === "") problems.error(entry("name")?.at, "invalid name: name is empty");
-  if (name && externalName)
-    problems.error(entry("external")?.at, `${path}: can't use both 'external.name' (deprecated) and 'name'`);
+  if (name && externalName && name !== externalName)
+    problems.error(entry("external")?.at, `${path}: name and external.name conflict; only use name`);
   if (!external && !EMULATED_DRIVERS.includes(driver)) {
     problems.warn(
       entry("driver")?.at,
@@ -102,11 +102,10 @@ function readExternal(body: Mapping, path: string, problems: ProblemList): { ext
   const isObject = entry.value.kind === "mapping";
   const external = isObject ? true : (readBoolean(entry, `${path}.external`, problems) ?? false);
   const name = isObject ? readString(entryOf(entry.value, "name"), `${path}.external.name`, problems) : undefined;
-  if (isObject) checkKeys(entry.value, new Set(["name"]), `${path}.external`, problems);
   if (external) {
     for (const [key, { at }] of body.entries) {
-      if (key === "name" || key === "external" || key.startsWith("x-") || !NETWORK_KEYS.has(key)) continue;
-      problems.error(at, `${path}: conflicting parameters "external" and "${key}" specified`);
+      if (key === "name" || key === "external" || key.startsWith("x-")) continue;
+      problems.warn(at, `${path}: ${key} is ignored, since the network is external: somebody else made it`);
     }
   }
   return { external, ...(name ? { name } : {}) };

@@ -14,9 +14,8 @@ import {
   portsOf,
   renderPortRange,
 } from "../net/port.ts";
-import { PORT_KEYS } from "./compose-keys.ts";
 import type { ProblemList } from "./problem-list.ts";
-import { checkKeys, type Placed, readTexts } from "./reader.ts";
+import { type Placed, readTexts } from "./reader.ts";
 import type { PortSpec } from "./spec.ts";
 import { childOf, type Entry, entryOf, type Mapping, type Tree } from "./tree.ts";
 
@@ -37,7 +36,7 @@ export function readPorts(entry: Entry | undefined, path: string, problems: Prob
   }
   const ports = new Map<string, PortSpec>();
   for (const [i, item] of entry.value.items.entries()) {
-    const text = problems.attempt(item.at, () => readPort(item, `${path}[${i}]`, problems));
+    const text = problems.attempt(item.at, () => readPort(item, `${path}[${i}]`));
     if (!text) continue;
     if (!problems.takePorts(text.target.last - text.target.first + 1, item.at)) break;
     for (const port of expandPort(text, item.at)) ports.set(indexPort(port), port);
@@ -50,8 +49,8 @@ function indexPort({ hostIp, published, target, proto }: PortSpec): string {
   return `${hostIp ?? "0.0.0.0"}|${published ? renderPortRange(published) : ""}|${target}/${proto}`;
 }
 
-function readPort(item: Tree, path: string, problems: ProblemList): PortText | undefined {
-  if (item.kind === "mapping") return readLongPort(item, path, problems);
+function readPort(item: Tree, path: string): PortText | undefined {
+  if (item.kind === "mapping") return readLongPort(item, path);
   if (item.kind === "scalar" && (typeof item.value === "string" || typeof item.value === "number")) {
     return parsePortText(String(item.value));
   }
@@ -67,6 +66,15 @@ export function parsePortText(text: string): PortText {
   const container = parts.at(-1) ?? "";
   const host = parts.at(-2) ?? "";
   const address = parts.slice(0, -2).join(":");
+  // Go's net.SplitHostPort wants an IPv6 address in brackets
+  if (address.includes(":") && !address.startsWith("["))
+    throw new DocknetError(
+      "LAB_FILE",
+      `Invalid ip address ${address}: address ${address}:: too many colons in address`,
+      {
+        remedy: `Write [${address}]`,
+      },
+    );
   const slash = container.indexOf("/");
   const containerPort = slash < 0 ? container : container.slice(0, slash);
   const protoText = slash < 0 ? "" : container.slice(slash + 1);
@@ -75,8 +83,7 @@ export function parsePortText(text: string): PortText {
   return { ...joinPorts(containerPort, host), proto, ...parseHostIp(address) };
 }
 
-function readLongPort(port: Mapping, path: string, problems: ProblemList): PortText | undefined {
-  checkKeys(port, PORT_KEYS, path, problems);
+function readLongPort(port: Mapping, path: string): PortText | undefined {
   const text = (key: string): string => {
     const child = childOf(port, key);
     if (child === undefined) return "";

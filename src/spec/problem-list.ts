@@ -10,9 +10,24 @@ export class ProblemList {
   readonly errors: Problem[] = [];
   readonly warnings: Problem[] = [];
   private portsLeft = MAX_PORTS;
+  /** Places whose value has a shape that nothing can be read from. */
+  private readonly misshapen = new Set<string>();
 
   error(at: Origin | undefined, message: string, remedy?: string): void {
-    this.errors.push(toProblem(at, message, remedy));
+    if (!this.isMisshapen(at)) this.errors.push(toProblem(at, message, remedy));
+  }
+
+  /** The one problem of this place: what a reader says of the same value later is not added. */
+  shapeError(at: Origin, message: string): void {
+    const known = this.errors.some(
+      (error) => error.message === message && error.at && placeOf(error.at) === placeOf(at),
+    );
+    if (!known) this.errors.push({ message, at });
+    this.misshapen.add(placeOf(at));
+  }
+
+  private isMisshapen(at: Origin | undefined): boolean {
+    return at !== undefined && this.misshapen.has(placeOf(at));
   }
 
   warn(at: Origin | undefined, message: string, remedy?: string): void {
@@ -26,7 +41,7 @@ export class ProblemList {
     } catch (error) {
       if (!(error instanceof DocknetError)) throw error;
       if (error instanceof ProblemsError) this.errors.push(...error.problems);
-      else this.errors.push(error.toProblem(at));
+      else if (!this.isMisshapen(error.at ?? at)) this.errors.push(error.toProblem(at));
       return undefined;
     }
   }
@@ -48,6 +63,8 @@ export class ProblemList {
     throw new ProblemsError("LAB_FILE", [...this.errors.slice(0, MAX_SHOWN), ...rest]);
   }
 }
+
+const placeOf = ({ file, line, column }: Origin): string => `${line}:${column}:${file}`;
 
 function toProblem(at: Origin | undefined, message: string, remedy: string | undefined): Problem {
   return { message, ...(at ? { at } : {}), ...(remedy ? { remedy } : {}) };

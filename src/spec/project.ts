@@ -100,7 +100,10 @@ function readEnvFiles(files: readonly string[], outer: Lookup, sources: SourceFi
 /** `-p`, else COMPOSE_PROJECT_NAME, else `name:` of the file, else the directory's name made fit. @throws DocknetError LAB_FILE */
 export function chooseProjectName(named: string | undefined, project: Project, fromFile: string | undefined): LabName {
   const name =
-    named || project.lookup("COMPOSE_PROJECT_NAME") || fromFile || normalizeName(basename(project.directory));
+    named ||
+    project.lookup("COMPOSE_PROJECT_NAME") ||
+    normalizeName(fromFile ?? "") ||
+    normalizeName(basename(project.directory));
   if (name === "") {
     throw new DocknetError("LAB_FILE", "project name must not be empty", { remedy: "Choose one with -p" });
   }

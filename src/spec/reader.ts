@@ -4,21 +4,12 @@
  */
 import type { Origin } from "../errors.ts";
 import type { ProblemList } from "./problem-list.ts";
-import { type Entry, isNull, type Mapping, type Tree } from "./tree.ts";
+import { type Entry, isNull, type Mapping } from "./tree.ts";
 
 /** A text with the place where it was written. */
 export interface Placed<T> {
   readonly value: T;
   readonly at: Origin;
-}
-
-/** Reports keys that Compose does not know; `x-*` may always stand. */
-export function checkKeys(tree: Tree, known: ReadonlySet<string>, path: string, problems: ProblemList): void {
-  if (tree.kind !== "mapping") return;
-  for (const [key, entry] of tree.entries) {
-    if (known.has(key) || key.startsWith("x-")) continue;
-    problems.error(entry.at, `${path === "" ? "" : `${path} `}additional properties '${key}' not allowed`);
-  }
 }
 
 export function readMapping(
@@ -46,8 +37,8 @@ export function readBoolean(entry: Entry | undefined, path: string, problems: Pr
   const value = entry.value.kind === "scalar" ? entry.value.value : undefined;
   if (typeof value === "boolean") return value;
   // YAML 1.1 words, which Compose accepts where text stands for a boolean (compose-go interpolation casts)
-  if (typeof value === "string" && /^(true|y|yes|on|1)$/i.test(value)) return true;
-  if (typeof value === "string" && /^(false|n|no|off|0)$/i.test(value)) return false;
+  if (typeof value === "string" && /^(true|y|yes|on)$/i.test(value)) return true;
+  if (typeof value === "string" && /^(false|n|no|off)$/i.test(value)) return false;
   problems.error(entry.at, `${path} must be a boolean or string`);
   return undefined;
 }
@@ -60,7 +51,7 @@ export function readInteger(
 ): number | undefined {
   if (!entry) return undefined;
   const value = entry.value.kind === "scalar" ? entry.value.value : undefined;
-  const number = typeof value === "string" && /^[+-]?\d+$/.test(value.trim()) ? Number(value) : value;
+  const number = typeof value === "string" && /^[+-]?\d+$/.test(value) ? Number(value) : value;
   if (typeof number !== "number" || !Number.isSafeInteger(number)) {
     problems.error(entry.at, `${path} must be a integer or string`);
     return undefined;

@@ -12,9 +12,10 @@ export function readResolution(service: Mapping, path: string, problems: Problem
   const texts = (key: string): string[] =>
     readTextOrTexts(entryOf(service, key), `${path}.${key}`, problems).map(({ value }) => value);
   return {
-    dns: readTextOrTexts(entryOf(service, "dns"), `${path}.dns`, problems).flatMap((server) =>
-      parseDnsServer(server, problems),
-    ),
+    // Compose leaves out what is empty
+    dns: readTextOrTexts(entryOf(service, "dns"), `${path}.dns`, problems)
+      .filter(({ value }) => value !== "")
+      .flatMap((server) => parseDnsServer(server, problems)),
     dnsSearch: texts("dns_search"),
     dnsOpt: readTexts(entryOf(service, "dns_opt"), `${path}.dns_opt`, problems).map(({ value }) => value),
     extraHosts: readExtraHosts(entryOf(service, "extra_hosts"), `${path}.extra_hosts`, problems),
@@ -52,10 +53,20 @@ function readExtraHosts(entry: Entry | undefined, path: string, problems: Proble
     for (const { value, at } of readTexts(entry, path, problems)) {
       const cut = value.includes("=") ? value.indexOf("=") : value.indexOf(":");
       if (cut <= 0 || cut === value.length - 1) problems.error(at, `bad format for add-host: "${value}"`);
-      else placed.push({ host: value.slice(0, cut), text: value.slice(cut + 1), at });
+      else
+        placed.push(
+          ...value
+            .slice(cut + 1)
+            .split(",")
+            .map((text) => ({ host: value.slice(0, cut), text, at })),
+        );
     }
   }
   return placed.flatMap(({ host, text, at }) => {
+    if (/[:=]/.test(host)) {
+      problems.error(at, `bad host name '${host}'`);
+      return [];
+    }
     const address = problems.attempt(at, () => parseHostAddress(text));
     return address === undefined ? [] : [{ host, address }];
   });
@@ -76,8 +87,9 @@ function readLinks(
   problems: ProblemList,
 ): ServiceSpec["links"] {
   return readTexts(entry, path, problems).flatMap(({ value, at }) => {
-    const cut = value.indexOf(":");
-    const [service, alias] = cut < 0 ? [value, value] : [value.slice(0, cut), value.slice(cut + 1)];
+    const parts = value.split(":");
+    // with more colons than one Compose takes the whole for a service's name
+    const [service = "", alias = service] = parts.length === 2 ? parts : [value];
     if (service === "" || alias === "") {
       problems.error(at, `bad format for links: ${value}`, "Write SERVICE or SERVICE:ALIAS");
       return [];

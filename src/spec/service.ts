@@ -4,19 +4,11 @@ import { parseMac } from "../net/mac.ts";
 import { parseContainerName } from "../net/name.ts";
 import { readAttachments } from "./attachment.ts";
 import { splitCommand } from "./command.ts";
-import { DEPENDENCY_KEYS, RESOURCE_NAME, SERVICE_KEYS } from "./compose-keys.ts";
+import { RESOURCE_NAME } from "./compose-service-shape.ts";
 import { readExposed, readPorts } from "./port.ts";
 import type { ProblemList } from "./problem-list.ts";
-import {
-  checkKeys,
-  readBoolean,
-  readInteger,
-  readMapping,
-  readPairs,
-  readString,
-  readTexts,
-  toRecord,
-} from "./reader.ts";
+import { readBoolean, readInteger, readMapping, readPairs, readString, readTexts, toRecord } from "./reader.ts";
+import { checkValues } from "./reference.ts";
 import { readResolution } from "./resolution.ts";
 import type { ServiceSpec } from "./spec.ts";
 import { childOf, type Entry, entryOf, type Mapping, type Tree } from "./tree.ts";
@@ -47,11 +39,6 @@ export function readServices(tree: Tree, problems: ProblemList): DeclaredService
   if (!section) return [];
   return [...section.entries].flatMap(([key, entry]) => {
     if (!RESOURCE_NAME.test(key)) {
-      problems.error(
-        entry.at,
-        `services additional properties '${key}' not allowed`,
-        "Use letters, digits, dots, dashes and underscores",
-      );
       return [];
     }
     const body = readMapping(entry, `services.${key}`, problems);
@@ -61,19 +48,29 @@ export function readServices(tree: Tree, problems: ProblemList): DeclaredService
 
 function readService(key: string, body: Mapping, at: Origin, problems: ProblemList): DeclaredService {
   const path = `services.${key}`;
-  checkKeys(body, SERVICE_KEYS, path, problems);
   const entry = (name: string): Entry | undefined => entryOf(body, name);
   const network = readAttachments(body, key, at, problems);
   const resolution = readResolution(body, path, problems);
   const declared = readDependencies(entry("depends_on"), `${path}.depends_on`, problems);
-  const dependencies = addImplied(declared, resolution.links);
-  const containerName = parseText(entry("container_name"), `${path}.container_name`, parseContainerName, problems);
+  const dependencies = addImplied(declared, resolution.links, listSharers(body));
+  checkValues(body, key, problems);
+  if (entry("provider"))
+    problems.warn(
+      entry("provider")?.at,
+      `service "${key}" is run by a provider: it has no container, and nothing stands in for it`,
+    );
+  const containerName = parseText(
+    entry("container_name"),
+    `${path}.container_name`,
+    (text) => parseContainerName(text.replace(/^\//, "")),
+    problems,
+  );
   const mac = parseText(entry("mac_address"), `${path}.mac_address`, parseMac, problems);
   const command = readCommand(entry("command"), `${path}.command`, problems);
   const spec: ServiceSpec = {
     key,
     ...(containerName === undefined ? {} : { containerName }),
-    replicas: readReplicas(body, key, problems),
+    replicas: entry("provider") ? 0 : readReplicas(body, key, problems),
     ...optionalTexts(body, path, problems),
     ...network,
     ports: readPorts(entry("ports"), `${path}.ports`, problems),
@@ -95,9 +92,29 @@ function readService(key: string, body: Mapping, at: Origin, problems: ProblemLi
   };
 }
 
+/** Whoever shares a namespace or a volume with the service (compose-go loader/normalize.go). */
+function listSharers(body: Mapping): Dependency[] {
+  const namespaces = ["ipc", "pid", "uts", "cgroup"].flatMap((key) => {
+    const value = childOf(body, key);
+    const service = value?.kind === "scalar" ? /^service:(.*)$/.exec(String(value.value))?.[1] : undefined;
+    return value && service !== undefined ? [{ service, required: true, at: value.at }] : [];
+  });
+  const volumes = childOf(body, "volumes_from");
+  const owners = (volumes?.kind === "sequence" ? volumes.items : []).flatMap((item) => {
+    const text = item.kind === "scalar" ? String(item.value) : "container:";
+    return text.startsWith("container:") ? [] : [{ service: text.split(":")[0] ?? "", required: true, at: item.at }];
+  });
+  return [...namespaces, ...owners];
+}
+
 /** A link needs its target as `depends_on` does (compose-go loader/normalize.go). */
-function addImplied(declared: readonly Dependency[], links: ServiceSpec["links"]): Dependency[] {
+function addImplied(
+  declared: readonly Dependency[],
+  links: ServiceSpec["links"],
+  sharers: readonly Dependency[],
+): Dependency[] {
   const known = new Map(declared.map((dependency) => [dependency.service, dependency]));
+  for (const sharer of sharers) if (!known.has(sharer.service)) known.set(sharer.service, sharer);
   for (const { service, external, at } of links) {
     if (!external && !known.has(service)) known.set(service, { service, required: true, at });
   }
@@ -171,7 +188,6 @@ function readDependencies(entry: Entry | undefined, path: string, problems: Prob
     return readTexts(entry, path, problems).map(({ value, at }) => ({ service: value, required: true, at }));
   }
   return [...entry.value.entries].map(([service, { at, value }]) => {
-    checkKeys(value, DEPENDENCY_KEYS, `${path}.${service}`, problems);
     const required = readBoolean(entryOf(value, "required"), `${path}.${service}.required`, problems) ?? true;
     return { service, required, at };
   });

@@ -13,7 +13,7 @@ function parse(text: string, outer: Readonly<Record<string, string>> = {}) {
 test.for([
   ["unquoted values end at white space and #", "A=b c  # d", { A: "b c" }],
   ["# inside a word belongs to the value", "A=b#c", { A: "b#c" }],
-  ["a comment alone leaves the value empty", "A= # d", { A: "" }],
+  ["a comment alone is the value, as Compose has it", "A= # d", { A: "# d" }],
   ["single quotes are literal", "A='$B \\n # c' # d", { A: "$B \\n # c" }],
   ["a single quote may be escaped", "A='Let\\'s go!'", { A: "Let's go!" }],
   ["double quotes know escapes", 'A="a\\tb\\n\\"c\\" \\\\ \\$D"', { A: 'a\tb\n"c" \\ $D' }],

@@ -38,8 +38,13 @@ describe("operators", () => {
     expect(interpolateText(text, lookup)).toBe(expected);
   });
 
-  test.for(["$", "${", "${}", "${1}", "$1", "${SET", "${SET!x}", "${A:-${B}"])("%s is malformed", (text) => {
+  test.for(["${", "${}", "${1}", "${SET", "${SET!x}", "${A:-${B}"])("%s is malformed", (text) => {
     expect(() => interpolateText(text, lookup)).toThrow("invalid template");
+  });
+
+  test("defaults nested without end are malformed, and long texts are read in one pass", () => {
+    expect(() => interpolateText("${A:-".repeat(100_000) + "}".repeat(100_000), lookup)).toThrow("invalid template");
+    expect(interpolateText("${A:-x}$.".repeat(100_000), lookup)).toBe("x$.".repeat(100_000));
   });
 
   test.for([

@@ -8,10 +8,12 @@ type Texts = Readonly<Record<string, string>>;
 /** Files by path under /lab; compose.yaml is found when no other is named. */
 export function loadTexts(texts: Texts, options: Partial<LoadOptions> = {}): Spec {
   const readFile = (path: string): string => {
+    if (path === "/dev/null") return "";
     const name = path.startsWith("/lab/") ? path.slice("/lab/".length) : path;
     const text = Object.hasOwn(texts, name) ? texts[name] : undefined;
     if (text !== undefined) return text;
-    throw Object.assign(new Error(`ENOENT: ${path}`), { code: "ENOENT" });
+    const isDirectory = Object.keys(texts).some((file) => file.startsWith(`${name}/`));
+    throw Object.assign(new Error(path), { code: isDirectory ? "EISDIR" : "ENOENT" });
   };
   return loadSpec({ cwd: "/lab", env: {}, readFile, ...options });
 }

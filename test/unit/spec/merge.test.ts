@@ -1,7 +1,7 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: compose variables look like template strings
 import { describe, expect, test } from "vitest";
 import type { LoadOptions } from "../../../src/spec/load.ts";
-import { loadTexts, problemsOf, serviceOf } from "./lab.ts";
+import { loadTexts, problemsOf, serviceOf, warningsOf } from "./lab.ts";
 
 const merged = (base: string, over: string, options: Partial<LoadOptions> = {}) =>
   loadTexts({ "1.yaml": base, "2.yaml": over }, { files: ["1.yaml", "2.yaml"], projectName: "p", ...options });
@@ -239,12 +239,39 @@ describe("include", () => {
       "compose.yaml:1:11: cannot include https://x/y.yaml: only files of this machine can be included",
     ],
     [
-      "an unknown key",
-      { "compose.yaml": "include: [{path: b.yaml, foo: 1}]", "b.yaml": "services: {}" },
-      "compose.yaml:1:26: include[0] additional properties 'foo' not allowed",
+      "an unknown key of the included file",
+      { "compose.yaml": "include: [b.yaml]", "b.yaml": "servises: {}" },
+      "b.yaml:1:1: additional properties 'servises' not allowed",
     ],
     ["no list", { "compose.yaml": "include: b.yaml" }, "compose.yaml:1:1: include must be a array"],
   ] as const)("%s is an error", ([, texts, expected]) => {
     expect(problemsOf(() => loadTexts(texts))).toEqual([expected]);
+  });
+
+  test("all files are looked at in one go, each with its place", () => {
+    const texts = {
+      "compose.yaml": "include: [b.yaml]\nservices: {a: {image: 5, extends: {file: c.yaml, service: c}}}\nfoo: 1",
+      "compose.override.yaml": "bar: 1",
+      "b.yaml": "services: {b: {image: x, ports: [x:80], volumes: ['vol:/x']}}",
+      "c.yaml": "services: {c: {image: x, env_file: no.env}}",
+    };
+    expect(problemsOf(() => loadTexts(texts)).toSorted()).toEqual([
+      "b.yaml:1:34: invalid hostPort: x",
+      'b.yaml:1:51: service "b" refers to undefined volume vol: invalid compose project',
+      "c.yaml:1:36: env file /lab/no.env not found: stat /lab/no.env: no such file or directory",
+      "compose.override.yaml:1:1: additional properties 'bar' not allowed",
+      "compose.yaml:2:16: services.a.image must be a string",
+      "compose.yaml:3:1: additional properties 'foo' not allowed",
+    ]);
+  });
+
+  test("what is wrong elsewhere in a file that is only extended is a warning, as Compose does not look there", () => {
+    const texts = {
+      "compose.yaml": "services: {a: {extends: {file: c.yaml, service: c}}}",
+      "c.yaml": "servises: {}\nservices: {c: {image: x}}",
+    };
+    expect(warningsOf(loadTexts(texts))).toEqual([
+      "c.yaml:1:1: additional properties 'servises' not allowed; docker compose does not look at this, since the file is only extended",
+    ]);
   });
 });

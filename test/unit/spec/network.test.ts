@@ -30,8 +30,8 @@ describe("a network", () => {
     ],
     [
       "options become text",
-      "  n: {driver_opts: {a.b: 1400, c: true, d: x}}\n",
-      [bridge("n", 2, { driverOpts: { "a.b": "1400", c: "true", d: "x" } })],
+      "  n: {driver_opts: {a.b: 1400, c: 1.5, d: x}}\n",
+      [bridge("n", 2, { driverOpts: { "a.b": "1400", c: "1.5", d: "x" } })],
     ],
     [
       "labels as a list or a map",
@@ -131,17 +131,19 @@ describe("address pools fail in Docker's words", () => {
 });
 
 test.for([
-  ["a key that is no name", "networks: {a/b: {}}", "1:12: networks additional properties 'a/b' not allowed"],
   ["an unknown setting", "networks: {n: {foo: 1}}", "1:16: networks.n additional properties 'foo' not allowed"],
-  ["text for a network", "networks: {n: x}", "1:12: networks.n must be a mapping"],
+  ["text for a network", "networks: {n: x}", "1:12: networks.n must be a mapping or null"],
   ["a list of networks", "networks: [n]", "1:1: networks must be a mapping"],
-  [
-    "settings of somebody else's network",
-    "networks: {n: {external: true, driver: bridge}}",
-    '1:32: networks.n: conflicting parameters "external" and "driver" specified',
-  ],
 ] as const)("%s is an error", ([, text, expected]) => {
   expect(problemsOfText(text)).toEqual([`compose.yaml:${expected}`]);
+});
+
+test("settings of somebody else's network are ignored, with a warning", () => {
+  const spec = loadText("services: {}\nnetworks: {n: {external: true, driver: macvlan}}");
+  expect(spec.networks).toMatchObject([{ name: "n", external: true, driver: "bridge" }]);
+  expect(warningsOf(spec)).toEqual([
+    "compose.yaml:2:32: networks.n: driver is ignored, since the network is external: somebody else made it",
+  ]);
 });
 
 test("a macvlan network is read with its driver's options; it has one subnet, and shares none with another network", () => {

@@ -174,7 +174,7 @@ describe("errors, in the words of Compose and Docker", () => {
       "2:7: services.a: can't set distinct values on 'scale' and 'deploy.replicas': invalid compose project",
     ],
     ["scale: -1", "2:7: services.a.scale must be greater than or equal to 0"],
-    ["scale: x", "2:7: services.a.scale must be a integer or string"],
+    ["scale: x", '2:7: services.a.scale failed to cast to expected type: strconv.Atoi: parsing "x": invalid syntax'],
     ["scale: 1000000", "2:7: services.a: 1000000 replicas are more than 10000"],
     ["hostname: a_b", "2:7: invalid hostname format: a_b"],
     ["dns: foo", "2:12: invalid IP address: foo"],
@@ -182,7 +182,7 @@ describe("errors, in the words of Compose and Docker", () => {
     ["extra_hosts: ['a:xyz']", '2:21: invalid IP address in add-host: "xyz"'],
     ["depends_on: [x]", '2:20: service "a" depends on undefined service "x": invalid compose project'],
     [
-      "depends_on: {x: {required: false}}",
+      "depends_on: {x: {condition: service_started, required: false}}",
       '2:20: service "a" depends on undefined service "x": invalid compose project',
     ],
     ["depends_on: [a]", "2:20: dependency cycle detected: a -> a"],
@@ -257,19 +257,20 @@ test("what is not emulated is said, and nothing else", () => {
   const text = [
     "services:",
     "  a:",
+    "    image: x",
     "    dns: ['2001:4860:4860::8888', 1.1.1.1]",
     "    external_links: ['old:db']",
     "    networks: {default: {ipv6_address: 'fd00::2', link_local_ips: ['fe80::1']}}",
     "    cap_add: [NET_ADMIN]",
     "    gpus: all",
-    "  h: {network_mode: host, ports: [80]}",
+    "  h: {image: x, network_mode: host, ports: [80]}",
   ].join("\n");
   expect(warningsOf(loadText(text))).toEqual([
-    "compose.yaml:5:26: IPv6 is not emulated: ipv6_address is ignored",
-    "compose.yaml:5:68: IPv6 is not emulated: link-local address fe80::1 is ignored",
-    "compose.yaml:3:11: IPv6 is not emulated: dns server 2001:4860:4860::8888 is ignored",
-    'compose.yaml:4:22: external link "old:db" is not emulated: only containers of this lab can be linked',
-    "compose.yaml:8:27: Published ports are discarded when using host network mode",
+    "compose.yaml:6:26: IPv6 is not emulated: ipv6_address is ignored",
+    "compose.yaml:6:68: IPv6 is not emulated: link-local address fe80::1 is ignored",
+    "compose.yaml:4:11: IPv6 is not emulated: dns server 2001:4860:4860::8888 is ignored",
+    'compose.yaml:5:22: external link "old:db" is not emulated: only containers of this lab can be linked',
+    "compose.yaml:9:37: Published ports are discarded when using host network mode",
   ]);
 });
 

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { renderJsonSchema } from "../../../src/spec/x-docknet.ts";
 import { loadText, problemsOfText, warningsOf } from "./lab.ts";
 
-const services = "services: {web: {}, db: {profiles: [off]}}\n";
+const services = "services: {web: {image: x}, db: {profiles: [off]}}\n";
 const load = (block: string) => loadText(`${services}x-docknet:\n  ${block}\n`);
 const problems = (block: string) => problemsOfText(`${services}x-docknet:\n  ${block}\n`);
 const at = (line: number, column: number) => ({ file: "compose.yaml", line, column });
