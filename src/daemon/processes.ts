@@ -305,11 +305,17 @@ export class Processes {
       kind: "container",
       netnsPath: netnsPath(engine.lab, node),
       hostname: container.hostname,
-      domainname: container.domainname,
+      domainname: kernelDomainname(container.domainname),
       files: engine.files.pathsOf(engine.state, container),
       privileged: engine.record(container.id).privileged,
     };
   }
+}
+
+/** What the kernel keeps of kernel.domainname, which Docker writes: the first line, at most 64 bytes (kernel/utsname_sysctl.c). */
+function kernelDomainname(text: string): string {
+  const [line = ""] = text.split("\n");
+  return Buffer.from(line).subarray(0, 64).toString();
 }
 
 /** What a shim that has died, or has forgotten the process, cannot do is done. */

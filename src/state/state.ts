@@ -189,6 +189,8 @@ export interface Attachment {
   /** Known once the container has run with it; Docker then goes by the id (docker-reference 9.3). */
   readonly networkId?: string;
   readonly address?: Ipv4;
+  /** Kept for a network that was not there, and shown; no network of a lab has an IPv6 subnet. */
+  readonly address6?: Ipv6;
   readonly mac?: Mac;
   readonly ifName?: IfName;
   readonly aliases: readonly string[];

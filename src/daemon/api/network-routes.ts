@@ -45,7 +45,7 @@ export function networkRoutes(app: FastifyInstance, engine: Engine): void {
     const fields = new Fields(bodyOf(request, "network.ConnectOptions"), "ConnectOptions");
     const config = fields.child("EndpointConfig");
     const container = checkGiven(fields.text("Container"));
-    await connectNetwork(engine, ref, container, endpointRequest(engine.state, ref, config, ""));
+    await connectNetwork(engine, ref, container, endpointRequest(ref, config, ""));
     return reply.code(200).send();
   });
 
