@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /**
  * Records what a real dockerd says: runs test/golden/docker/session.ts against it and writes test/golden/docker/session.json.
+ * --session NAME takes another one of that folder: "endpoints", "networks".
  *
  *   DOCKER_HOST=unix:///... node scripts/record-docker.mjs                        records
  *   DOCKER_HOST=unix:///... node scripts/record-docker.mjs --other-client PATH    marks the steps that this older client says
@@ -13,9 +14,11 @@
 import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { GOLDEN, importSource } from "./record-session.mjs";
+import { importSource, openSession } from "./record-session.mjs";
 
-const { values } = parseArgs({ options: { "other-client": { type: "string" } } });
+const { values } = parseArgs({
+  options: { "other-client": { type: "string" }, session: { type: "string", default: "session" } },
+});
 const otherClient = values["other-client"];
 
 function docker(...args) {
@@ -44,7 +47,7 @@ const { stderr: faults } = spawnSync("docker", ["create", "--ip", "172.17.0.50",
 if (!faults.includes("user configured subnets"))
   throw new Error("docker0 was there before the engine started: delete it, then start the engine");
 
-const { session } = await importSource("test/golden/docker/session.ts");
+const { session, golden: GOLDEN } = await openSession(values.session);
 const script = await importSource("test/support/docker-script.ts");
 const compared = await importSource("test/support/docker-replay.ts");
 const write = (recording) => writeFileSync(GOLDEN, `${JSON.stringify(recording, null, 1)}\n`);

@@ -6,7 +6,12 @@ import { build } from "esbuild";
 /** A path from the repository's root. */
 export const path = (relative) => fileURLToPath(new URL(`../${relative}`, import.meta.url));
 
-export const GOLDEN = path("test/golden/docker/session.json");
+/** "session" is the long one; "endpoints" and "networks" are tables of refusals. @returns its steps and the file of what was recorded */
+export async function openSession(name) {
+  const { session } = await importSource(`test/golden/docker/${name}.ts`);
+  return { session, golden: path(`test/golden/docker/${name}.json`) };
+}
+
 const CACHE = path("node_modules/.cache/docknet");
 
 /** @param {string} source a TypeScript file, from the repository's root @returns its exports */

@@ -7,6 +7,7 @@
  *   node scripts/replay-docker.mjs --lab NAME                              docknet -p NAME, which starts its own daemon
  *     --only N-M   show these steps only (all run: they build on one another)   --until N   stop after step N
  *     --quiet      failing steps only                                            --limit N   lines of one diff (40)
+ *     --session NAME   another session than "session": "endpoints", "networks"
  *     --list       the steps with their numbers, nothing runs                    --recorded N-M   what was recorded
  *
  * The engine has to be new: addresses and ephemeral ports are counted from its start. Ids, times and generated MAC addresses do not
@@ -14,7 +15,7 @@
  */
 import { existsSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { GOLDEN, importSource, path } from "./record-session.mjs";
+import { importSource, openSession, path } from "./record-session.mjs";
 
 const { values } = parseArgs({
   options: {
@@ -27,10 +28,11 @@ const { values } = parseArgs({
     quiet: { type: "boolean", default: false },
     list: { type: "boolean", default: false },
     recorded: { type: "string" },
+    session: { type: "string", default: "session" },
   },
 });
 
-const { session } = await importSource("test/golden/docker/session.ts");
+const { session, golden: GOLDEN } = await openSession(values.session);
 const script = await importSource("test/support/docker-script.ts");
 const compared = await importSource("test/support/docker-replay.ts");
 const recording = compared.readRecording(GOLDEN, session);

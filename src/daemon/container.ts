@@ -18,6 +18,7 @@ import type { Engine } from "./engine.ts";
 import { publishAttached } from "./network.ts";
 import type { ContainerRecord } from "./record.ts";
 import { parseSignal } from "./signal.ts";
+import { endpointSysctlRefusal } from "./sysctl-refusal.ts";
 
 export interface StopRequest {
   /** "SIGTERM", "TERM", "15"; the container's own when left out. */
@@ -60,8 +61,9 @@ async function startInTurn(engine: Engine, container: Container): Promise<boolea
   const { id } = container;
   const record = engine.record(id);
   let failed = engine.state;
+  let next = engine.state;
   try {
-    const next = start(engine.state, id, { now: rfc3339Nano(), endpointSalt: engine.freshId() });
+    next = start(engine.state, id, { now: rfc3339Nano(), endpointSalt: engine.freshId() });
     const running = findContainer(next, id);
     await engine.commitWith(next, async () => {
       for (const network of networksOf(next, running)) publishAttached(engine, "connect", network, running);
@@ -75,7 +77,8 @@ async function startInTurn(engine: Engine, container: Container): Promise<boolea
     publish(engine, "start", running);
     engine.site.announce(running);
     return true;
-  } catch (error) {
+  } catch (cause) {
+    const error = endpointSysctlRefusal(cause, next, "failed to set up container networking: ");
     await noteFailure(engine, failed, id, error);
     if (record.autoRemove) await removeInTurn(engine, engine.container(id));
     throw error;

@@ -12,14 +12,15 @@ import {
 } from "../state/network.ts";
 import type { AnyNetwork, Container, Network } from "../state/state.ts";
 import type { Engine } from "./engine.ts";
+import { endpointSysctlRefusal } from "./sysctl-refusal.ts";
 
 /** @throws DocknetError in Docker's words */
-export function createNetwork(engine: Engine, request: NetworkRequest): Promise<Network> {
+export function createNetwork(engine: Engine, request: NetworkRequest): Promise<AnyNetwork> {
   return engine.exclusive(async () => {
     const id = engine.freshId();
     const next = create(engine.state, { ...request, id, now: rfc3339Nano() });
     await engine.commit(next);
-    const network = next.networks.find((n) => n.id === id) as Network;
+    const network = findNetwork(next, id);
     publishNetwork(engine, "create", network);
     return network;
   });
@@ -52,10 +53,13 @@ export function connectNetwork(
 ): Promise<void> {
   return engine.exclusive(async () => {
     const next = connectContainer(engine.state, containerRef, { ...request, network: networkRef });
-    await engine.commit(next);
+    await engine.commit(next).catch((error: unknown) => {
+      throw endpointSysctlRefusal(error, next);
+    });
     const container = findContainer(next, containerRef);
-    const network = findNetwork(next, networkRef);
+    // a network that is not there yet can be asked for by a container that does not run
     if (container.status !== "running") return;
+    const network = findNetwork(next, networkRef);
     publishAttached(engine, "connect", network, container);
     engine.site.announce(container, network.id);
   });

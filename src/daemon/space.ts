@@ -14,7 +14,7 @@ export function containerSpace(engine: Engine, container: Container): ContainerS
     kind: "container",
     netnsPath: netnsPath(engine.lab, engine.site.sandboxOf(container) ?? container.node),
     hostname: container.hostname,
-    domainname: container.domainname,
+    domainname: kernelDomainname(container.domainname),
     files: engine.files.pathsOf(engine.state, container),
     hidden: [labsRoot(), LABS_OF_ROOT, NETNS_DIR],
     privileged: engine.record(container.id).privileged,
@@ -37,3 +37,9 @@ export function netnsNames(engine: Engine): string[] {
 
 /** The id by which the shim knows a node of the world: no container's. */
 export const nodeId = (node: NodeName): string => `node.${node.slice(1)}`;
+
+/** What the kernel keeps of kernel.domainname, which Docker writes: the first line, at most 64 bytes (kernel/utsname_sysctl.c). */
+function kernelDomainname(text: string): string {
+  const [line = ""] = text.split("\n");
+  return Buffer.from(line).subarray(0, 64).toString();
+}

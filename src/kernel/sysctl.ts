@@ -66,7 +66,22 @@ export function setSysctl(ns: Netns, { key, value }: Setting): void {
     throw new DocknetError(
       known ? "KERNEL_REFUSED" : "INTERNAL",
       `Cannot set sysctl ${key}=${value} in ${ns.label}: ${code ?? String(error)}`,
-      { cause: error },
+      { cause: error, details: { sysctl: { node: ns.label, key, path: sysctlPath(key), errno: code ?? "" } } },
     );
   }
+}
+
+export interface RefusedSysctl {
+  /** Whose namespace it was to be set in. */
+  readonly node: string;
+  readonly key: string;
+  /** Below /proc/sys. */
+  readonly path: string;
+  /** "ENOENT", "EINVAL"; "" when there is none. */
+  readonly errno: string;
+}
+
+/** What `setSysctl` could not set; undefined for any other error. */
+export function refusedSysctl(error: unknown): RefusedSysctl | undefined {
+  return error instanceof DocknetError ? (error.details.sysctl as RefusedSysctl | undefined) : undefined;
 }

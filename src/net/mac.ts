@@ -4,15 +4,29 @@ import type { Brand } from "./brand.ts";
 /** "02:42:ac:11:00:02": lower-case, colons */
 export type Mac = Brand<string, "Mac">;
 
-/** Accepts what Go's net.ParseMAC accepts of six bytes: colons or hyphens. @throws DocknetError LAB_FILE, in Docker's words */
+/** The address of one interface, with colons or hyphens. @throws DocknetError LAB_FILE, in Docker's words */
 export function parseMac(text: string): Mac {
+  const mac = parseHardwareAddress(text);
+  if (isUnicastMac(mac)) return mac;
+  throw new DocknetError("LAB_FILE", `${text} is not a valid mac address: it is not the address of one interface`);
+}
+
+/**
+ * What Go's net.ParseMAC takes as text with colons or hyphens, of 6, 8 or 20 bytes: an engine refuses what no interface can have when the
+ * container starts. @throws DocknetError LAB_FILE, in Docker's words
+ */
+export function parseHardwareAddress(text: string): Mac {
   const normal = text.toLowerCase().replaceAll("-", ":");
   const mixed = text.includes("-") && text.includes(":");
-  if (mixed || !/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/.test(normal)) {
-    throw new DocknetError("LAB_FILE", `${text} is not a valid mac address`);
-  }
-  if (normal !== "00:00:00:00:00:00" && (Number.parseInt(normal.slice(0, 2), 16) & 1) === 0) return normal as Mac;
-  throw new DocknetError("LAB_FILE", `${text} is not a valid mac address: it is not the address of one interface`);
+  if (!mixed && /^[0-9a-f]{2}(:[0-9a-f]{2}){5}((:[0-9a-f]{2}){2}|(:[0-9a-f]{2}){14})?$/.test(normal))
+    return normal as Mac;
+  throw new DocknetError("LAB_FILE", `${text} is not a valid mac address`);
+}
+
+/** Six bytes, not all zero, and no group address. */
+export function isUnicastMac(text: string): boolean {
+  if (!/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/.test(text)) return false;
+  return text !== "00:00:00:00:00:00" && (Number.parseInt(text.slice(0, 2), 16) & 1) === 0;
 }
 
 /**

@@ -139,19 +139,7 @@ function optionalTexts(
   const image = readString(entryOf(body, "image"), `${path}.image`, problems);
   const domainname = readString(entryOf(body, "domainname"), `${path}.domainname`, problems);
   const hostname = readString(entryOf(body, "hostname"), `${path}.hostname`, problems);
-  if (hostname && !isHostname(hostname)) {
-    problems.error(
-      entryOf(body, "hostname")?.at,
-      `invalid hostname format: ${hostname}`,
-      "Use letters, digits, dashes and dots, at most 63 (RFC 1123)",
-    );
-  }
   return { ...(image ? { image } : {}), ...(hostname ? { hostname } : {}), ...(domainname ? { domainname } : {}) };
-}
-
-/** RFC 1123 section 2.1; the length bound is moby's (daemon/container.go before 1.13, kept by runc's sethostname). */
-function isHostname(text: string): boolean {
-  return text.length <= 63 && text.split(".").every((label) => /^[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?$/.test(label));
 }
 
 /** `scale`, `deploy.replicas`; both only when they agree (compose-go loader/validate.go). */

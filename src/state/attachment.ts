@@ -1,35 +1,14 @@
 /** `docker network connect` and `disconnect` as transitions. Source: moby daemon/container_operations.go; texts seen on 28.5.2. */
-import { DocknetError, type Origin } from "../errors.ts";
-import { contains, type Ipv4 } from "../net/address.ts";
-import type { Mac } from "../net/mac.ts";
-import type { IfName } from "../net/name.ts";
-import { addEndpoint, ENDPOINT_SYSCTL, splitSysctls } from "./endpoint.ts";
-import { findContainer, findNetwork, isUserDefined, lookupNetwork, replaceContainer } from "./find.ts";
+import { DocknetError } from "../errors.ts";
+import { isConfig, withoutEndpoints } from "./config-network.ts";
+import { addEndpoint } from "./endpoint.ts";
+import { attachmentOf, type EndpointRequest, endpointFault } from "./endpoint-settings.ts";
+import { findContainer, findNetwork, lookupNetwork, replaceContainer } from "./find.ts";
 import { programPorts, startResolver } from "./lifecycle.ts";
-import { joinFaults, originOf, refusal } from "./refusal.ts";
-import {
-  type AnyNetwork,
-  type Attachment,
-  type Container,
-  type EndpointPart,
-  hasAddresses,
-  type State,
-} from "./state.ts";
+import { refusal, sharesNetwork } from "./refusal.ts";
+import { type AnyNetwork, type Attachment, type Container, hasAddresses, type State } from "./state.ts";
 
-export interface EndpointRequest {
-  /** Name, id or id prefix of the network. */
-  readonly network: string;
-  readonly address?: Ipv4;
-  readonly mac?: Mac;
-  readonly ifName?: IfName;
-  readonly aliases?: readonly string[];
-  readonly linkLocal?: readonly Ipv4[];
-  readonly driverOpts?: Readonly<Record<string, string>>;
-  readonly gwPriority?: number;
-  readonly links?: Attachment["links"];
-  readonly given?: readonly EndpointPart[];
-  readonly at?: Origin;
-}
+export type { EndpointRequest } from "./endpoint-settings.ts";
 
 export interface ConnectOptions {
   /** What the endpoint's id and MAC are drawn from; absent: the clock of the state. */
@@ -48,10 +27,12 @@ export function connectContainer(
 ): State {
   const container = findContainer(state, ref);
   if (container.status !== "running") return connectLater(state, container, request);
+  if (container.sandbox.kind === "container") throw sharesNetwork();
   const network = findNetwork(state, request.network);
-  checkConnect(state, container, network);
-  const fault = endpointFault(network, request);
+  const fault = endpointFault(network.name, network, request);
   if (fault) throw fault;
+  checkConnect(state, container, network);
+  if (isConfig(network)) throw withoutEndpoints();
   // host and none were refused
   if (!hasAddresses(network)) return state;
   const attachment: Attachment = { ...attachmentOf(request, network.name), networkId: network.id };
@@ -87,65 +68,16 @@ export function disconnectContainer(
   return programPorts(replaceContainer(state, { ...container, attachments, endpoints }), container.id);
 }
 
-/** What the user asked for, with Docker's defaults. */
-export function attachmentOf(request: EndpointRequest, network: string): Attachment {
-  return {
-    network,
-    ...(request.address ? { address: request.address } : {}),
-    ...(request.mac ? { mac: request.mac } : {}),
-    ...(request.ifName ? { ifName: request.ifName } : {}),
-    aliases: request.aliases ?? [],
-    linkLocal: request.linkLocal ?? [],
-    driverOpts: request.driverOpts ?? {},
-    gwPriority: request.gwPriority ?? 0,
-    links: request.links ?? [],
-    ...(request.given?.length ? { given: request.given } : {}),
-    ...originOf(request),
-  };
-}
-
-/**
- * What no endpoint of this network can have, as one error; undefined when there is nothing. `prefix` says whose settings they are.
- * Source: moby daemon/container_operations.go validateEndpointSettings.
- */
-export function endpointFault(network: AnyNetwork, request: EndpointRequest, prefix = ""): Error | undefined {
-  const { address, aliases = [], driverOpts = {} } = request;
-  const named = isUserDefined(network);
-  const faults = [
-    ...(address && !named ? ["user specified IP address is supported on user defined networks only"] : []),
-    ...(aliases.length > 0 && !named
-      ? ["network-scoped alias is supported only for containers in user defined networks"]
-      : []),
-    ...(address ? addressFaults(network, address) : []),
-    ...splitSysctls(driverOpts[ENDPOINT_SYSCTL]).flatMap(({ text, key }) =>
-      key
-        ? []
-        : [
-            `unrecognised network interface sysctl '${text}'; represent 'net.X.Y.ethN.Z=V' as 'net.X.Y.IFNAME.Z=V', 'X' must be 'ipv4', 'ipv6' or 'mpls'`,
-          ],
-    ),
-  ];
-  if (faults.length === 0) return undefined;
-  return refusal(400, `${prefix}invalid endpoint settings:\n${joinFaults(faults)}`, originOf(request));
-}
-
-function addressFaults(network: AnyNetwork, address: Ipv4): string[] {
-  if (!hasAddresses(network) || !network.subnetGiven)
-    return ["user specified IP address is supported only when connecting to networks with user configured subnets"];
-  if (contains(network.subnet, address)) return [];
-  return [`no configured subnet or ip-range contain the IP address ${address}`];
-}
-
 /** Nothing is checked against a network that is not there, and a second connect to one that is known changes nothing. */
 function connectLater(state: State, container: Container, request: EndpointRequest): State {
   const network = lookupNetwork(state, request.network);
   const name = network?.name ?? request.network;
   const known = container.attachments.find((a) => a.network === name);
   if (network) {
+    const fault = endpointFault(network.name, network, request);
+    if (fault) throw fault;
     if (known && (known.networkId === undefined || known.networkId === network.id)) return state;
     checkConnect(state, container, network);
-    const fault = endpointFault(network, request);
-    if (fault) throw fault;
   }
   const attachment: Attachment = { ...attachmentOf(request, name), connected: true };
   const attachments = [...container.attachments.filter((a) => a !== known), attachment];
@@ -172,16 +104,13 @@ function findLeaving(state: State, ref: string, networkRef: string, { force }: D
 }
 
 function checkConnect(state: State, container: Container, network: AnyNetwork): void {
-  const shares =
-    "container sharing network namespace with another container or host cannot be connected to any other network";
-  if (container.sandbox.kind === "container") throw refusal(400, shares);
   if (container.attachments.some((a) => lookupNetwork(state, a.networkId ?? a.network)?.id === network.id))
     throw refusal(403, `endpoint with name ${container.name} already exists in network ${network.name}`);
-  if (container.sandbox.kind === "host") throw refusal(400, shares);
+  if (container.sandbox.kind === "host") throw sharesNetwork();
   if (network.driver === "host") {
     throw refusal(400, "cannot connect container to host network - container must be created in host network mode");
   }
-  if (network.driver === "null" || container.attachments.some((a) => a.network === "none")) {
+  if ((network.driver === "null" && !isConfig(network)) || container.attachments.some((a) => a.network === "none")) {
     throw refusal(
       400,
       "container cannot be connected to multiple networks with one of the networks in private (none) mode",

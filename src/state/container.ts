@@ -9,8 +9,8 @@ import {
   WORLD_NODES,
 } from "../net/name.ts";
 import { type ProtoPort, uniquePorts } from "../net/port.ts";
-import { attachmentOf, type EndpointRequest, endpointFault } from "./attachment.ts";
 import { changeContainers, indexOf } from "./container-index.ts";
+import { attachmentOf, type EndpointRequest, endpointFault } from "./endpoint-settings.ts";
 import { containerById, findContainer, lookupNetwork, replaceContainer } from "./find.ts";
 import { deriveId } from "./id.ts";
 import { exposedPorts } from "./image.ts";
@@ -29,7 +29,7 @@ import {
   type Timestamp,
 } from "./state.ts";
 
-export type { EndpointRequest } from "./attachment.ts";
+export type { EndpointRequest } from "./endpoint-settings.ts";
 
 /** As the user says it: `container:X` names X by name, id or id prefix. */
 export type SandboxRequest =
@@ -247,19 +247,22 @@ function resolveLinks(state: State, { links = [] }: ContainerRequest): Container
   });
 }
 
-/** A network need not be there before the start. The modes host and none are attachments too, and exclude others. */
+/** A network need not be there before the start. The modes host and none are attachments too, and exclude others; a sharer has none. */
 function resolveAttachments(state: State, { sandbox, endpoints }: ContainerRequest): readonly Attachment[] {
-  if (endpoints.some((e) => sandbox.kind !== "own" && e.network !== sandbox.kind))
+  const isMode = ({ network }: EndpointRequest): boolean =>
+    sandbox.kind === "container" ? network === `container:${sandbox.name}` : network === sandbox.kind;
+  if (endpoints.some((e) => sandbox.kind !== "own" && !isMode(e)))
     throw refusal(400, "conflicting options: cannot attach both user-defined and non-user-defined network-modes");
   const names = endpoints.map((e) => e.network);
   const twice = endpoints.find(({ network }, i) => names.indexOf(network) !== i);
   if (twice) throw refusal(400, `network "${twice.network}" is specified multiple times`, originOf(twice));
   const asked = endpoints.map((e) => {
     const network = lookupNetwork(state, e.network);
-    const fault = network && endpointFault(network, e, `invalid config for network ${e.network}: `);
+    const fault = endpointFault(e.network, network, e, `invalid config for network ${e.network}: `);
     if (fault) throw fault;
     return attachmentOf(e, network?.name ?? e.network);
   });
-  if (asked.length > 0 || sandbox.kind === "own" || sandbox.kind === "container") return asked;
+  if (sandbox.kind === "container") return [];
+  if (asked.length > 0 || sandbox.kind === "own") return asked;
   return [attachmentOf({ network: sandbox.kind }, sandbox.kind)];
 }

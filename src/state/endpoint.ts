@@ -1,4 +1,5 @@
 /** One more interface of a running container: its address, MAC and names. Source: moby daemon/libnetwork/endpoint.go, sandbox.go. */
+import { isUnicastMac } from "../net/mac.ts";
 import { type IfName, parseIfName, parseSysctlKey } from "../net/name.ts";
 import { indexOf } from "./container-index.ts";
 import { knownAttachment } from "./engine-profile.ts";
@@ -34,6 +35,7 @@ export function addEndpoint(state: State, id: string, network: Network, asked: A
   const endpointId = drawId(state, salt, container, network);
   const madeAs = vethName(endpointId);
   const ifName = chooseIfName(container, network, attachment, madeAs);
+  checkMac(attachment, madeAs);
   const mac = isMacvlan(network) ? macvlanMac(state, network, attachment) : attachment.mac;
   const endpoint: Endpoint = {
     id: endpointId,
@@ -88,6 +90,18 @@ function chooseIfName(container: Container, network: Network, attachment: Attach
   throw new Error(`${container.name} has ${used.size} interfaces, and more names are taken`);
 }
 
+/** Docker takes whatever Go reads as a hardware address; the kernel, only the six bytes of one interface. */
+function checkMac({ mac, ...attachment }: Attachment, link: IfName): void {
+  if (mac === undefined || isUnicastMac(mac)) return;
+  const refuse = (why: string): never => {
+    throw refusal(500, `failed to add interface ${link} to sandbox: ${why}`, originOf(attachment));
+  };
+  const [begin, whole] = [mac.slice(0, "00:00:00:00:00:00".length), mac];
+  if (!isUnicastMac(begin))
+    refuse(`error setting interface "${link}" MAC to "${whole}": cannot assign requested address`);
+  refuse(`failed to advertise addresses: MAC address changed, got ${begin}, expected ${whole}`);
+}
+
 export interface EndpointSysctl {
   /** As the user wrote it. */
   readonly text: string;
@@ -102,7 +116,8 @@ export function splitSysctls(text: string | undefined): readonly EndpointSysctl[
   return text.split(",").map((item) => {
     const equals = item.indexOf("=");
     const key = item.slice(0, Math.max(equals, 0));
-    const known = /^net\.(ipv4|ipv6|mpls)\.\w+\.IFNAME\.\w+$/.test(key);
+    // docker's command line lower-cases all of --network, so the engine takes both
+    const known = /^net\.(ipv4|ipv6|mpls)\.\w+\.(IFNAME|ifname)\.\w+$/.test(key);
     return { text: item, ...(known ? { key } : {}), value: item.slice(equals + 1) };
   });
 }
@@ -110,7 +125,7 @@ export function splitSysctls(text: string | undefined): readonly EndpointSysctl[
 /** A dot in an interface name is written "/" in a sysctl key (sysctl(8)). */
 function sysctlsOf({ driverOpts }: Attachment, ifName: IfName): Readonly<Record<string, string>> {
   const entries = splitSysctls(driverOpts[ENDPOINT_SYSCTL]).flatMap(({ key, value }) =>
-    key ? [[parseSysctlKey(key.replace("IFNAME", ifName.replaceAll(".", "/"))), value] as const] : [],
+    key ? [[parseSysctlKey(key.replace(/\.ifname\./i, `.${ifName.replaceAll(".", "/")}.`)), value] as const] : [],
   );
   return Object.fromEntries(entries);
 }

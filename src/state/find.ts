@@ -33,7 +33,7 @@ export function predefinedNetworks(state: State): PredefinedNetworks {
 
 export function allNetworks(state: State): readonly AnyNetwork[] {
   const { host, none } = predefinedNetworks(state);
-  return [...state.networks, host, none];
+  return [...state.networks, ...(state.configs ?? []), host, none];
 }
 
 /** @param ref full id, name, or the beginning of an id. @throws DocknetError NOT_FOUND, or LAB_FILE when several ids begin so */

@@ -52,9 +52,14 @@ function reservedSubnets(state: State): readonly Subnet[] {
   return [state.world.lan, `${state.world.internet.dns}/32` as Subnet];
 }
 
-/** Refuses a subnet that another network has. @throws DocknetError CONFLICT, in Docker's words */
-export function requestSubnet(state: State, subnet: Subnet): void {
-  if (state.networks.some((n) => overlaps(n.subnet, subnet))) {
+/**
+ * Refuses a subnet that another network has. With an ip-range nothing but the very same pair is refused: networks of one subnet then
+ * share one pool (moby daemon/libnetwork/ipams/defaultipam/address_space.go allocateSubnet). @throws DocknetError CONFLICT, in Docker's words
+ */
+export function requestSubnet(state: State, subnet: Subnet, ipRange?: Subnet): void {
+  const isTaken = (n: Network): boolean =>
+    ipRange === undefined ? overlaps(n.subnet, subnet) : n.subnet === subnet && n.ipRange === ipRange;
+  if (state.networks.some(isTaken)) {
     throw refusal(403, "invalid pool request: Pool overlaps with other one on this address space", {
       remedy: `Choose a subnet other than ${subnet}; in use: ${state.networks.map((n) => `${n.subnet} (${n.name})`).join(", ")}`,
     });
@@ -68,10 +73,9 @@ function edgesOf(subnet: Subnet): readonly number[] {
 }
 
 /** The gateway that Docker picks when none is given: the lowest address of the range, else of the subnet. */
-export function allocateGateway(subnet: Subnet, ipRange: Subnet | undefined): Ipv4 {
-  const { first, last } = rangeOf(ipRange ?? subnet);
-  const edges = new Set(edgesOf(subnet));
-  for (let at = first; at <= last; at++) if (!edges.has(at)) return fromNumber(at);
+export function allocateGateway(state: State, subnet: Subnet, ipRange: Subnet | undefined): Ipv4 {
+  const gateway = lowestFree(state, subnet, ipRange);
+  if (gateway !== undefined) return gateway;
   throw refusal(500, `no available IPv4 addresses on this network's address pools: ${subnet}`);
 }
 
@@ -79,12 +83,17 @@ export function allocateGateway(subnet: Subnet, ipRange: Subnet | undefined): Ip
  * Reserves what a new network wants for itself: its gateway first, then its auxiliary addresses (moby daemon/libnetwork/network.go
  * ipamAllocateVersion). @throws DocknetError CONFLICT, in Docker's words
  */
-export function reserveOwn(subnet: Subnet, gateway: Ipv4 | undefined, aux: Network["auxAddresses"]): void {
-  const taken = new Set(edgesOf(subnet));
+export function reserveOwn(
+  state: State,
+  subnet: Subnet,
+  gateway: Ipv4 | undefined,
+  aux: Network["auxAddresses"],
+): void {
+  const mine = new Set<number>();
   const reserve = (address: Ipv4, what: string): void => {
-    if (taken.has(toNumber(address)))
+    if (mine.has(toNumber(address)) || isTaken(state, subnet, toNumber(address)))
       throw refusal(500, `failed to allocate ${what}${address}): Address already in use`);
-    taken.add(toNumber(address));
+    mine.add(toNumber(address));
   };
   if (gateway) reserve(gateway, "gateway (");
   for (const [name, address] of Object.entries(aux)) reserve(address, `secondary ip address (${name}:`);
@@ -92,9 +101,8 @@ export function reserveOwn(subnet: Subnet, gateway: Ipv4 | undefined, aux: Netwo
 
 /** The lowest free address of the network at this moment. @throws DocknetError CONFLICT when the pool is full */
 export function allocateAddress(state: State, network: Network): Ipv4 {
-  const { first, last } = rangeOf(network.ipRange ?? network.subnet);
-  const address = indexOf(state).addressesOf(network.id).lowestFree(first, last, ownAddresses(network));
-  if (address !== undefined) return fromNumber(address);
+  const address = lowestFree(state, network.subnet, network.ipRange, network);
+  if (address !== undefined) return address;
   throw refusal(409, `no available IPv4 addresses on this network's address pools: ${network.name} (${network.id})`, {
     remedy: `Give network ${network.name} a bigger subnet than ${network.ipRange ?? network.subnet}`,
   });
@@ -107,8 +115,7 @@ export function requestAddress(state: State, network: Network, address: Ipv4): I
       remedy: `Choose an address in ${network.subnet}`,
     });
   }
-  const wanted = toNumber(address);
-  if (ownAddresses(network).has(wanted) || indexOf(state).addressesOf(network.id).has(wanted)) {
+  if (isTaken(state, network.subnet, toNumber(address))) {
     throw refusal(403, "Address already in use", {
       remedy: `${address} of network ${network.name} is taken; give the containers that start earlier fixed addresses too, or keep dynamic ones away with ip_range`,
     });
@@ -116,11 +123,35 @@ export function requestAddress(state: State, network: Network, address: Ipv4): I
   return address;
 }
 
-/** Addresses that no container is given: edges, gateway, auxiliary. */
-function ownAddresses(network: Network): ReadonlySet<number> {
+/** Addresses of a pool that no container is given: edges, and of all its networks gateway and auxiliary ones. */
+function ownAddresses(subnet: Subnet, networks: readonly Network[]): ReadonlySet<number> {
   return new Set([
-    ...edgesOf(network.subnet),
-    ...(network.gateway ? [toNumber(network.gateway)] : []),
-    ...Object.values(network.auxAddresses).map(toNumber),
+    ...edgesOf(subnet),
+    ...networks.flatMap((n) => (n.gateway ? [toNumber(n.gateway)] : [])),
+    ...networks.flatMap((n) => Object.values(n.auxAddresses).map(toNumber)),
   ]);
+}
+
+/** Networks of one subnet share one pool. */
+const networksOn = (state: State, subnet: Subnet): readonly Network[] =>
+  state.networks.filter((n) => n.subnet === subnet);
+
+function isTaken(state: State, subnet: Subnet, address: number): boolean {
+  const networks = networksOn(state, subnet);
+  const index = indexOf(state);
+  return ownAddresses(subnet, networks).has(address) || networks.some((n) => index.addressesOf(n.id).has(address));
+}
+
+/** @param network whose range it is: alone on its subnet, its index knows where to begin */
+function lowestFree(state: State, subnet: Subnet, ipRange?: Subnet, network?: Network): Ipv4 | undefined {
+  const { first, last } = rangeOf(ipRange ?? subnet);
+  const networks = networksOn(state, subnet);
+  const own = ownAddresses(subnet, networks);
+  const used = networks.map((n) => indexOf(state).addressesOf(n.id));
+  if (network && used.length === 1) {
+    const address = used[0]?.lowestFree(first, last, own);
+    return address === undefined ? undefined : fromNumber(address);
+  }
+  for (let at = first; at <= last; at++) if (!own.has(at) && !used.some((u) => u.has(at))) return fromNumber(at);
+  return undefined;
 }

@@ -3,11 +3,12 @@
  * given back at stop; what the container was asked to be stays. Source: moby daemon/start.go, daemon/container_operations.go.
  */
 import { DocknetError } from "../errors.ts";
+import { isConfig, withoutEndpoints } from "./config-network.ts";
 import { addEndpoint } from "./endpoint.ts";
 import { containerById, findContainer, findNetwork, isUserDefined, replaceContainer } from "./find.ts";
 import { deriveId } from "./id.ts";
 import { bindPorts, checkListeners } from "./port-binding.ts";
-import { originOf, prefixRefusals, refusal } from "./refusal.ts";
+import { originOf, prefixRefusals, refusal, sharesNetwork } from "./refusal.ts";
 import {
   type AnyNetwork,
   type Attachment,
@@ -45,12 +46,15 @@ export function startContainer(state: State, ref: string, options: StartOptions 
     error: "",
   });
   const attached = prefixRefusals("failed to set up container networking: ", () => {
+    // Docker lets one that does not run be connected, and refuses its start
+    if (container.sandbox.kind === "container" && container.attachments.length > 0) throw sharesNetwork();
     const joined = container.attachments.reduce((s, a) => attach(s, container.id, a, salt), started);
     return programPorts(joined, container.id);
   });
   const next = startResolver(attached, container.id);
   checkLinks(next, containerById(next, container.id));
   checkListeners(next, containerById(next, container.id));
+  checkHostname(containerById(next, container.id));
   return next;
 }
 
@@ -117,6 +121,7 @@ function openSandbox(state: State, container: Container, salt: string): Partial<
 /** A container that has run before looks for its networks by id: one that was removed and made again is another (reference 9.3). */
 function attach(state: State, id: string, attachment: Attachment, salt: string): State {
   const network = findAttached(state, attachment);
+  if (isConfig(network)) throw withoutEndpoints();
   const container = containerById(state, id);
   const known = { ...attachment, network: network.name, networkId: network.id };
   const attachments = container.attachments.map((a) => (a === attachment ? known : a));
@@ -144,6 +149,20 @@ function checkHostSysctls({ sandbox, sysctls }: Container): void {
   throw refusal(
     500,
     `failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: sysctl "${key}" not allowed in host network namespace`,
+  );
+}
+
+/** sethostname(2): the kernel takes any text of so many bytes, and Docker with it. */
+const MAX_HOSTNAME_BYTES = 64;
+
+function checkHostname({ hostname, sandbox }: Container): void {
+  if (sandbox.kind === "container" || Buffer.byteLength(hostname) <= MAX_HOSTNAME_BYTES) return;
+  throw refusal(
+    500,
+    "failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: error during container init: sethostname: invalid argument",
+    {
+      remedy: `Choose a host name of at most ${MAX_HOSTNAME_BYTES} bytes: ${hostname} has ${Buffer.byteLength(hostname)}`,
+    },
   );
 }
 

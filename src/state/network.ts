@@ -1,14 +1,15 @@
 /** `docker network create`, `rm` and `prune` as transitions. Source: moby daemon/network.go, drivers/bridge/bridge_linux.go. */
 import type { Origin } from "../errors.ts";
-import { ANY_IPV4, addressOf, parseIfAddr, subnetOf } from "../net/address.ts";
+import { ANY_IPV4, addressOf, overlaps, parseIfAddr, subnetOf } from "../net/address.ts";
 import type { EngineSpec, WorldSpec } from "../spec/spec.ts";
+import { applyConfig, checkConfigRequest, configOf, isConfig, removeConfig } from "./config-network.ts";
 import { knownOptions } from "./engine-profile.ts";
-import { findNetwork, isUserDefined } from "./find.ts";
+import { allNetworks, findNetwork, isUserDefined } from "./find.ts";
 import { bridgeName, deriveId } from "./id.ts";
 import { allocateGateway, allocateSubnet, requestSubnet, reserveOwn } from "./ipam.ts";
 import { parseMacvlanOptions } from "./macvlan.ts";
 import { OPTION, parseNetworkOptions } from "./network-options.ts";
-import { type Pool, type PoolRequest, parsePool } from "./pool.ts";
+import { checkPools, type Pool, type PoolRequest, parsePool } from "./pool.ts";
 import { originOf, refusal } from "./refusal.ts";
 import {
   type BridgeNetwork,
@@ -32,6 +33,16 @@ export interface NetworkRequest extends PoolRequest {
   readonly attachable?: boolean;
   readonly options?: Readonly<Record<string, string>>;
   readonly labels?: Readonly<Record<string, string>>;
+  readonly ipamOptions?: Readonly<Record<string, string>>;
+  /** Pools beside the first; no driver of a lab takes them, but a configuration network does. */
+  readonly morePools?: readonly PoolRequest[];
+  /** Settings for others, and no network. */
+  readonly configOnly?: boolean;
+  /** Name or id of the configuration network whose settings it gets. */
+  readonly configFrom?: string;
+  /** Taken only to be refused beside `configOnly`. */
+  readonly scope?: string;
+  readonly ingress?: boolean;
   readonly at?: Origin;
 }
 
@@ -71,21 +82,33 @@ export function createNetwork(state: State, request: NetworkRequest): State {
   if (request.name.trim() === "") throw refusal(400, "invalid name: name is empty");
   if (RESERVED_NAMES.includes(request.name))
     throw refusal(403, `operation is not permitted on predefined ${request.name} network `);
-  parsePool(request);
-  if (state.networks.some((n) => n.name === request.name))
+  checkPools([request, ...(request.morePools ?? [])]);
+  if (allNetworks(state).some((n) => n.name === request.name))
     throw refusal(409, `network with name ${request.name} already exists`);
+  checkConfigRequest(request);
+  if (request.configOnly) return addConfig(state, request);
   const driver = request.driver ?? "bridge";
   if (driver === "host" || driver === "null") throw refusal(403, `only one instance of "${driver}" network is allowed`);
   if (driver !== "bridge" && driver !== "macvlan")
     throw refusal(404, `plugin "${driver}" not found`, {
       remedy: "Use the bridge or the macvlan driver: docknet emulates no other yet",
     });
-  return addNetwork(state, request);
+  return addNetwork(state, applyConfig(state, request));
+}
+
+function addConfig(state: State, request: NetworkRequest): State {
+  const config = configOf(freshNetworkId(state, request), request);
+  return { ...state, configs: [...(state.configs ?? []), config], clock: state.clock + 1 };
+}
+
+function freshNetworkId(state: State, request: NetworkRequest): string {
+  const id = request.id ?? deriveId("network", state.lab, String(state.clock), request.name);
+  if (allNetworks(state).some((n) => n.id === id)) throw new Error(`network id ${id} is in use`);
+  return id;
 }
 
 function addNetwork(state: State, request: NetworkRequest): State {
-  const id = request.id ?? deriveId("network", state.lab, String(state.clock), request.name);
-  if (state.networks.some((n) => n.id === id)) throw new Error(`network id ${id} is in use`);
+  const id = freshNetworkId(state, request);
   const network = request.driver === "macvlan" ? macvlanOf(state, id, request) : bridgeOf(state, id, request);
   return { ...state, networks: [...state.networks, network], clock: state.clock + 1 };
 }
@@ -101,20 +124,30 @@ function bridgeOf(state: State, id: string, request: NetworkRequest): BridgeNetw
   const addressing = takeAddresses(state, pool, gatewayless ? "none" : "always");
   const bridge = named ?? bridgeName(id);
   if (isLinkOfHost(state, bridge)) throw refusal(500, `existing interface ${bridge} is not a bridge`);
-  const rival = bridgesOf(state).find((n) => n.bridge === bridge);
-  if (rival) {
-    throw refusal(
-      403,
-      `cannot create network ${id} (${bridge}): conflicts with network ${rival.id} (${rival.bridge}): networks have same bridge name`,
-    );
-  }
+  checkRivals(state, { id, bridge, subnet: addressing.subnet });
+  refuseSeveral(request, "bridge driver doesn't support multiple subnets");
   return { ...commonOf(state, id, request), ...addressing, driver: "bridge", bridge, ...options };
+}
+
+/** The driver's own checks, when the address space has let it pass: so it does for any subnet with an ip-range of its own. */
+function checkRivals(state: State, { id, bridge, subnet }: Pick<BridgeNetwork, "id" | "bridge" | "subnet">): void {
+  for (const rival of bridgesOf(state)) {
+    const conflict = `cannot create network ${id} (${bridge}): conflicts with network ${rival.id} (${rival.bridge}): networks have`;
+    if (rival.bridge === bridge) throw refusal(403, `${conflict} same bridge name`);
+    if (overlaps(rival.subnet, subnet)) throw refusal(403, `${conflict} overlapping IPv4`);
+  }
+}
+
+/** What the driver says last of all. */
+function refuseSeveral({ morePools = [] }: NetworkRequest, text: string): void {
+  if (morePools.length > 0) throw refusal(403, text);
 }
 
 /** The addresses are taken before the driver is asked; it gets no gateway for an internal network that names none (seen on 28.5.2). */
 function macvlanOf(state: State, id: string, request: NetworkRequest): MacvlanNetwork {
   const addressing = takeAddresses(state, parsePool(request), request.internal ? "given" : "always");
   const options = parseMacvlanOptions(state, id, request.options ?? {});
+  refuseSeveral(request, "docknet does not emulate several subnets of one macvlan network");
   // the driver has no option for it
   return { ...commonOf(state, id, request), ...addressing, driver: "macvlan", ifPrefix: "eth", ...options };
 }
@@ -126,11 +159,11 @@ type Addressing = Pick<NetworkBase, "subnet" | "subnetGiven" | "gateway" | "gate
 
 /** @param gateway given: only where the user named it */
 function takeAddresses(state: State, pool: Pool, gateway: "always" | "given" | "none"): Addressing {
-  if (pool.subnet) requestSubnet(state, pool.subnet);
+  if (pool.subnet) requestSubnet(state, pool.subnet, pool.ipRange);
   const subnet = pool.subnet ?? allocateSubnet(state);
   const given = gateway === "none" ? undefined : pool.gateway;
-  const chosen = given ?? (gateway === "always" ? allocateGateway(subnet, pool.ipRange) : undefined);
-  reserveOwn(subnet, chosen, pool.auxAddresses);
+  const chosen = given ?? (gateway === "always" ? allocateGateway(state, subnet, pool.ipRange) : undefined);
+  reserveOwn(state, subnet, chosen, pool.auxAddresses);
   return {
     subnet,
     subnetGiven: pool.subnet !== undefined,
@@ -151,6 +184,8 @@ function commonOf(state: State, id: string, request: NetworkRequest): Omit<Netwo
     attachable: request.attachable ?? false,
     options: request.options ?? {},
     labels: request.labels ?? {},
+    ...(request.ipamOptions ? { ipamOptions: request.ipamOptions } : {}),
+    ...(request.configFrom ? { configFrom: request.configFrom } : {}),
     createdAt: state.clock,
     ...originOf(request),
   };
@@ -159,6 +194,7 @@ function commonOf(state: State, id: string, request: NetworkRequest): Omit<Netwo
 /** @throws DocknetError in Docker's words while endpoints are left, or when it is predefined or not there */
 export function removeNetwork(state: State, ref: string): State {
   const network = findNetwork(state, ref);
+  if (isConfig(network)) return removeConfig(state, network);
   if (!isUserDefined(network)) throw refusal(403, `${network.name} is a pre-defined network and cannot be removed`);
   const active = state.containers.flatMap((c) =>
     c.endpoints.filter((e) => e.network === network.id).map((e) => `name:"${c.name}" id:"${e.id.slice(0, 12)}"`),

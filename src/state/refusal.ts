@@ -39,3 +39,10 @@ export function joinFaults(faults: readonly string[]): string {
 
 /** The place in the lab file of what is refused, where it has one. */
 export const originOf = ({ at }: { readonly at?: Origin | undefined }): { readonly at?: Origin } => (at ? { at } : {});
+
+/** One whose network is another's cannot have networks of its own. */
+export const sharesNetwork = (): DocknetError =>
+  refusal(
+    400,
+    "container sharing network namespace with another container or host cannot be connected to any other network",
+  );

@@ -9,6 +9,7 @@ import type { Mac } from "../net/mac.ts";
 import type { ContainerName, IfName, LabName, NodeName } from "../net/name.ts";
 import type { Port, PortRange, Proto, ProtoPort } from "../net/port.ts";
 import type { EngineSpec, WorldSpec } from "../spec/spec.ts";
+import type { PoolRequest } from "./pool.ts";
 
 export interface State {
   readonly lab: LabName;
@@ -16,6 +17,8 @@ export interface State {
   readonly world: WorldSpec;
   /** In order of creation: docker0 first. */
   readonly networks: readonly Network[];
+  /** Made by `network create --config-only`, in order of creation; absent: none. */
+  readonly configs?: readonly ConfigNetwork[];
   /** In order of creation. */
   readonly containers: readonly Container[];
   /** Counts every step that programs the kernel, so that the order of rules is a function of the state. */
@@ -55,6 +58,10 @@ export interface NetworkBase {
   readonly ifPrefix: string;
   readonly options: Readonly<Record<string, string>>;
   readonly labels: Readonly<Record<string, string>>;
+  /** `--ipam-opt`: kept and shown; absent: none. */
+  readonly ipamOptions?: Readonly<Record<string, string>>;
+  /** Name of the configuration network that it was made of. */
+  readonly configFrom?: string;
   readonly createdAt: number;
   readonly at?: Origin;
 }
@@ -103,7 +110,22 @@ export interface PredefinedNetwork {
   readonly created: Timestamp;
 }
 
-export type AnyNetwork = Network | PredefinedNetwork;
+/** Settings under a name, of which networks are made; nothing of it is on the kernel. */
+export interface ConfigNetwork {
+  readonly id: string;
+  readonly name: string;
+  /** Whatever driver was asked for. */
+  readonly driver: "null";
+  readonly configOnly: true;
+  readonly created: Timestamp;
+  /** As they were given. */
+  readonly pools: readonly PoolRequest[];
+  readonly options: Readonly<Record<string, string>>;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly ipamOptions: Readonly<Record<string, string>>;
+}
+
+export type AnyNetwork = Network | PredefinedNetwork | ConfigNetwork;
 
 /** Where a container's network stack lives. */
 export type SandboxMode =
@@ -189,6 +211,8 @@ export interface Attachment {
   /** Known once the container has run with it; Docker then goes by the id (docker-reference 9.3). */
   readonly networkId?: string;
   readonly address?: Ipv4;
+  /** Kept for a network that was not there, and shown; no network of a lab has an IPv6 subnet. */
+  readonly address6?: Ipv6;
   readonly mac?: Mac;
   readonly ifName?: IfName;
   readonly aliases: readonly string[];

@@ -58,7 +58,7 @@ export function createRequest(state: State, name: string, body: JsonObject): Cre
     // on a user-defined network they belong to the endpoint, and these are not even looked at
     links: isOwn && mode !== "bridge" ? [] : (host.texts("Links") ?? []).map(parseLink),
     sandbox: sandboxOf(mode),
-    endpoints: isOwn ? endpointsOf(state, mode, config) : [],
+    endpoints: endpointsOf(mode, config),
     publish,
     publishAll: host.flag("PublishAllPorts"),
     exposed,
@@ -132,17 +132,17 @@ function sandboxOf(mode: string): SandboxRequest {
   return mode.startsWith("container:") ? { kind: "container", name: mode.slice("container:".length) } : { kind: "own" };
 }
 
-/** The network of the mode first, then the others as they were given; "default" is the default bridge. */
-function endpointsOf(state: State, mode: string, config: Fields): readonly EndpointRequest[] {
+/** The network of the mode first, then the others as they were given; "default" is the default bridge. Shared modes have no others. */
+function endpointsOf(mode: string, config: Fields): readonly EndpointRequest[] {
   const given = config.child("NetworkingConfig").child("EndpointsConfig");
   const names = Object.keys(given.value).map((name) => (name === "default" ? "bridge" : name));
-  const others = [...new Set(names)].filter((name) => name !== mode);
+  const others = isShared(mode) ? [] : [...new Set(names)].filter((name) => name !== mode);
   const containerMac = config.text("MacAddress");
   return [mode, ...others].map((name) => {
     const prefix = `invalid config for network ${name}: `;
     const key = name === "bridge" && given.value.bridge === undefined ? "default" : name;
     if (given.value[key] === null) throw httpError(400, `${prefix}EndpointsConfig is nil`);
-    const endpoint = endpointRequest(state, name, given.child(key), prefix);
+    const endpoint = endpointRequest(name, given.child(key), prefix);
     const mac = name === mode && !endpoint.mac ? macOf(containerMac, prefix) : undefined;
     return mac ? { ...endpoint, mac } : endpoint;
   });

@@ -99,10 +99,11 @@ function idWithoutEndpoint(container: Container, network: AnyNetwork | undefined
   return predefinedEndpointId(container, network.id);
 }
 
-function ipamConfig({ address, linkLocal }: Attachment): object | null {
-  if (!address && linkLocal.length === 0) return null;
+function ipamConfig({ address, address6, linkLocal }: Attachment): object | null {
+  if (!address && !address6 && linkLocal.length === 0) return null;
   return {
     ...(address ? { IPv4Address: address } : {}),
+    ...(address6 ? { IPv6Address: address6 } : {}),
     ...(linkLocal.length > 0 ? { LinkLocalIPs: linkLocal } : {}),
   };
 }

@@ -1,6 +1,8 @@
 /** Networks as the API shows them. Field order and nulls as dockerd 28.5.2. Source: moby api/types/network/network.go. */
 import { prefixLength } from "../../net/address.ts";
+import { isConfig } from "../../state/config-network.ts";
 import { deriveId } from "../../state/id.ts";
+import type { PoolRequest } from "../../state/pool.ts";
 import { type AnyNetwork, type Container, hasAddresses, type Network, type State } from "../../state/state.ts";
 import { sortedMap } from "./json.ts";
 
@@ -20,6 +22,7 @@ export function networkDetails(state: State, network: AnyNetwork): object {
 
 function renderNetwork(network: AnyNetwork, containers: object): object {
   const real = hasAddresses(network) ? network : undefined;
+  const config = isConfig(network) ? network : undefined;
   return {
     Name: network.name,
     Id: network.id,
@@ -30,17 +33,17 @@ function renderNetwork(network: AnyNetwork, containers: object): object {
     EnableIPv6: false,
     IPAM: {
       Driver: "default",
-      Options: real && !real.isDefault ? {} : null,
-      Config: real ? [ipamConfig(real)] : null,
+      Options: config || (real && !real.isDefault) ? sortedMap((real ?? config)?.ipamOptions ?? {}) : null,
+      Config: real ? [ipamConfig(real)] : config && config.pools.length > 0 ? config.pools.map(poolConfig) : null,
     },
     Internal: real?.internal ?? false,
     Attachable: real?.attachable ?? false,
     Ingress: false,
-    ConfigFrom: { Network: "" },
-    ConfigOnly: false,
+    ConfigFrom: { Network: real?.configFrom ?? "" },
+    ConfigOnly: config !== undefined,
     Containers: containers,
-    Options: sortedMap(real?.options ?? {}),
-    Labels: sortedMap(real?.labels ?? {}),
+    Options: sortedMap((real ?? config)?.options ?? {}),
+    Labels: sortedMap((real ?? config)?.labels ?? {}),
   };
 }
 
@@ -52,6 +55,16 @@ function ipamConfig(network: Network): object {
     Subnet: subnet,
     ...(ipRange ? { IPRange: ipRange } : {}),
     ...(showsGateway ? { Gateway: gateway } : {}),
+    ...(Object.keys(auxAddresses).length > 0 ? { AuxiliaryAddresses: sortedMap(auxAddresses) } : {}),
+  };
+}
+
+/** As it was given. */
+function poolConfig({ subnet, ipRange, gateway, auxAddresses = {} }: PoolRequest): object {
+  return {
+    ...(subnet ? { Subnet: subnet } : {}),
+    ...(ipRange ? { IPRange: ipRange } : {}),
+    ...(gateway ? { Gateway: gateway } : {}),
     ...(Object.keys(auxAddresses).length > 0 ? { AuxiliaryAddresses: sortedMap(auxAddresses) } : {}),
   };
 }

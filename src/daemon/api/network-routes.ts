@@ -1,9 +1,10 @@
 /** /networks. Source: moby daemon/server/router/network. */
 import type { FastifyInstance } from "fastify";
 import { parseRfc3339Nano } from "../../kernel/clock.ts";
+import { isConfig } from "../../state/config-network.ts";
 import { allNetworks, findNetwork, isUserDefined } from "../../state/find.ts";
-import { createNetwork as checkNetwork, type NetworkRequest } from "../../state/network.ts";
-import { checkPools, type PoolRequest } from "../../state/pool.ts";
+import type { NetworkRequest } from "../../state/network.ts";
+import type { PoolRequest } from "../../state/pool.ts";
 import { type AnyNetwork, hasAddresses, type Network, type State } from "../../state/state.ts";
 import type { Engine } from "../engine.ts";
 import { connectNetwork, createNetwork, disconnectNetwork, pruneNetworks, removeNetwork } from "../network.ts";
@@ -45,7 +46,7 @@ export function networkRoutes(app: FastifyInstance, engine: Engine): void {
     const fields = new Fields(bodyOf(request, "network.ConnectOptions"), "ConnectOptions");
     const config = fields.child("EndpointConfig");
     const container = checkGiven(fields.text("Container"));
-    await connectNetwork(engine, ref, container, endpointRequest(engine.state, ref, config, ""));
+    await connectNetwork(engine, ref, container, endpointRequest(ref, config, ""));
     return reply.code(200).send();
   });
 
@@ -82,9 +83,9 @@ export function listNetworks(state: State, filters: Filters): object[] {
   );
 }
 
-const isPredefined = (network: AnyNetwork): boolean => !isUserDefined(network);
+const isPredefined = (network: AnyNetwork): boolean => !isUserDefined(network) && !isConfig(network);
 const labelsOf = (network: AnyNetwork): Readonly<Record<string, string>> =>
-  hasAddresses(network) ? network.labels : {};
+  hasAddresses(network) || isConfig(network) ? network.labels : {};
 
 /** The text for several matches is another than that of the other verbs (docker-reference 9.5). */
 function findForInspect(state: State, ref: string, scope: string | undefined): AnyNetwork {
@@ -121,68 +122,52 @@ const SWARM =
 
 /** @throws DocknetError for what a lab has not; the engine checks the rest */
 export function networkRequest(state: State, fields: Fields): NetworkRequest {
-  const name = fields.text("Name");
-  const driver = fields.text("Driver") || "bridge";
-  const internal = fields.flag("Internal");
-  const attachable = fields.flag("Attachable");
-  const options = fields.textMap("Options");
-  const labels = fields.textMap("Labels");
-  const ingress = fields.flag("Ingress");
+  const [name, driver] = [fields.text("Name"), fields.text("Driver") || "bridge"];
+  const [options, labels] = [fields.textMap("Options"), fields.textMap("Labels")];
   const ipam = fields.child("IPAM");
-  const pools = poolsOf(ipam);
+  const ipamOptions = ipam.textMap("Options");
+  const configFrom = fields.child("ConfigFrom").text("Network");
+  const [pool, ...morePools] = poolsOf(ipam);
+  const scope = fields.text("Scope");
   const request: NetworkRequest = {
     name,
     driver,
-    ...pools[0],
-    internal,
-    attachable,
+    ...pool,
+    morePools,
+    internal: fields.flag("Internal"),
+    attachable: fields.flag("Attachable"),
     ...(options ? { options } : {}),
     ...(labels ? { labels } : {}),
+    ...(ipamOptions ? { ipamOptions } : {}),
+    ...(fields.flag("ConfigOnly") ? { configOnly: true } : {}),
+    ...(configFrom ? { configFrom } : {}),
+    ...(scope ? { scope } : {}),
+    ingress: fields.flag("Ingress"),
   };
   if (name.trim() === "") return request; // the engine says it
-  checkEmulated(state, fields, { driver, ingress, internal, attachable });
-  const ipamDriver = ipam.text("Driver");
-  if (!["", "default"].includes(ipamDriver)) throw httpError(404, `plugin "${ipamDriver}" not found`);
-  if (pools.length > 1) refuseSeveral(state, request, pools);
+  checkEmulated(state, fields, request);
   return request;
 }
 
-/** The driver says so last: what is wrong with any of them comes first. */
-function refuseSeveral(state: State, request: NetworkRequest, pools: readonly PoolRequest[]): never {
-  checkPools(pools);
-  for (const pool of pools) checkNetwork(state, { ...request, ...pool });
-  if (request.driver === "macvlan") throw notEmulated("several subnets of one macvlan network");
-  throw httpError(403, "bridge driver doesn't support multiple subnets");
-}
-
-interface Wanted {
-  readonly driver: string;
-  readonly ingress: boolean;
-  readonly internal: boolean;
-  readonly attachable: boolean;
-}
-
-function checkEmulated(state: State, fields: Fields, { driver, ingress, internal, attachable }: Wanted): void {
-  if (fields.flag("ConfigOnly")) {
-    if (ingress || internal || attachable) throw httpError(403, CONFIG_ONLY);
-    throw notEmulated("configuration networks");
-  }
-  const from = fields.child("ConfigFrom").text("Network");
-  if (from !== "" && !allNetworks(state).some((n) => n.name === from || n.id === from))
-    throw httpError(404, `configuration network "${from}" does not exist`);
-  if (from !== "") throw notEmulated("configuration networks");
+/** What belongs to the name, to the request alone and to a configuration is said before. */
+function checkEmulated(
+  state: State,
+  fields: Fields,
+  { driver, ingress, configOnly, configFrom }: NetworkRequest,
+): void {
+  const hasConfig = configOnly || configFrom !== undefined;
   if (fields.value.EnableIPv4 === false) {
     if (!fields.flag("EnableIPv6")) throw httpError(400, "IPv4 or IPv6 must be enabled");
     throw notEmulated("networks without IPv4");
   }
   if (fields.flag("EnableIPv6")) throw notEmulated("IPv6 networks");
+  if (hasConfig || allNetworks(state).some((n) => n.name === fields.text("Name"))) return;
   if (ingress) throw httpError(403, "Ingress network can only be global scope network");
   if (driver === "overlay") throw httpError(403, SWARM);
   if (driver === "ipvlan") throw notEmulated("the ipvlan driver");
+  const ipamDriver = fields.child("IPAM").text("Driver");
+  if (!["", "default"].includes(ipamDriver)) throw httpError(404, `plugin "${ipamDriver}" not found`);
 }
-
-const CONFIG_ONLY =
-  "configuration network can only contain network specific fields. Network operator fields like [ ingress | internal | attachable | scope ] are not supported.";
 
 const MAX_POOLS = 100;
 
