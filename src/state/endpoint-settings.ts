@@ -7,6 +7,7 @@ import type { DocknetError, Origin } from "../errors.ts";
 import { ANY_IPV4, contains, type Ipv4, isIpv4, isIpv6, parseIpv6 } from "../net/address.ts";
 import type { Mac } from "../net/mac.ts";
 import type { IfName } from "../net/name.ts";
+import { isConfig } from "./config-network.ts";
 import { ENDPOINT_SYSCTL, splitSysctls } from "./endpoint.ts";
 import { joinFaults, originOf, refusal } from "./refusal.ts";
 import { type AnyNetwork, type Attachment, type EndpointPart, hasAddresses } from "./state.ts";
@@ -61,7 +62,7 @@ export function endpointFault(
   const faults = [
     ...predefinedFaults(name, request),
     ...addressFaults(request),
-    ...(network ? rangeFaults(network, request) : []),
+    ...(network && !isConfig(network) ? rangeFaults(network, request) : []),
     ...sysctlFaults(request),
   ];
   if (faults.length === 0) return undefined;

@@ -62,7 +62,6 @@ function readIpv4(text: string): Ipv4 {
 }
 
 function readGatewayMode(text: string): GatewayMode {
-  if (text === "") return "nat";
   if (text === "nat" || text === "nat-unprotected" || text === "routed" || text === "isolated") return text;
   throw new Unreadable(`unknown gateway mode ${text}`);
 }

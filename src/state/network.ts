@@ -122,6 +122,7 @@ function bridgeOf(state: State, id: string, request: NetworkRequest): BridgeNetw
   );
   const gatewayless = options.gatewayMode === "isolated" || (options.inhibitIpv4 && internal);
   const addressing = takeAddresses(state, pool, gatewayless ? "none" : "always");
+  requestMore(state, request);
   const bridge = named ?? bridgeName(id);
   if (isLinkOfHost(state, bridge)) throw refusal(500, `existing interface ${bridge} is not a bridge`);
   checkRivals(state, { id, bridge, subnet: addressing.subnet });
@@ -138,6 +139,11 @@ function checkRivals(state: State, { id, bridge, subnet }: Pick<BridgeNetwork, "
   }
 }
 
+/** Addresses of all pools are taken before the driver is asked. */
+function requestMore(state: State, { morePools = [] }: NetworkRequest): void {
+  for (const pool of morePools.map(parsePool)) if (pool.subnet) requestSubnet(state, pool.subnet, pool.ipRange);
+}
+
 /** What the driver says last of all. */
 function refuseSeveral({ morePools = [] }: NetworkRequest, text: string): void {
   if (morePools.length > 0) throw refusal(403, text);
@@ -146,6 +152,7 @@ function refuseSeveral({ morePools = [] }: NetworkRequest, text: string): void {
 /** The addresses are taken before the driver is asked; it gets no gateway for an internal network that names none (seen on 28.5.2). */
 function macvlanOf(state: State, id: string, request: NetworkRequest): MacvlanNetwork {
   const addressing = takeAddresses(state, parsePool(request), request.internal ? "given" : "always");
+  requestMore(state, request);
   const options = parseMacvlanOptions(state, id, request.options ?? {});
   refuseSeveral(request, "docknet does not emulate several subnets of one macvlan network");
   // the driver has no option for it

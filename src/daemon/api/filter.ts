@@ -54,8 +54,9 @@ export class Filters {
   flag(key: string): boolean | undefined {
     const [text, ...more] = this.get(key);
     if (text === undefined) return undefined;
+    if (more.length > 0) throw httpError(400, `got more than one value for filter key "${key}"`);
     const yes = text === "1" || text === "true";
-    if (more.length === 0 && (yes || text === "0" || text === "false")) return yes;
+    if (yes || text === "0" || text === "false") return yes;
     throw httpError(400, `invalid value for filter '${key}', must be "true" (or "1"), or "false" (or "0")`);
   }
 }
