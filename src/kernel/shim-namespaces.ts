@@ -4,6 +4,7 @@
  * (shim-client.ts starts it so): inside a user namespace nobody may return to those of the machine.
  */
 import { closeSync, openSync, realpathSync } from "node:fs";
+import { relative } from "node:path";
 import { DocknetError } from "../errors.ts";
 import {
   CLONE_FS,
@@ -25,6 +26,7 @@ import {
   setns,
   unshare,
 } from "./libc.ts";
+import type { TrustedDirectory } from "./trusted-directory.ts";
 
 /** A container: everything of its own but the file system, of which three files are replaced. */
 export interface ContainerSpace {
@@ -71,14 +73,19 @@ function homeOf(kind: Kind): number {
   return fd;
 }
 
-/** Makes the namespaces of `space`, mounts what belongs there and runs `work` inside; the first child becomes PID 1. They live as long as it. */
-export function inNewNamespaces<T>(space: Space, work: () => T): T {
-  const targets = space.kind === "container" ? mountTargets(space.files) : [];
+/**
+ * Makes the namespaces of `space`, mounts what belongs there and runs `work` inside; the first child becomes PID 1. They live as long as it.
+ * @param place of the files that are mounted: they are found from there, whatever their path leads to
+ */
+export function inNewNamespaces<T>(space: Space, work: () => T, place: TrustedDirectory): T {
+  const targets = space.kind === "container" ? mountTargets(space.files, place) : [];
   const netns = openNetns(space.netnsPath);
   homeOf("mnt");
   try {
     return bracket(() => {
       setns(netns, CLONE_NEWNET);
+      // a descriptor stays with the mounts of its namespace, the working directory comes along (mount_namespaces(7))
+      process.chdir(place.base);
       unshare(OWN[space.kind].reduce((flags, kind) => flags | FLAGS[kind], 0));
       // What the machine mounts and unmounts later shows here too; nothing that is mounted here shows outside.
       mount("none", "/", "none", MS_REC | MS_SLAVE);
@@ -113,6 +120,7 @@ function bracket<T>(work: () => T): T {
   } finally {
     try {
       for (const kind of KINDS) setns(homeOf(kind), FLAGS[kind]);
+      process.chdir("/");
     } catch (error) {
       process.stderr.write(`docknet-shim: cannot leave a namespace, stopping: ${String(error)}\n`);
       process.abort();
@@ -148,11 +156,12 @@ export function mountedFiles(space: Space): Readonly<Record<string, string>> {
 }
 
 /** Symbolic links are followed: /etc/resolv.conf is one where systemd-resolved runs. A machine without /etc/hostname is a healthy one. */
-function mountTargets(files: ContainerSpace["files"]): FileMount[] {
+function mountTargets(files: ContainerSpace["files"], place: TrustedDirectory): FileMount[] {
+  const fromThere = (path: string): string => (path.startsWith(`${place.path}/`) ? relative(place.path, path) : path);
   return [
-    ...fileMount(files.hosts, "/etc/hosts", true),
-    ...fileMount(files.hostname, "/etc/hostname", false),
-    ...fileMount(files.resolvConf, "/etc/resolv.conf", true),
+    ...fileMount(fromThere(files.hosts), "/etc/hosts", true),
+    ...fileMount(fromThere(files.hostname), "/etc/hostname", false),
+    ...fileMount(fromThere(files.resolvConf), "/etc/resolv.conf", true),
   ];
 }
 
