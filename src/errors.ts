@@ -81,5 +81,50 @@ export function renderOrigin(at: Origin): string {
   return `${at.file}:${at.line}:${at.column}`;
 }
 
+/** Errnos that say what this machine cannot give just now; the words are those of errno(3). */
+const SHORTAGES: Readonly<
+  Record<string, { readonly what: string; readonly code: ErrorCode; readonly remedy: string }>
+> = {
+  EMFILE: {
+    what: "this process may open no more files",
+    code: "KERNEL_REFUSED",
+    remedy: "Raise the limit: ulimit -n 4096",
+  },
+  ENFILE: { what: "this machine may open no more files", code: "KERNEL_REFUSED", remedy: "Raise sysctl fs.file-max" },
+  ENOSPC: {
+    what: "no space left",
+    code: "KERNEL_REFUSED",
+    remedy: "Make room there, or set DOCKNET_RUN_DIR elsewhere",
+  },
+  EDQUOT: {
+    what: "the quota is used up",
+    code: "KERNEL_REFUSED",
+    remedy: "Make room there, or set DOCKNET_RUN_DIR elsewhere",
+  },
+  EROFS: { what: "the file system is read-only", code: "KERNEL_REFUSED", remedy: "Set DOCKNET_RUN_DIR elsewhere" },
+  EIO: { what: "the device failed", code: "KERNEL_REFUSED", remedy: "Look at the kernel's log: dmesg" },
+  ENOMEM: {
+    what: "no memory left",
+    code: "KERNEL_REFUSED",
+    remedy: "End something that uses much, or build a smaller lab",
+  },
+  EACCES: { what: "permission denied", code: "PRIVILEGE", remedy: "Look at who owns it, and its mode" },
+  EPERM: { what: "not permitted", code: "PRIVILEGE", remedy: "Run as root, or look at `docknet doctor`" },
+};
+
+/**
+ * Whatever was thrown, when it is an error that a user can do something about: ours, or one of the system that says what this machine
+ * lacks. Undefined: our own mistake.
+ */
+export function toDocknetError(error: unknown): DocknetError | undefined {
+  if (error instanceof DocknetError) return error;
+  const { code, path, syscall, message } = (error ?? {}) as NodeJS.ErrnoException;
+  const shortage = code !== undefined && Object.hasOwn(SHORTAGES, code) ? SHORTAGES[code] : undefined;
+  if (!shortage) return undefined;
+  const doing = [syscall ?? "go on", path].filter(Boolean).join(" ");
+  const text = path === undefined && syscall === undefined ? message : `Cannot ${doing}: ${shortage.what} (${code})`;
+  return new DocknetError(shortage.code, text, { cause: error, remedy: shortage.remedy });
+}
+
 /** Of whatever was thrown. */
 export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

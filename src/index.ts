@@ -29,6 +29,7 @@ export {
   prepareUserNamespace,
   userNamespaceRefusal,
 } from "./kernel/privilege.ts";
+export { labsWithRemains } from "./kernel/remains.ts";
 export {
   buildLab,
   type CaptureLabOptions,

@@ -2,7 +2,7 @@
  * The first file that node reads, bundled alone as CommonJS: for `--version` nothing else is run, and for what stands in Docker's
  * grammar the module loader of ESM is not even started. All else is main.ts.
  */
-import { DocknetError } from "../errors.ts";
+import { toDocknetError } from "../errors.ts";
 import { EXIT, exitCodeOf } from "./exit.ts";
 import { print } from "./terminal.ts";
 
@@ -27,9 +27,10 @@ async function start(): Promise<void> {
 }
 
 function explain(error: unknown): number {
-  if (error instanceof DocknetError) {
-    process.stderr.write(`docknet: ${error.message}\n`);
-    return exitCodeOf(error);
+  const known = toDocknetError(error);
+  if (known) {
+    process.stderr.write(`docknet: ${known.message}\n${known.remedy ? `  ${known.remedy}\n` : ""}`);
+    return exitCodeOf(known);
   }
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
   process.stderr.write(`docknet: internal error: ${text}\n`);

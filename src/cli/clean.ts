@@ -11,9 +11,8 @@ export interface CleanFlags {
 
 /** @param labs named ones; none: all whose daemon does not answer */
 export async function clean(labs: readonly string[], flags: CleanFlags): Promise<number> {
-  const { labsHere } = await import("../daemon/place.ts");
   const chosen: string[] = [];
-  for (const lab of labs.length > 0 ? labs : labsHere()) {
+  for (const lab of labs.length > 0 ? labs : await labsToClean()) {
     const runs = labs.length === 0 && (await findClient(lab)) !== undefined;
     if (runs && !flags.all) say(`docknet: lab ${lab} runs and is left alone (docknet -p ${lab} down, or clean --all)`);
     else chosen.push(lab);
@@ -29,6 +28,13 @@ export async function clean(labs: readonly string[], flags: CleanFlags): Promise
     print(lines.length > 0 ? lines.join("\n") : "Nothing to clean");
   }
   return results.some((r) => r.left.some((l) => l.ours)) ? EXIT.failed : EXIT.ok;
+}
+
+/** Those with a directory, and those of which something is there without one. */
+async function labsToClean(): Promise<readonly string[]> {
+  const { labsHere, labsRoot } = await import("../daemon/place.ts");
+  const { labsWithRemains } = await import("../index.ts");
+  return [...new Set([...labsHere(), ...labsWithRemains(labsRoot())])].sort();
 }
 
 /** One that cannot be cleaned keeps none of the others. */

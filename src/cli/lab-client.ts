@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { labDirectory } from "../daemon/place.ts";
 import { DocknetError, type Problem, ProblemsError } from "../errors.ts";
-import { ConnectError, EngineClient } from "./docker/client.ts";
+import { ConnectError, EngineClient, UnfitDaemonError } from "./docker/client.ts";
 
 /** The lab that commands mean when they name none (design.md section 8). */
 export const DEFAULT_LAB = "docknet";
@@ -28,7 +28,7 @@ export async function call<T>(
 ): Promise<T> {
   const options = { ...(body ? { body } : {}), ...(signal ? { signal } : {}) };
   const answer = await client[method]<{ result?: T; error?: Told }>(`/docknet/${path}`, options).catch((cause) => {
-    if (!(cause instanceof ConnectError)) throw cause;
+    if (!(cause instanceof ConnectError) || cause instanceof UnfitDaemonError) throw cause;
     throw new DocknetError("ABORTED", ENDED_TEXT, { cause });
   });
   if (answer.error) throw asError(answer.error);
@@ -73,7 +73,7 @@ export const namedLab = (flags: { readonly projectName?: string }): string | und
 export async function findClient(lab: string): Promise<EngineClient | undefined> {
   const { findDaemon } = await import("../daemon/launch.ts");
   const daemon = await findDaemon(lab);
-  return daemon && new EngineClient(daemon.socketPath);
+  return daemon && new EngineClient(daemon);
 }
 
 /** @throws DocknetError NOT_FOUND */
@@ -92,5 +92,5 @@ export const isAlive = (lab: string): boolean => existsSync(`${labDirectory(lab)
 export async function revivedClient(lab: string): Promise<EngineClient> {
   if (!isAlive(lab)) return clientOf(lab);
   const { ensureDaemon } = await import("../daemon/launch.ts");
-  return new EngineClient((await ensureDaemon(lab)).socketPath);
+  return new EngineClient(await ensureDaemon(lab));
 }

@@ -12,17 +12,25 @@ const abort = new AbortController();
 type Signal = "SIGINT" | "SIGTERM" | "SIGHUP";
 let signalled: Signal | undefined;
 
+/** What work may still take to give back what it holds; a daemon that does not answer is not waited for longer. */
+const WAY_OUT_MS = 3000;
+
 const codeOfSignal = (signal: Signal): number =>
   ({ SIGINT: EXIT.interrupted, SIGTERM: EXIT.terminated, SIGHUP: EXIT.hungUp })[signal];
 
 function onSignal(signal: Signal): void {
   // the second one does not wait: unnamed namespaces end with the process in any case
-  if (signalled) process.exit(codeOfSignal(signal));
+  if (signalled) endNow();
   signalled = signal;
   abort.abort();
+  setTimeout(endNow, WAY_OUT_MS).unref();
 }
 
+const endNow = (): never => process.exit(codeOfSignal(signalled ?? "SIGTERM"));
+
 async function run(work: (signal: AbortSignal) => Promise<number>): Promise<void> {
+  // work that takes no signal holds nothing that it would have to give back
+  if (work.length === 0) abort.signal.addEventListener("abort", endNow);
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => onSignal(signal));
   const code = await work(abort.signal);
   process.exitCode = signalled ? codeOfSignal(signalled) : code;
@@ -68,15 +76,23 @@ async function explain(error: unknown): Promise<number> {
   const { CommanderError } = await import("commander");
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
   // not from the index: it would load all that builds labs
-  const { DocknetError, ProblemsError, renderProblem } = await import("../errors.ts");
-  if (!(error instanceof DocknetError)) {
+  const { DocknetError, ProblemsError, renderProblem, toDocknetError } = await import("../errors.ts");
+  const { StatusError } = await import("./docker/status.ts");
+  // of a daemon that cannot answer its cause says what to do
+  const told = error instanceof StatusError && error.cause instanceof DocknetError ? error.cause : error;
+  if (told instanceof StatusError) {
+    say(told.message);
+    return told.code;
+  }
+  const known = toDocknetError(told);
+  if (!known) {
     say(`docknet: internal error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
     return EXIT.failed;
   }
   const { cleanText } = await import("../report/clean.ts");
   // messages may name what a lab file or an argument holds
   const sayClean = (text: string): void => say(text.split("\n").map(cleanText).join("\n"));
-  const problems = error instanceof ProblemsError ? error.problems : [error.toProblem()];
+  const problems = known instanceof ProblemsError ? known.problems : [known.toProblem()];
   for (const problem of problems) {
     sayClean(`docknet: ${renderProblem(problem)}`);
     if (problem.remedy) sayClean(`  ${problem.remedy}`);
@@ -86,7 +102,7 @@ async function explain(error: unknown): Promise<number> {
   if (process.argv.includes("--debug")) {
     for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) say(cause.stack ?? cause.message);
   }
-  return exitCodeOf(error);
+  return exitCodeOf(known);
 }
 
 await main();

@@ -50,5 +50,5 @@ async function daemonOf(lab: string): Promise<EngineClient> {
   const host = process.env.DOCKNET_HOST;
   if (host) return openClient({ lab, host });
   const { ensureDaemon } = await import("../daemon/launch.ts");
-  return new EngineClient((await ensureDaemon(lab)).socketPath);
+  return new EngineClient(await ensureDaemon(lab));
 }

@@ -3,6 +3,7 @@
  * they are written in place and never replaced; what a user wrote into them stays.
  */
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import type { TrustedDirectory } from "../kernel/trusted-directory.ts";
 import { fileOwner, hostnameFile, hostsFile } from "../state/hosts.ts";
 import { resolvConf } from "../state/resolv-conf.ts";
 import type { Container, State } from "../state/state.ts";
@@ -15,14 +16,16 @@ export interface FilePaths {
 
 export class ContainerFiles {
   private readonly root: string;
+  private readonly place: TrustedDirectory;
   /** What was written last, by path. */
   private readonly written = new Map<string, string>();
   /** Containers whose folders are there. */
   private readonly made = new Set<string>();
 
-  /** @param directory of the lab */
-  constructor(directory: string) {
-    this.root = `${directory}/containers`;
+  /** @param place the lab's directory */
+  constructor(place: TrustedDirectory) {
+    this.place = place;
+    this.root = `${place.path}/containers`;
   }
 
   /** A container that shares the network of another shares its files too (docker-reference 3.7). */
@@ -52,32 +55,34 @@ export class ContainerFiles {
   /** What a daemon that was killed did not come to. */
   removeOthers(state: State): void {
     const known = new Set<string>(state.containers.map((c) => c.id));
-    mkdirSync(this.root, { recursive: true, mode: 0o755 });
-    for (const id of readdirSync(this.root)) if (!known.has(id)) this.remove(id);
+    const root = this.place.inside(this.root);
+    mkdirSync(root, { recursive: true, mode: 0o755 });
+    for (const id of readdirSync(root)) if (!known.has(id)) this.remove(id);
   }
 
   remove(id: string): void {
     this.made.delete(id);
-    rmSync(this.folderOf(id), { recursive: true, force: true });
+    rmSync(this.place.inside(this.folderOf(id)), { recursive: true, force: true });
     for (const path of [...this.written.keys()])
       if (path.startsWith(`${this.folderOf(id)}/`)) this.written.delete(path);
   }
 
   private makeFolder(id: string): void {
     if (this.made.has(id)) return;
-    mkdirSync(this.folderOf(id), { recursive: true, mode: 0o755 });
+    mkdirSync(this.place.inside(this.folderOf(id)), { recursive: true, mode: 0o755 });
     this.made.add(id);
   }
 
   private write(path: string, text: string): void {
     const before = this.written.get(path);
     if (before === text) return;
-    const found = before === undefined ? undefined : read(path);
+    const here = this.place.inside(path);
+    const found = before === undefined ? undefined : read(here);
     if (found === undefined || found === before) {
-      writeFileSync(path, text, { mode: 0o644 });
+      writeFileSync(here, text, { mode: 0o644 });
     }
     // edited inside: only our own lines are changed (moby daemon/libnetwork/etchosts), and resolv.conf is the user's from then on
-    else if (path.endsWith("/hosts")) writeFileSync(path, changeLines(found, before ?? "", text));
+    else if (path.endsWith("/hosts")) writeFileSync(here, changeLines(found, before ?? "", text));
     this.written.set(path, text);
   }
 }

@@ -7,6 +7,7 @@ import { randomBytes } from "node:crypto";
 import { DocknetError } from "../errors.ts";
 import { rfc3339Nano } from "../kernel/clock.ts";
 import type { Manifest } from "../kernel/manifest.ts";
+import type { TrustedDirectory } from "../kernel/trusted-directory.ts";
 import type { LabName } from "../net/name.ts";
 import { Site } from "../site.ts";
 import { defaultSpec } from "../spec/default.ts";
@@ -29,6 +30,8 @@ export class Engine {
   readonly lab: LabName;
   /** The lab's directory: journal, socket, files and logs of containers. */
   readonly directory: string;
+  /** The way to it for this process. */
+  readonly place: TrustedDirectory;
   readonly startedAt = rfc3339Nano();
   readonly events = new EventLog();
   readonly site: Site;
@@ -51,22 +54,24 @@ export class Engine {
   private readonly kept = new Set<string>();
 
   /** Takes a lab up where the last daemon left it, or begins one. @throws DocknetError */
-  static async open(lab: LabName, directory: string, manifest: Manifest): Promise<Engine> {
-    const journal = new Journal(directory);
+  static async open(lab: LabName, place: TrustedDirectory, manifest: Manifest): Promise<Engine> {
+    const journal = new Journal(place, lab);
     const { committed, intended } = journal.read();
-    const engine = new Engine(lab, directory, journal, intended ?? committed ?? emptyMemory(lab), manifest);
-    if (!committed && !intended) await engine.begin();
+    const engine = new Engine(lab, place, journal, intended ?? committed ?? emptyMemory(lab), manifest);
+    // namespaces without a journal: the rest of a lab that was being removed
+    if (!committed && !intended && manifest.namespaces().length === 0) await engine.begin();
     else await engine.takeUp(intended && committed);
     return engine;
   }
 
-  private constructor(lab: LabName, directory: string, journal: Journal, memory: Memory, manifest: Manifest) {
+  private constructor(lab: LabName, place: TrustedDirectory, journal: Journal, memory: Memory, manifest: Manifest) {
     this.lab = lab;
-    this.directory = directory;
+    this.directory = place.path;
+    this.place = place;
     this.journal = journal;
     this.memory = memory;
-    this.logs = new ContainerLogs(directory);
-    this.files = new ContainerFiles(directory);
+    this.logs = new ContainerLogs(place);
+    this.files = new ContainerFiles(place);
     this.site = new Site({ lab, manifest, onAnswer: (id, line) => this.logs.append(id, "stdout", line) });
     this.processes = new Processes(this, manifest);
     this.execs.onEnd = ({ id, containerId, exitCode }) => {
@@ -235,11 +240,29 @@ export class Engine {
   async remove(): Promise<void> {
     await this.exclusive(async () => {
       this.over = true;
-      // a daemon that takes up the lab half removed goes on with that, and does not bring it back
-      this.journal.begin(emptyMemory(this.lab));
+      this.beginRemoval();
       await this.processes.shutdown();
       await this.site.close();
       this.journal.remove();
+    });
+  }
+
+  /** A daemon that takes up the lab half removed goes on with that, and does not bring it back. */
+  private beginRemoval(): void {
+    try {
+      this.journal.begin(emptyMemory(this.lab));
+    } catch {
+      // on a full disk, or without a directory: what is not there is not brought back either
+      this.journal.remove();
+    }
+  }
+
+  /** Writes the journal again when somebody else changed or removed it. Nothing is under way. */
+  keepJournal(): Promise<void> {
+    return this.exclusive(async () => {
+      if (this.journal.isWhole()) return;
+      this.journal.begin(this.memory);
+      this.journal.commit();
     });
   }
 

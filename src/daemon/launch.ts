@@ -3,16 +3,14 @@
  * the same moment one starts it, the others wait for its socket.
  */
 import { spawn } from "node:child_process";
-import { closeSync, linkSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, linkSync, readFileSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { DocknetError, type ErrorCode } from "../errors.ts";
 import { startTicksOf } from "../kernel/manifest.ts";
+import { openOwnLog, type TrustedDirectory, writeOwnNew } from "../kernel/trusted-directory.ts";
 import { parseLabName } from "../net/name.ts";
-import { answers, labDirectory, socketPath, takenText } from "./place.ts";
-
-export interface Daemon {
-  readonly socketPath: string;
-}
+import { type Connection, connectionTo } from "./connection.ts";
+import { answers, labDirectory, openLab, socketIn, socketPath, takenText } from "./place.ts";
 
 /** To take up a lab of a thousand containers on a busy machine. */
 const START_MS = 120_000;
@@ -21,36 +19,50 @@ const LONGEST_NAME = 63;
 /** What fits in a sockaddr_un with its NUL (unix(7)). */
 const LONGEST_PATH = 107;
 
-/** @throws DocknetError LAB_FILE for a bad name; TIMEOUT; what the daemon says when it cannot start */
-export async function ensureDaemon(name: string): Promise<Daemon> {
+/** @throws DocknetError LAB_FILE for a bad name; PRIVILEGE when others could change its directory; TIMEOUT; what the daemon says when it cannot start */
+export async function ensureDaemon(name: string): Promise<Connection> {
   const lab = checkedName(name);
-  const path = socketPath(lab);
   const deadline = performance.now() + START_MS;
-  while (!(await answers(path))) {
-    if (performance.now() > deadline) throw late(lab);
-    mkdirSync(labDirectory(lab), { recursive: true, mode: 0o700 });
-    const turn = takeTurn(lab);
-    if (!turn) {
-      await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
-      continue;
-    }
+  for (;;) {
+    const place = openLab(lab, { make: true });
+    if (place && (await answers(socketIn(place)))) return connectionTo(lab, place);
     try {
-      // it may have come up between the look and the turn
-      if (!(await answers(path))) await start(lab, deadline);
+      if (performance.now() > deadline) throw late(lab);
+      if (!place || !(await startInTurn(lab, place, deadline)))
+        await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
+    } catch (error) {
+      // somebody removed the directory meanwhile
+      if (place?.isInPlace() !== false) throw error;
     } finally {
-      turn.release();
+      place?.close();
     }
   }
-  return { socketPath: path };
+}
+
+/** @returns false when another has its turn */
+async function startInTurn(lab: string, place: TrustedDirectory, deadline: number): Promise<boolean> {
+  const turn = takeTurn(place);
+  if (!turn) return false;
+  try {
+    // it may have come up between the look and the turn
+    if (!(await answers(socketIn(place)))) await start(lab, place, deadline);
+    return true;
+  } finally {
+    turn.release();
+  }
 }
 
 /** Has it not ended yet? */
 export const isRunning = (pid: number): boolean => startTicksOf(pid) !== undefined;
 
-/** Is it there? Does not start it. @throws DocknetError LAB_FILE for a bad name */
-export async function findDaemon(name: string): Promise<Daemon | undefined> {
-  const path = socketPath(checkedName(name));
-  return (await answers(path)) ? { socketPath: path } : undefined;
+/** Is it there? Does not start it. @throws DocknetError LAB_FILE for a bad name, PRIVILEGE */
+export async function findDaemon(name: string): Promise<Connection | undefined> {
+  const lab = checkedName(name);
+  const place = openLab(lab);
+  if (!place) return undefined;
+  if (await answers(socketIn(place))) return connectionTo(lab, place);
+  place.close();
+  return undefined;
 }
 
 function checkedName(name: string): string {
@@ -71,12 +83,12 @@ function checkedName(name: string): string {
 }
 
 /** One starter at a time, by an exclusive file that names its process; one whose process has gone is nobody's. */
-function takeTurn(lab: string): { release(): void } | undefined {
-  const file = `${labDirectory(lab)}/starting`;
+function takeTurn(place: TrustedDirectory): { release(): void } | undefined {
+  const file = place.at("starting");
   const own = `${file}.${process.pid}`;
-  // written aside and linked: it names its process from the first moment on
-  writeFileSync(own, nameOf(process.pid), { mode: 0o600 });
   try {
+    // written aside and linked: it names its process from the first moment on
+    writeOwnNew(own, nameOf(process.pid));
     linkSync(own, file);
     return { release: () => rmSync(file, { force: true }) };
   } catch (error) {
@@ -102,9 +114,9 @@ function readText(file: string): string {
 }
 
 /** Resolves when it listens, or another does: it says "ready" on its standard output, or why not as one line of JSON. */
-function start(lab: string, deadline: number): Promise<void> {
+function start(lab: string, place: TrustedDirectory, deadline: number): Promise<void> {
   const program = fileURLToPath(new URL("./docknetd.mjs", import.meta.url));
-  const log = openSync(`${labDirectory(lab)}/daemon.log`, "a", 0o600);
+  const log = openOwnLog(place.at("daemon.log"), `${place.path}/daemon.log`);
   const child = spawn(process.execPath, [program, "--lab", lab], {
     detached: true,
     stdio: ["ignore", "pipe", log],

@@ -4,8 +4,10 @@
  * Source: moby daemon/logger/jsonfilelog.
  */
 import { appendFileSync, closeSync, mkdirSync, openSync, readSync, rmSync, statSync, watch } from "node:fs";
+import { dirname } from "node:path";
 import { StringDecoder } from "node:string_decoder";
 import { parseRfc3339Nano, rfc3339Nano } from "../kernel/clock.ts";
+import type { TrustedDirectory } from "../kernel/trusted-directory.ts";
 
 export interface LogLine {
   readonly stream: "stdout" | "stderr";
@@ -33,13 +35,15 @@ const MAX_BYTES = 10 * 1024 * 1024;
 
 export class ContainerLogs {
   private readonly root: string;
+  private readonly place: TrustedDirectory;
   private readonly followers = new Map<string, Set<() => void>>();
   private readonly listeners = new Map<string, Set<(text: string) => void>>();
   private readonly sizes = new Map<string, number>();
 
-  /** @param directory of the lab */
-  constructor(directory: string) {
-    this.root = `${directory}/containers`;
+  /** @param place the lab's directory */
+  constructor(place: TrustedDirectory) {
+    this.place = place;
+    this.root = `${place.path}/containers`;
   }
 
   pathOf(id: string): string {
@@ -48,13 +52,17 @@ export class ContainerLogs {
 
   /** One line of a container that has no process. */
   append(id: string, stream: LogLine["stream"], text: string): void {
-    const path = this.pathOf(id);
+    const path = this.place.inside(this.pathOf(id));
     const line = `${JSON.stringify({ log: `${text}\n`, stream, time: rfc3339Nano() })}\n`;
     const size = (this.sizes.get(id) ?? sizeOf(path)) + line.length;
     if (size > MAX_BYTES) rmSync(path, { force: true });
     this.sizes.set(id, size > MAX_BYTES ? line.length : size);
-    mkdirSync(`${this.root}/${id}`, { recursive: true, mode: 0o755 });
-    appendFileSync(path, line, { mode: 0o600 });
+    try {
+      mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
+      appendFileSync(path, line, { mode: 0o600 });
+    } catch {
+      // a full disk, or a directory that has gone, takes the line; who listens gets it, and the responder goes on
+    }
     for (const listener of this.listeners.get(id) ?? []) listener(`${text}\n`);
   }
 
@@ -81,7 +89,7 @@ export class ContainerLogs {
   /** @param running does it run now? Only then is there anything to follow */
   async *read(id: string, request: LogRequest, running: boolean): AsyncGenerator<LogLine> {
     const wanted = (line: LogLine): boolean => isWanted(line, request);
-    const file = new LogFile(this.pathOf(id));
+    const file = new LogFile(this.place.inside(this.pathOf(id)));
     let ended = !running;
     const onEnd = (): void => {
       ended = true;

@@ -69,7 +69,7 @@ export class Processes {
 
   /** A new daemon: what the shim of the last one has. */
   async find(): Promise<Found> {
-    const shim = await connectShim(this.engine.directory).catch((error: unknown) => {
+    const shim = await connectShim(this.engine.directory, this.engine.place.base).catch((error: unknown) => {
       if (error instanceof DocknetError && error.code === "NOT_FOUND") return undefined;
       throw error;
     });
@@ -245,7 +245,8 @@ export class Processes {
 
   private ensure(): Promise<Shim> {
     if (this.closing) throw new DocknetError("ABORTED", `The daemon of lab ${this.engine.lab} is ending`);
-    this.shim ??= startShim(this.engine.directory, { record: (info) => this.record(info) }).then(
+    const { directory, place } = this.engine;
+    this.shim ??= startShim(directory, { base: place.base, record: (info) => this.record(info) }).then(
       (shim) => this.adopt(shim),
       (error: unknown) => {
         this.shim = undefined;

@@ -1,5 +1,5 @@
 /**
- * `docknet clean` and the end of `docknet down`: removes what the manifest of one lab names, from any crash, and nothing else.
+ * `docknet clean` and the end of `docknet down`: removes what is one lab's by its manifest or by proof, from any crash, and nothing else.
  * Links, addresses, routes, rules, sysctls and sockets need no record: they live in the lab's namespaces and die with them.
  */
 import { existsSync, rmSync } from "node:fs";
@@ -8,7 +8,6 @@ import type { LabName } from "../net/name.ts";
 import { pidsIn, processesByNetns, processName } from "./inhabitants.ts";
 import { type DirectoryLock, lockDirectory } from "./lock.ts";
 import {
-  checkDirectory,
   isRunning,
   labOf,
   NETNS_DIR,
@@ -19,6 +18,8 @@ import {
   readOwned,
 } from "./manifest.ts";
 import { removeName } from "./netns.ts";
+import { provenNamespaces, provenProcesses } from "./remains.ts";
+import { TrustedDirectory } from "./trusted-directory.ts";
 
 /** One thing that was removed: "process 4711 (daemon)", "namespace lab.web", "directory /run/docknet/lab". */
 export interface Removed {
@@ -46,56 +47,95 @@ const LOCK_DEADLINE_MS = 2000;
 const LOOK_AGAIN_MS = 5;
 
 /**
- * Ends the lab's recorded processes, daemon first, then removes its namespaces' names and its directory. Idempotent; without a
- * directory there is nothing to do. @param directory of one lab. @throws DocknetError INTERNAL when the directory is not ours alone
+ * Ends the lab's processes, daemon first, then removes its namespaces' names and its directory: what the manifest records, and what is
+ * proven to be the lab's without it. Idempotent; it needs no room on a full file system.
+ * @param directory of one lab, which may have gone. @throws DocknetError PRIVILEGE when the directory is not ours alone
  */
 export async function removeOwned(directory: string): Promise<Cleaned> {
-  const lab = labOf(directory);
-  if (!existsSync(directory)) return { lab, removed: [], left: [] };
-  checkDirectory(directory);
-  const removed: Removed[] = [];
-  const left: Left[] = [];
+  const cleaned: Cleaning = { lab: labOf(directory), removed: [], left: [] };
+  const found = TrustedDirectory.open(directory);
+  const place = found ?? heldAnew(directory);
+  if (!place) return cleaned;
+  try {
+    await removeAll(place, cleaned);
+    if (found && !found.isInPlace()) cleaned.removed.push({ what: `directory ${directory}` });
+  } finally {
+    place.close();
+  }
+  return cleaned;
+}
+
+interface Cleaning {
+  readonly lab: LabName;
+  readonly removed: Removed[];
+  readonly left: Left[];
+}
+
+/** Of a directory that has gone while the lab is there: made again, so that nobody else begins a lab of that name meanwhile. */
+function heldAnew(directory: string): TrustedDirectory | undefined {
+  const isThere = provenNamespaces(directory).length > 0 || provenProcesses(directory).length > 0;
+  return isThere ? TrustedDirectory.make(directory) : undefined;
+}
+
+async function removeAll(place: TrustedDirectory, cleaned: Cleaning): Promise<void> {
+  const { lab, removed, left } = cleaned;
+  const what = `directory ${place.path}`;
   // read anew for the second: the daemon may have started one until it was dead
   for (const role of ["daemon", "shim"] as const) {
-    for (const process of ownedProcesses(directory).filter((p) => p.role === role))
-      await endProcess(process, removed, left);
+    for (const process of processesOf(place).filter((p) => p.role === role)) await endProcess(process, removed, left);
   }
-  const lock = await lockSoon(directory);
+  const lock = await lockSoon(place);
   // somebody else was faster
-  if (!lock && !existsSync(directory)) return { lab, removed, left };
+  if (!lock && !place.isInPlace()) return;
   if (!lock) {
-    left.push({ what: `directory ${directory}`, why: "another docknet is at work on this lab", ours: true });
-    return { lab, removed, left };
+    left.push({ what, why: "another docknet is at work on this lab", ours: true });
+    return;
   }
   try {
     const inhabitants = processesByNetns();
-    for (const owned of readOwned(directory).values())
-      if (owned.kind === "netns") removeNamespace(lab, owned, inhabitants, removed, left);
+    for (const owned of namespacesOf(place)) removeNamespace(lab, owned, inhabitants, removed, left);
     // what is ours and could not be removed must stay recorded
-    if (!left.some((l) => l.ours)) {
-      rmSync(directory, { recursive: true });
-      removed.push({ what: `directory ${directory}` });
-    }
+    if (!left.some((l) => l.ours) && place.isInPlace()) rmSync(place.path, { recursive: true });
   } catch (error) {
-    left.push({ what: `directory ${directory}`, why: messageOf(error), ours: true });
+    left.push({ what, why: messageOf(error), ours: true });
   } finally {
     lock.close();
   }
-  return { lab, removed, left };
 }
 
 /** A process that has ended still holds its lock until the last of its threads has. */
-async function lockSoon(directory: string): Promise<DirectoryLock | undefined> {
+async function lockSoon(place: TrustedDirectory): Promise<DirectoryLock | undefined> {
   const deadline = performance.now() + LOCK_DEADLINE_MS;
   for (;;) {
-    const lock = lockDirectory(directory);
-    if (lock || !existsSync(directory) || performance.now() > deadline) return lock;
+    const lock = lockDirectory(place.base);
+    if (lock || !place.isInPlace() || performance.now() > deadline) return lock;
     await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
   }
 }
 
-const isProcess = (owned: Owned): owned is OwnedProcess => owned.kind === "process";
-const ownedProcesses = (directory: string): OwnedProcess[] => [...readOwned(directory).values()].filter(isProcess);
+function processesOf(place: TrustedDirectory): OwnedProcess[] {
+  const recorded = recordsOf(place).filter((o) => o.kind === "process");
+  const proven = provenProcesses(place.path);
+  return [...recorded, ...proven.filter((p) => !recorded.some((r) => r.pid === p.pid))];
+}
+
+/** A node may have one of each: recorded is the last one only. */
+function namespacesOf(place: TrustedDirectory): OwnedNetns[] {
+  const recorded = recordsOf(place).filter((o) => o.kind === "netns");
+  const proven = provenNamespaces(place.path);
+  const isKnown = (ns: OwnedNetns): boolean =>
+    recorded.some((r) => r.node === ns.node && r.inode === ns.inode && r.cookie === ns.cookie);
+  return [...recorded, ...proven.filter((ns) => !isKnown(ns))];
+}
+
+/** Of a manifest that cannot be read nothing is known; what is proven without it is removed all the same. */
+function recordsOf(place: TrustedDirectory): Owned[] {
+  try {
+    return [...readOwned(place).values()];
+  } catch {
+    return [];
+  }
+}
 
 async function endProcess(owned: OwnedProcess, removed: Removed[], left: Left[]): Promise<void> {
   const what = `process ${owned.pid} (${owned.role})`;

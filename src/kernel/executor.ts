@@ -11,7 +11,7 @@ import { commitsEnded, pidsIn, processesByNetns } from "./inhabitants.ts";
 import { linksReady } from "./link-ready.ts";
 import { type Manifest, type NetnsIdentity, netnsPath } from "./manifest.ts";
 import type { NetlinkSocket, Request } from "./netlink.ts";
-import { isUnfinishedName, Netns, removeName } from "./netns.ts";
+import { isUnfinishedName, Netns, type NetnsPlace, removeName } from "./netns.ts";
 import { NodeState } from "./node-state.ts";
 import { openProxy } from "./proxy.ts";
 import { refusal, removeForeign } from "./request.ts";
@@ -293,6 +293,7 @@ export class Executor {
     const { lab, manifest } = this.options;
     const name = manifest && {
       path: netnsPath(lab, node),
+      owner: manifest.ownerOf(node),
       record: (identity: NetnsIdentity) => manifest.addNetns(node, identity),
     };
     const state = new NodeState(Netns.create(node, name), true, this.round);
@@ -304,9 +305,10 @@ export class Executor {
     const { lab, manifest } = this.options;
     const owned = manifest?.netnsOf(node);
     const path = netnsPath(lab, node);
-    if (!owned) return false;
+    if (!owned || !manifest) return false;
     if (isUnfinishedName(path)) removeName(path, owned);
-    const ns = Netns.open(node, path, owned, path) ?? openInhabited(node, owned, path);
+    const name = { path, owner: manifest.ownerOf(node) };
+    const ns = Netns.open(node, path, owned, name) ?? openInhabited(node, owned, name);
     if (ns) this.nodes.set(node, new NodeState(ns, false, this.round));
     return ns !== undefined;
   }
@@ -342,9 +344,9 @@ export class Executor {
 }
 
 /** Somebody removed the name, but a process of the lab keeps the namespace. */
-function openInhabited(node: NodeName, identity: NetnsIdentity, path: string): Netns | undefined {
+function openInhabited(node: NodeName, identity: NetnsIdentity, name: NetnsPlace): Netns | undefined {
   for (const pid of pidsIn(processesByNetns(), identity)) {
-    const ns = Netns.open(node, `/proc/${pid}/ns/net`, identity, path);
+    const ns = Netns.open(node, `/proc/${pid}/ns/net`, identity, name);
     if (ns) return ns;
   }
   return undefined;

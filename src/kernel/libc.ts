@@ -40,6 +40,7 @@ const native = {
   flock: libc.func("int flock(int fd, int operation)"),
   memfd_create: libc.func("int memfd_create(const char *name, unsigned int flags)"),
   syscall: libc.func("long syscall(long number, long first, long second)"),
+  syscallAt: libc.func("long syscall(long number, long directory, const char *path, unsigned long flags)"),
 };
 
 export const CLONE_FS = 0x00000200;
@@ -342,6 +343,12 @@ export function tryLock(fd: number): boolean {
 export function pidfdOpen(pid: number): number {
   const SYS_PIDFD_OPEN = 434; // the same on every architecture
   return check("pidfd_open", Number(native.syscall(SYS_PIDFD_OPEN, pid, 0)));
+}
+
+/** A copy of the mount at `path` alone, without what is mounted in it (open_tree(2), Linux 5.2), close-on-exec; by number: glibc has it since 2.36. */
+export function openTree(path: string): number {
+  const [SYS_OPEN_TREE, AT_FDCWD, OPEN_TREE_CLONE, O_CLOEXEC] = [428, -100, 1, 0o2000000];
+  return check("open_tree", Number(native.syscallAt(SYS_OPEN_TREE, AT_FDCWD, path, OPEN_TREE_CLONE | O_CLOEXEC)));
 }
 
 /** No child gets a descriptor that this process was started with, beside the three of stdio; Node's own are close-on-exec already. */

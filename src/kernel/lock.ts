@@ -1,6 +1,7 @@
 /** One owner per lab: a lock in the lab's directory that the kernel frees when its holder ends, however it ends. */
-import { closeSync, fstatSync, openSync, statSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, statSync } from "node:fs";
 import { flock } from "./libc.ts";
+import { openOwnLog, type TrustedDirectory } from "./trusted-directory.ts";
 
 /** Not inherited by children: Node opens with O_CLOEXEC. */
 export interface DirectoryLock {
@@ -8,7 +9,7 @@ export interface DirectoryLock {
   close(): void;
 }
 
-/** @returns undefined when another process has it, or when the directory went away. Never waits. */
+/** @param directory or a way to it (trusted-directory.ts). @returns undefined when another process has it, or when the directory went away. Never waits. */
 export function lockDirectory(directory: string): DirectoryLock | undefined {
   const path = `${directory}/lock`;
   let fd: number | undefined = openOrNothing(path);
@@ -23,9 +24,17 @@ export function lockDirectory(directory: string): DirectoryLock | undefined {
   return undefined;
 }
 
+/**
+ * Cleaners of old files leave a directory alone that somebody has locked (tmpfiles.d(5): "BSD file lock"). Held as long as the process
+ * lives.
+ */
+export function lockFromCleaners(place: TrustedDirectory): void {
+  flock(openSync(place.base, constants.O_RDONLY | constants.O_DIRECTORY));
+}
+
 function openOrNothing(path: string): number | undefined {
   try {
-    return openSync(path, "a", 0o600);
+    return openOwnLog(path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw error;

@@ -11,10 +11,11 @@
  * One append is one write(2): it survives the death of the writer at any moment (not that of the machine, and neither does what it
  * records). A line that is no record is half of one whose writer was killed: it named nothing yet.
  */
-import { appendFileSync, lstatSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { closeSync, constants, fstatSync, readFileSync, renameSync, statSync, writeSync } from "node:fs";
 import { basename } from "node:path";
 import { DocknetError } from "../errors.ts";
 import { type LabName, type NodeName, netnsName, parseLabName } from "../net/name.ts";
+import { openOwn, openOwnLog, TrustedDirectory, writeOwnNew } from "./trusted-directory.ts";
 
 /** What tells one network namespace from all others of this boot. */
 export interface NetnsIdentity {
@@ -22,6 +23,12 @@ export interface NetnsIdentity {
   readonly inode: string;
   /** SO_NETNS_COOKIE: never used again. "" where the kernel has none (before Linux 5.14): there the inode alone must do. */
   readonly cookie: string;
+}
+
+/** Whose a namespace is: the lab's directory tells labs of one name apart. */
+export interface NetnsOwner {
+  readonly directory: string;
+  readonly node: NodeName;
 }
 
 export interface OwnedNetns extends NetnsIdentity {
@@ -46,28 +53,31 @@ export const netnsPath = (lab: LabName, node: NodeName): string => `${NETNS_DIR}
 
 const FILE = "manifest.jsonl";
 const MAX_BYTES = 16 * 1024 * 1024;
-const MODE_OF_DIRECTORY = 0o700;
 /** Records of what has gone that may stay in the file: so many that it is seldom written anew, few against MAX_BYTES. */
 const SPARE_LINES = 10_000;
 
 export class Manifest {
   readonly lab: LabName;
+  /** The lab's, as it is named. */
+  private readonly directory: string;
   private readonly file: string;
   private readonly owned: Map<string, Owned>;
   /** Records in the file. */
   private lines = 0;
+  /** The file as this process wrote it last. */
+  private written = "";
 
   /**
    * Makes the directory when it does not exist, reads what was recorded, and writes it anew without what has gone. One process at a
    * time: the caller holds the lab (lockDirectory).
-   * @param directory ends with the lab's name. @throws DocknetError INTERNAL when it is not ours alone, LAB_FILE for its name
+   * @param place the lab's directory, which ends with its name. @throws DocknetError PRIVILEGE when it is not ours alone, LAB_FILE for its name
    */
-  constructor(directory: string) {
-    this.lab = labOf(directory);
-    mkdirSync(directory, { recursive: true, mode: MODE_OF_DIRECTORY });
-    checkDirectory(directory);
-    this.file = `${directory}/${FILE}`;
-    this.owned = readOwned(directory);
+  constructor(place: TrustedDirectory | string) {
+    const trusted = typeof place === "string" ? TrustedDirectory.make(place) : place;
+    this.lab = labOf(trusted.path);
+    this.directory = trusted.path;
+    this.file = trusted.at(FILE);
+    this.owned = readOwned(trusted);
     this.rewrite();
   }
 
@@ -89,6 +99,11 @@ export class Manifest {
     return this.namespaces().find((n) => n.node === node);
   }
 
+  /** What a namespace's name says of whose it is (netns-mark.ts). */
+  ownerOf(node: NodeName): NetnsOwner {
+    return { directory: this.directory, node };
+  }
+
   /** Before the namespace gets its name. One record per node: the last one counts. */
   addNetns(node: NodeName, identity: NetnsIdentity): void {
     this.add({ kind: "netns", node, inode: identity.inode, cookie: identity.cookie });
@@ -106,9 +121,20 @@ export class Manifest {
   /** After the object is gone. Idempotent. */
   forget(owned: Owned): void {
     if (!this.owned.delete(keyOf(owned))) return;
-    this.append("gone", owned);
-    // one that lives for months must not grow until nobody may read it
-    if (this.lines > 2 * this.owned.size + SPARE_LINES) this.rewrite();
+    try {
+      this.append("gone", owned);
+      // one that lives for months must not grow until nobody may read it
+      if (this.lines > 2 * this.owned.size + SPARE_LINES) this.rewrite();
+    } catch {
+      // on a full disk a record stays of what has gone: it names nothing any more, and what is removed must go on
+    }
+  }
+
+  /** Writes the file again when somebody else changed or removed it. @returns whether that was so. @throws NodeJS.ErrnoException */
+  keep(): boolean {
+    if (signatureOf(this.file) === this.written) return false;
+    this.rewrite();
+    return true;
   }
 
   private add(owned: Owned): void {
@@ -117,22 +143,34 @@ export class Manifest {
   }
 
   private append(event: Event, owned: Owned): void {
-    appendFileSync(this.file, line(event, owned));
+    const fd = openOwnLog(this.file);
+    try {
+      writeSync(fd, line(event, owned));
+    } finally {
+      closeSync(fd);
+    }
     this.lines += 1;
+    this.written = signatureOf(this.file);
   }
 
   /** Without what has gone; whole, or not at all. */
   private rewrite(): void {
-    writeFileSync(`${this.file}.new`, [...this.owned.values()].map((o) => line("made", o)).join(""), { mode: 0o600 });
+    writeOwnNew(`${this.file}.new`, [...this.owned.values()].map((o) => line("made", o)).join(""));
     renameSync(`${this.file}.new`, this.file);
     this.lines = this.owned.size;
+    this.written = signatureOf(this.file);
   }
 }
 
-/** What the manifest of a lab's directory names and has not taken back; empty without a manifest. @throws DocknetError INTERNAL when it is too big */
-export function readOwned(directory: string): Map<string, Owned> {
+/**
+ * What the manifest of a lab's directory names and has not taken back; empty without a manifest.
+ * @throws DocknetError INTERNAL when it is too big, PRIVILEGE when it is not a file of this user
+ */
+export function readOwned(place: Pick<TrustedDirectory, "path" | "at"> | string): Map<string, Owned> {
   const owned = new Map<string, Owned>();
-  for (const text of readBounded(`${directory}/${FILE}`).split("\n")) {
+  const [path, named] =
+    typeof place === "string" ? [`${place}/${FILE}`, `${place}/${FILE}`] : [place.at(FILE), `${place.path}/${FILE}`];
+  for (const text of readBounded(path, named).split("\n")) {
     const record = parseLine(text);
     if (record?.event === "made") owned.set(keyOf(record.owned), record.owned);
     if (record?.event === "gone") owned.delete(keyOf(record.owned));
@@ -143,19 +181,6 @@ export function readOwned(directory: string): Map<string, Owned> {
 /** @throws DocknetError LAB_FILE */
 export const labOf = (directory: string): LabName => parseLabName(basename(directory));
 
-/** A directory that others can write could name anything. @throws DocknetError INTERNAL */
-export function checkDirectory(directory: string): void {
-  const found = lstatSync(directory);
-  if (found.isDirectory() && found.uid === process.geteuid?.() && (found.mode & 0o077) === 0) return;
-  throw new DocknetError(
-    "INTERNAL",
-    `Cannot trust ${directory}: wanted a directory of user ${process.geteuid?.()} with mode 0700`,
-    {
-      remedy: "Look at what is in it, and remove it",
-    },
-  );
-}
-
 /** When a process began, in clock ticks after boot; undefined: it does not exist, or has ended and waits for its parent. */
 export function startTicksOf(pid: number): number | undefined {
   try {
@@ -165,6 +190,16 @@ export function startTicksOf(pid: number): number | undefined {
     return fields[0] === "Z" || fields[0] === "X" ? undefined : Number(fields[19]);
   } catch {
     return undefined;
+  }
+}
+
+/** By SIGSTOP, a terminal's Ctrl-Z or a debugger: it runs, and does nothing until it is told to go on (proc_pid_stat(5)). */
+export function isStopped(p: OwnedProcess): boolean {
+  try {
+    const stat = readFileSync(`/proc/${p.pid}/stat`, "utf8");
+    return isRunning(p) && /^[Tt]$/.test(stat.slice(stat.lastIndexOf(")") + 2, stat.lastIndexOf(")") + 3));
+  } catch {
+    return false;
   }
 }
 
@@ -180,15 +215,23 @@ const keyOf = (o: Owned): string => (o.kind === "netns" ? `netns ${o.node}` : `p
 /** The line break before it ends what a killed writer left half written. */
 const line = (event: Event, owned: Owned): string => `\n${JSON.stringify({ event, ...owned })}\n`;
 
-function readBounded(file: string): string {
+function readBounded(file: string, named: string): string {
+  let fd: number;
   try {
-    const { size } = statSync(file);
-    if (size > MAX_BYTES)
-      throw new DocknetError("INTERNAL", `Cannot read ${file}: it has ${size} bytes, wanted at most ${MAX_BYTES}`);
-    return readFileSync(file, "utf8");
+    fd = openOwn(file, constants.O_RDONLY, named);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return "";
     throw error;
+  }
+  try {
+    const { size } = fstatSync(fd);
+    if (size > MAX_BYTES)
+      throw new DocknetError("INTERNAL", `Cannot read ${named}: it has ${size} bytes, wanted at most ${MAX_BYTES}`, {
+        remedy: "Run `docknet clean`, then build the lab again",
+      });
+    return readFileSync(fd, "utf8");
+  } finally {
+    closeSync(fd);
   }
 }
 
@@ -213,6 +256,11 @@ const isText = (value: unknown, form: RegExp): value is string => typeof value =
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 0;
 /** Signals to pid 0, 1 and below go to groups or to init. */
 const isPid = (value: unknown): value is number => isCount(value) && value > 1;
+
+function signatureOf(file: string): string {
+  const found = statSync(file, { throwIfNoEntry: false });
+  return found ? `${found.ino} ${found.size} ${found.mtimeMs}` : "";
+}
 
 function parseObject(text: string): Readonly<Record<string, unknown>> | undefined {
   try {

@@ -23,12 +23,11 @@ import {
   umount,
   unshare,
 } from "./libc.ts";
-import type { NetnsIdentity } from "./manifest.ts";
+import type { NetnsIdentity, NetnsOwner } from "./manifest.ts";
+import { MODE_OF_NAME, writeMark } from "./netns-mark.ts";
 import { SO_NETNS_COOKIE, SOL_SOCKET } from "./uapi/socket.ts";
 
 const SELF = "/proc/thread-self/ns/net";
-/** Atomic with its creation, and what nobody else gives a mount point (`ip netns` gives 0): an unfinished name of ours. */
-const MODE_OF_NAME = 0o1400;
 
 let home: number | undefined;
 
@@ -38,9 +37,14 @@ function homeFd(): number {
   return home;
 }
 
-/** A name below /run/netns, claimed after `record` has returned. */
-export interface NetnsName {
+/** A name below /run/netns, and whose it is. */
+export interface NetnsPlace {
   readonly path: string;
+  readonly owner: NetnsOwner;
+}
+
+/** One that is claimed after `record` has returned. */
+export interface NetnsName extends NetnsPlace {
   /** Called with what the namespace is known by, before anything bears the name. */
   readonly record: (identity: NetnsIdentity) => void;
 }
@@ -51,13 +55,15 @@ export class Netns {
   /** Where it is bind-mounted, when it has a name. */
   readonly path: string | undefined;
   readonly identity: NetnsIdentity;
+  private readonly owner: NetnsOwner | undefined;
   private fdOrClosed: number | undefined;
 
-  private constructor(label: string, fd: number, identity: NetnsIdentity, path?: string) {
+  private constructor(label: string, fd: number, identity: NetnsIdentity, name?: NetnsPlace) {
     this.label = label;
     this.fdOrClosed = fd;
     this.identity = identity;
-    this.path = path;
+    this.path = name?.path;
+    this.owner = name?.owner;
   }
 
   /**
@@ -79,7 +85,7 @@ export class Netns {
     } finally {
       leave(back);
     }
-    const ns = new Netns(label, fd, identity, name?.path);
+    const ns = new Netns(label, fd, identity, name);
     try {
       if (name) {
         name.record(identity);
@@ -94,11 +100,11 @@ export class Netns {
 
   /**
    * Opens a namespace that bears a name, or is used by a process, if it is the one that is meant.
-   * @param from a nsfs file: its name's path or /proc/<pid>/ns/net; @param path where its name belongs. @returns undefined when it is another, or nothing
+   * @param from a nsfs file: its name's path or /proc/<pid>/ns/net; @param name where its name belongs, and whose it is. @returns undefined when it is another, or nothing
    */
-  static open(label: string, from: string, identity: NetnsIdentity, path: string): Netns | undefined {
+  static open(label: string, from: string, identity: NetnsIdentity, name: NetnsPlace): Netns | undefined {
     const fd = openIf(from, identity);
-    return fd === undefined ? undefined : new Netns(label, fd, identity, path);
+    return fd === undefined ? undefined : new Netns(label, fd, identity, name);
   }
 
   get fd(): number {
@@ -142,8 +148,8 @@ export class Netns {
 
   /** Mounts it at its name. @throws DocknetError CONFLICT when the name is taken */
   giveName(): void {
-    if (this.path === undefined) return;
-    claimName(this.path);
+    if (this.path === undefined || this.owner === undefined) return;
+    claimName(this.path, this.owner, this.identity);
     try {
       mount(`/proc/self/fd/${this.fd}`, this.path, "none", MS_BIND);
     } catch (error) {
@@ -184,10 +190,10 @@ export function removeName(path: string, identity: NetnsIdentity): "removed" | "
   return "removed";
 }
 
-/** An empty file as `claimName` makes it, with nothing mounted on it: nsfs shows itself as 0444. */
+/** A file as `claimName` makes it, with nothing mounted on it: nsfs shows itself as 0444. */
 export function isUnfinishedName(path: string): boolean {
   const found = lstatSync(path, { throwIfNoEntry: false });
-  return found?.isFile() === true && found.size === 0 && (found.mode & 0o7777) === MODE_OF_NAME;
+  return found?.isFile() === true && (found.mode & 0o7777) === MODE_OF_NAME;
 }
 
 function openIf(path: string, identity: NetnsIdentity): number | undefined {
@@ -254,16 +260,24 @@ function leave(back: number): void {
 }
 
 /** Creates the mount point exclusively: a name that exists belongs to somebody. */
-function claimName(path: string): void {
+function claimName(path: string, owner: NetnsOwner, identity: NetnsIdentity): void {
   prepareFolder(dirname(path));
+  let fd: number;
   try {
-    closeSync(openSync(path, "wx", MODE_OF_NAME));
+    fd = openSync(path, "wx", MODE_OF_NAME);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
     throw new DocknetError("CONFLICT", `Cannot create network namespace ${basename(path)}: ${path} already exists`, {
       cause: error,
       remedy: `Choose another project name, or run \`docknet clean\` if an earlier run left it`,
     });
+  }
+  try {
+    writeMark(fd, owner, identity);
+  } catch {
+    // on a full file system the name has no mark, and the manifest alone knows whose it is
+  } finally {
+    closeSync(fd);
   }
 }
 

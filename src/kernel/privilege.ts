@@ -4,9 +4,10 @@
  */
 
 import { spawnSync } from "node:child_process";
-import { constants, existsSync, mkdirSync, openSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { DocknetError } from "../errors.ts";
 import { closeFd, dup, dup2, execve, MS_BIND, mount } from "./libc.ts";
+import { TrustedDirectory } from "./trusted-directory.ts";
 
 /** linux/capability.h */
 const CAP_NET_ADMIN = 12n;
@@ -103,6 +104,7 @@ function keepStdio(): void {
 /**
  * Inside a user namespace of ours, /run belongs to nobody we map: a tmpfs of our own holds named namespaces and iptables' lock.
  * @param keep a folder that is made, and shown at its place even when that is below /run
+ * @throws DocknetError PRIVILEGE when that is not ours alone
  */
 export function prepareUserNamespace(keep?: string): void {
   if (process.env[INSIDE] !== "1" || process.env[JOINED] === "1") return;
@@ -110,12 +112,11 @@ export function prepareUserNamespace(keep?: string): void {
     mount("tmpfs", "/run", "tmpfs", 0);
     return;
   }
-  mkdirSync(keep, { recursive: true, mode: 0o700 });
-  const fd = openSync(keep, constants.O_RDONLY | constants.O_DIRECTORY);
+  const kept = TrustedDirectory.make(keep, { listed: true });
   mount("tmpfs", "/run", "tmpfs", 0);
   mkdirSync(keep, { recursive: true, mode: 0o700 });
-  mount(`/proc/self/fd/${fd}`, keep, "none", MS_BIND);
-  closeFd(fd);
+  mount(kept.base, keep, "none", MS_BIND);
+  kept.close();
 }
 
 function findTool(name: string): string | undefined {

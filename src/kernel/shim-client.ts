@@ -4,12 +4,13 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
+import { closeSync, existsSync, readFileSync } from "node:fs";
 import { createConnection, type Socket } from "node:net";
 import { Readable, Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { DocknetError, type ErrorCode } from "../errors.ts";
 import { tool } from "./container-process.ts";
+import { isOwnPeer } from "./peer-credentials.ts";
 import type { TerminalSize } from "./pty.ts";
 import type { NodeSpace } from "./shim-mounts.ts";
 import {
@@ -25,6 +26,7 @@ import {
   type WireError,
 } from "./shim-protocol.ts";
 import { FrameReader, frame, LineReader, STDERR, STDIN } from "./shim-wire.ts";
+import { openOwnLog } from "./trusted-directory.ts";
 
 /** A machine that others load takes seconds to start a program. */
 const START_MS = 30_000;
@@ -54,6 +56,8 @@ export interface StartOptions {
   readonly record?: (info: ShimInfo) => void;
   /** The built src/shim.ts. */
   readonly bundle?: string;
+  /** The way to the directory's files, where it is not its path (trusted-directory.ts). */
+  readonly base?: string;
 }
 
 /**
@@ -61,15 +65,18 @@ export interface StartOptions {
  * @param directory of the lab; short enough for a unix socket in it
  * @throws DocknetError CONFLICT when one runs there, KERNEL_FEATURE, TIMEOUT, KERNEL_REFUSED with what it said
  */
-export async function startShim(directory: string, { record, bundle = BUNDLE }: StartOptions = {}): Promise<Shim> {
-  const log = openSync(`${directory}/shim.log`, "a", 0o600);
+export async function startShim(
+  directory: string,
+  { record, bundle = BUNDLE, base = directory }: StartOptions = {},
+): Promise<Shim> {
+  const log = openOwnLog(`${base}/shim.log`, `${directory}/shim.log`);
   const args = ["--pid", "--fork", "--kill-child", "--uts", "--ipc", "--", process.execPath, bundle, directory];
   const child = spawn(tool("unshare"), args, { detached: true, stdio: ["pipe", "pipe", log], cwd: "/" });
   closeSync(log);
   child.stdin?.on("error", () => {}); // it has died, which is told otherwise
   try {
-    await ready(child, directory);
-    const shim = await connectShim(directory);
+    await ready(child, directory, base);
+    const shim = await connectShim(directory, base);
     record?.(shim.info);
     child.stdin?.end(RECORDED);
     child.stdout?.destroy();
@@ -82,13 +89,13 @@ export async function startShim(directory: string, { record, bundle = BUNDLE }: 
 }
 
 /** The shim's first and only word on stdout says that it listens. */
-async function ready(child: ChildProcess, directory: string): Promise<void> {
+async function ready(child: ChildProcess, directory: string, base: string): Promise<void> {
   const listening = new AbortController();
   const options = { signal: AbortSignal.any([listening.signal, AbortSignal.timeout(START_MS)]) };
   const { stdout } = child;
   if (!stdout) throw new DocknetError("INTERNAL", "Shim was started without a pipe");
   try {
-    const ended = once(child, "exit", options).then(() => Promise.reject(died(directory)));
+    const ended = once(child, "exit", options).then(() => Promise.reject(died(directory, base)));
     await Promise.race([once(stdout, "data", options), ended]);
   } catch (error) {
     throw options.signal.aborted ? late(directory) : error;
@@ -100,16 +107,16 @@ async function ready(child: ChildProcess, directory: string): Promise<void> {
 const late = (directory: string): DocknetError =>
   new DocknetError("TIMEOUT", `Shim in ${directory} did not listen within ${START_MS} ms`);
 
-function died(directory: string): DocknetError {
-  const said = readFileSync(`${directory}/shim.log`, "utf8").trimEnd().split("\n").at(-1) ?? "";
+function died(directory: string, base: string): DocknetError {
+  const said = readFileSync(`${base}/shim.log`, "utf8").trimEnd().split("\n").at(-1) ?? "";
   const code = said.includes("one is running there") ? "CONFLICT" : "KERNEL_REFUSED";
   return new DocknetError(code, `Cannot start the shim in ${directory}: ${said || "it ended at once"}`);
 }
 
 /** @throws DocknetError NOT_FOUND when no shim runs there, CONFLICT when it is of another version */
-export async function connectShim(directory: string): Promise<Shim> {
-  const socket = await connect(directory);
-  const shim = new Shim(directory, socket);
+export async function connectShim(directory: string, base = directory): Promise<Shim> {
+  const socket = await connect(directory, base);
+  const shim = new Shim(directory, base, socket);
   try {
     await shim.hello();
   } catch (error) {
@@ -119,11 +126,19 @@ export async function connectShim(directory: string): Promise<Shim> {
   return shim;
 }
 
-function connect(directory: string): Promise<Socket> {
+function connect(directory: string, base: string): Promise<Socket> {
   const path = socketPath(directory);
   return new Promise((resolve, reject) => {
-    const socket = createConnection(path);
-    socket.once("connect", () => resolve(socket));
+    const socket = createConnection(socketPath(base));
+    socket.once("connect", () => {
+      if (isOwnPeer(socket)) return resolve(socket);
+      socket.destroy();
+      reject(
+        new DocknetError("PRIVILEGE", `Cannot trust the shim at ${path}: another user listens there`, {
+          remedy: "Remove the directory, and look at who else can write it",
+        }),
+      );
+    });
     socket.once("error", (error: NodeJS.ErrnoException) =>
       reject(
         new DocknetError("NOT_FOUND", `Cannot reach a shim at ${path}: ${error.code}`, {
@@ -145,14 +160,16 @@ export class Shim {
   /** Resolves when the connection is gone: by `close`, or because the shim has died and all processes with it. */
   readonly closed: Promise<void>;
   private readonly directory: string;
+  private readonly base: string;
   private readonly socket: Socket;
   private readonly pending = new Map<number, Pending>();
   private readonly exitListeners = new Set<(event: ExitEvent) => void>();
   private last = 0;
   private known: ShimInfo | undefined;
 
-  constructor(directory: string, socket: Socket) {
+  constructor(directory: string, base: string, socket: Socket) {
     this.directory = directory;
+    this.base = base;
     this.socket = socket;
     const lines = new LineReader();
     socket.on("data", (chunk: Buffer) => {
@@ -236,7 +253,7 @@ export class Shim {
 
   /** A connection to the streams of a process. Of one that is not started yet: nothing that it prints is missed then. Aborting detaches. */
   async attach(key: ProcessKey, options: { readonly signal?: AbortSignal } = {}): Promise<Attached> {
-    const socket = await connect(this.directory);
+    const socket = await connect(this.directory, this.base);
     const streams = attachedStreams(socket);
     options.signal?.addEventListener("abort", () => socket.destroy(), { once: true });
     if (options.signal?.aborted) socket.destroy();

@@ -6,6 +6,7 @@
  * the lab are links in it, to the machine's names: they keep no namespace alive, and lead nowhere when one goes.
  */
 import { lstatSync, mkdirSync, readdirSync, realpathSync, statSync, symlinkSync, unlinkSync } from "node:fs";
+import { relative } from "node:path";
 import { DocknetError } from "../errors.ts";
 import { kindOf, MASKED_PATHS } from "./guarded-path.ts";
 import {
@@ -20,6 +21,7 @@ import {
   sethostname,
 } from "./libc.ts";
 import { NETNS_DIR } from "./manifest.ts";
+import type { TrustedDirectory } from "./trusted-directory.ts";
 
 /** A container: everything of its own but the file system, of which three files are replaced and some folders are hidden. */
 export interface ContainerSpace {
@@ -51,21 +53,28 @@ export type Space = ContainerSpace | NodeSpace;
 /** What is looked up before the new namespaces are entered: by then a path may lead elsewhere. */
 export type PlannedMounts = () => void;
 
-/** @returns what mounts it all, to be called inside the new namespaces, where mounts do not show outside. @throws DocknetError KERNEL_FEATURE */
-export function planMounts(space: Space): PlannedMounts {
+/**
+ * @param place the lab's directory: its files are found from there, whatever their path leads to
+ * @returns what mounts it all, to be called inside the new namespaces with the working directory in `place`; mounts do not show outside.
+ * @throws DocknetError KERNEL_FEATURE
+ */
+export function planMounts(space: Space, place: TrustedDirectory): PlannedMounts {
   switch (space.kind) {
     case "container":
-      return planContainer(space);
+      return planContainer(space, place);
     case "node":
-      return planNode(space);
+      return planNode(space, place);
   }
 }
+
+const within = (place: TrustedDirectory, path: string): string =>
+  path.startsWith(`${place.path}/`) ? relative(place.path, path) : path;
 
 const GUARDED = MS_NOSUID | MS_NODEV | MS_NOEXEC;
 
 /** As Docker mounts them (moby daemon/oci_linux.go, oci/defaults.go); /proc is mounted by PID 1: it shows the namespace of its mounter. */
-function planContainer(space: ContainerSpace): PlannedMounts {
-  const files = mountTargets(space.files);
+function planContainer(space: ContainerSpace, place: TrustedDirectory): PlannedMounts {
+  const files = mountTargets(space.files, place);
   const hidden = space.hidden.filter((path) => kindOf(path) === "directory").map((path) => realpathSync(path));
   const masked = space.privileged ? [] : MASKED_PATHS.filter((path) => path.startsWith("/sys/"));
   return () => {
@@ -84,13 +93,14 @@ function mountEmpty(path: string, writable: boolean): void {
   mount("tmpfs", path, "tmpfs", writable ? GUARDED : GUARDED | MS_RDONLY, "mode=0755,size=4k");
 }
 
-function planNode(space: NodeSpace): PlannedMounts {
-  mkdirSync(space.namesFolder, { recursive: true, mode: 0o700 });
+function planNode(space: NodeSpace, place: TrustedDirectory): PlannedMounts {
+  const namesFolder = within(place, space.namesFolder);
+  mkdirSync(place.at(namesFolder), { recursive: true, mode: 0o700 });
   const hasNames = kindOf(NETNS_DIR) === "directory";
   return () => {
     mount("sysfs", "/sys", "sysfs", GUARDED);
     if (!hasNames) return;
-    mount(NETNS_DIR, space.namesFolder, "none", MS_BIND | MS_REC);
+    mount(NETNS_DIR, namesFolder, "none", MS_BIND | MS_REC);
     mount("tmpfs", NETNS_DIR, "tmpfs", GUARDED, "mode=0755");
     linkNames(NETNS_DIR, space);
   };
@@ -153,11 +163,11 @@ export function mountedFiles(space: Space): Readonly<Record<string, string>> {
 }
 
 /** Symbolic links are followed: /etc/resolv.conf is one where systemd-resolved runs. A machine without /etc/hostname is a healthy one. */
-function mountTargets(files: ContainerSpace["files"]): FileMount[] {
+function mountTargets(files: ContainerSpace["files"], place: TrustedDirectory): FileMount[] {
   return [
-    ...fileMount(files.hosts, "/etc/hosts", true),
-    ...fileMount(files.hostname, "/etc/hostname", false),
-    ...fileMount(files.resolvConf, "/etc/resolv.conf", true),
+    ...fileMount(within(place, files.hosts), "/etc/hosts", true),
+    ...fileMount(within(place, files.hostname), "/etc/hostname", false),
+    ...fileMount(within(place, files.resolvConf), "/etc/resolv.conf", true),
   ];
 }
 

@@ -19,6 +19,7 @@ import {
   unshare,
 } from "./libc.ts";
 import { planMounts, type Space } from "./shim-mounts.ts";
+import type { TrustedDirectory } from "./trusted-directory.ts";
 
 type Kind = "mnt" | "uts" | "ipc" | "net" | "pid";
 const FLAGS: Readonly<Record<Kind, number>> = {
@@ -44,14 +45,19 @@ function homeOf(kind: Kind): number {
   return fd;
 }
 
-/** Makes the namespaces of `space`, mounts what belongs there and runs `work` inside; the first child becomes PID 1. They live as long as it. */
-export function inNewNamespaces<T>(space: Space, work: () => T): T {
-  const mountAll = planMounts(space);
+/**
+ * Makes the namespaces of `space`, mounts what belongs there and runs `work` inside; the first child becomes PID 1. They live as long as it.
+ * @param place of the files that are mounted: they are found from there, whatever their path leads to
+ */
+export function inNewNamespaces<T>(space: Space, work: () => T, place: TrustedDirectory): T {
+  const mountAll = planMounts(space, place);
   const netns = openNetns(space.netnsPath);
   homeOf("mnt");
   try {
     return bracket(() => {
       setns(netns, CLONE_NEWNET);
+      // a descriptor stays with the mounts of its namespace, the working directory comes along (mount_namespaces(7))
+      process.chdir(place.base);
       unshare(OWN[space.kind].reduce((flags, kind) => flags | FLAGS[kind], 0));
       // What the machine mounts and unmounts later shows here too; nothing that is mounted here shows outside.
       mount("none", "/", "none", MS_REC | MS_SLAVE);
@@ -86,6 +92,7 @@ function bracket<T>(work: () => T): T {
   } finally {
     try {
       for (const kind of KINDS) setns(homeOf(kind), FLAGS[kind]);
+      process.chdir("/");
     } catch (error) {
       process.stderr.write(`docknet-shim: cannot leave a namespace, stopping: ${String(error)}\n`);
       process.abort();

@@ -3,7 +3,7 @@
  * containers do, and forgets no exit code until a daemon has acknowledged it. It is PID 1 of a PID namespace of its own: when it dies, the
  * kernel kills everything below, and nothing is left to clean.
  */
-import { chmodSync, openSync, readlinkSync, rmSync } from "node:fs";
+import { chmodSync, readlinkSync, rmSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
 import { DocknetError, messageOf } from "../errors.ts";
 import {
@@ -19,6 +19,7 @@ import {
 } from "./container-process.ts";
 import { procMounts } from "./guarded-path.ts";
 import { tryLock } from "./libc.ts";
+import { isOwnPeer } from "./peer-credentials.ts";
 import { JsonFileLog } from "./shim-log.ts";
 import { mountedFiles, refreshNames, type Space } from "./shim-mounts.ts";
 import { inNamespacesOf, inNewNamespaces } from "./shim-namespaces.ts";
@@ -37,6 +38,7 @@ import {
   type WireError,
 } from "./shim-protocol.ts";
 import { LineReader } from "./shim-wire.ts";
+import { openOwnLog, TrustedDirectory } from "./trusted-directory.ts";
 
 const MAX_PROCESSES = 8192;
 const MAX_CONNECTIONS = 4096;
@@ -49,14 +51,16 @@ const SIGKILL = 9;
  * @throws DocknetError CONFLICT when a shim already runs there
  */
 export async function serveShim(directory: string): Promise<void> {
-  if (!tryLock(openSync(`${directory}/shim.lock`, "a", 0o600)))
+  const place = TrustedDirectory.open(directory);
+  if (!place) throw new DocknetError("NOT_FOUND", `Cannot start a shim in ${directory}: it is not there`);
+  if (!tryLock(openOwnLog(place.at("shim.lock"), `${directory}/shim.lock`)))
     throw new DocknetError("CONFLICT", `Cannot start a shim in ${directory}: one is running there`);
-  const path = socketPath(directory);
+  const path = socketPath(place.base);
   rmSync(path, { force: true }); // the lock is ours, so whoever made it is dead
   const server = createServer();
   server.maxConnections = MAX_CONNECTIONS;
-  const shim = new ShimServer(server, path);
-  server.on("connection", (socket) => shim.serve(socket));
+  const shim = new ShimServer(server, place);
+  server.on("connection", (socket) => (isOwnPeer(socket) ? shim.serve(socket) : socket.destroy()));
   const umask = process.umask(0o177);
   try {
     await new Promise<void>((resolve, reject) => {
@@ -71,15 +75,15 @@ export async function serveShim(directory: string): Promise<void> {
 
 class ShimServer {
   private readonly server: Server;
-  private readonly path: string;
+  private readonly place: TrustedDirectory;
   private readonly processes = new Map<string, ShimProcess>();
   /** attached before their process was started */
   private readonly waiting = new Map<string, Set<Attachment>>();
   private readonly listeners = new Set<Socket>();
 
-  constructor(server: Server, path: string) {
+  constructor(server: Server, place: TrustedDirectory) {
     this.server = server;
-    this.path = path;
+    this.place = place;
   }
 
   /** One connection: lines of requests, until it becomes an attachment or closes. */
@@ -178,7 +182,9 @@ class ShimServer {
       const env = environment(spec.command, hostnameOf(spec.space));
       checkProgram(spec.command, env.PATH ?? "", "start", mountedFiles(spec.space));
       const log =
-        spec.logPath === undefined ? undefined : new JsonFileLog(spec.logPath, spec.logMaxBytes ?? LOG_MAX_BYTES);
+        spec.logPath === undefined
+          ? undefined
+          : new JsonFileLog(this.place.inside(spec.logPath), spec.logMaxBytes ?? LOG_MAX_BYTES);
       const process = this.launchFirst(key, "init", spec.space, spec.command, env, log);
       await process.started;
       return { info: process.info() };
@@ -232,7 +238,7 @@ class ShimServer {
     const guard = proc && !command.privileged ? procMounts() : undefined;
     const argv = wrap(command.argv, env, { proc, tty: command.tty, privileged: command.privileged });
     try {
-      const launched = launch((work) => inNewNamespaces(space, work), argv, command, env, guard);
+      const launched = launch((work) => inNewNamespaces(space, work, this.place), argv, command, env, guard);
       return this.add(key, kind, launched, argv, command, log);
     } catch (error) {
       log?.close();
@@ -327,7 +333,7 @@ class ShimServer {
     });
     await Promise.race([Promise.all(all.map((process) => process.ended)), deadline]);
     clearTimeout(timer);
-    rmSync(this.path, { force: true });
+    rmSync(socketPath(this.place.base), { force: true });
     return {};
   }
 }

@@ -105,7 +105,8 @@ function netnsOf(node: string): Netns {
   const isMeant = (o: Owned): o is OwnedNetns => o.kind === "netns" && o.node === node;
   const owned = [...readOwned(daemon.directory).values()].find(isMeant);
   const path = owned && netnsPath(daemon.lab as Parameters<typeof netnsPath>[0], owned.node);
-  const ns = owned && path && Netns.open(node, path, owned, path);
+  const ns =
+    owned && path && Netns.open(node, path, owned, { path, owner: { directory: daemon.directory, node: owned.node } });
   if (!ns) throw new Error(`${node} has no namespace`);
   return ns;
 }

@@ -256,7 +256,7 @@ test.for([
 test("a directory that others can write is not trusted", async () => {
   new Manifest(directory);
   execFileSync("chmod", ["0777", directory]);
-  await expect(removeOwned(directory)).rejects.toMatchObject({ code: "INTERNAL" });
+  await expect(removeOwned(directory)).rejects.toMatchObject({ code: "PRIVILEGE" });
   expect(() => new Manifest(directory)).toThrow(/Cannot trust/);
   execFileSync("chmod", ["0700", directory]);
 });
@@ -287,7 +287,9 @@ test("opening a namespace by another's identity opens nothing and leaks nothing"
   const wrong = { inode: manifest.netnsOf(A)?.inode ?? "", cookie: "1" };
   const before = openSync("/dev/null", "r");
   closeSync(before);
-  expect(Netns.open("web", path(A), wrong, path(A))).toBeUndefined();
+  expect(
+    Netns.open("web", path(A), wrong, { path: path(A), owner: { directory: "/run/docknet/lab", node: A } }),
+  ).toBeUndefined();
   const after = openSync("/dev/null", "r");
   closeSync(after);
   expect(after).toBe(before);

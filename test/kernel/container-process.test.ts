@@ -10,13 +10,18 @@ import { MNT_DETACH, MS_BIND, mount, umount } from "../../src/kernel/libc.ts";
 import { NETNS_DIR } from "../../src/kernel/manifest.ts";
 import { Netns } from "../../src/kernel/netns.ts";
 import type { OutputChunk } from "../../src/kernel/shim-client.ts";
+import type { NodeName } from "../../src/net/name.ts";
 import { bundleShim, collect, command, ended, removeBundle, ShimLab, sh } from "../support/shim.ts";
 import { run } from "../support/tiny-net.ts";
 import { waitFor } from "../support/wait-for.ts";
 
 /** A namespace with a name below /run/netns, as a lab has them. */
 function named(name: string): Disposable & { readonly name: string; readonly inode: string | undefined } {
-  const ns = Netns.create(name, { path: `${NETNS_DIR}/${name}`, record: () => {} });
+  const ns = Netns.create(name, {
+    path: `${NETNS_DIR}/${name}`,
+    record: () => {},
+    owner: { directory: "/run/docknet/none", node: name as NodeName },
+  });
   return { name, inode: ns.identity.inode.split(":")[1], [Symbol.dispose]: () => ns.close() };
 }
 

@@ -4,6 +4,7 @@
  */
 import { type ClientRequest, type IncomingMessage, request } from "node:http";
 import type { Socket } from "node:net";
+import type { Connection } from "../../daemon/connection.ts";
 import { DocknetError } from "../../errors.ts";
 import { PROGRAM, StatusError } from "./status.ts";
 
@@ -40,7 +41,18 @@ export class EngineError extends StatusError {
 
 /** No daemon answers at the socket. */
 export class ConnectError extends StatusError {
-  override readonly name = "ConnectError";
+  override readonly name: string = "ConnectError";
+}
+
+/** The daemon is there, and cannot answer or must not be asked: `cause` says why and what to do. */
+export class UnfitDaemonError extends ConnectError {
+  override readonly name = "UnfitDaemonError";
+  override readonly cause: DocknetError;
+
+  constructor(cause: DocknetError) {
+    super(`${PROGRAM}: ${cause.message}${cause.remedy ? `\n  ${cause.remedy}` : ""}`);
+    this.cause = cause;
+  }
 }
 
 /** A connection that left HTTP: bytes both ways until an end closes. The caller owns the socket. */
@@ -54,9 +66,13 @@ export interface Hijacked {
 
 export class EngineClient {
   readonly socketPath: string;
+  /** Of a lab of ours; undefined: somebody else's socket. */
+  private readonly connection: Connection | undefined;
 
-  constructor(socketPath: string) {
-    this.socketPath = socketPath;
+  /** @param to a lab's daemon, or the path of any socket */
+  constructor(to: Connection | string) {
+    this.socketPath = typeof to === "string" ? to : to.socketPath;
+    this.connection = typeof to === "string" ? undefined : to;
   }
 
   /** @returns the JSON of the answer, undefined when it has no body; throws EngineError or ConnectError */
@@ -108,8 +124,11 @@ export class EngineClient {
   private send(method: string, path: string, options: CallOptions): Promise<Outcome> {
     const body = options.body === undefined ? undefined : Buffer.from(JSON.stringify(options.body));
     return new Promise((resolve, reject) => {
+      const { connection } = this;
       const sent: ClientRequest = request({
-        socketPath: this.socketPath,
+        ...(connection
+          ? { createConnection: (_, done) => void connection.connect(done as ConnectionDone) }
+          : { socketPath: this.socketPath }),
         method,
         path: `${API_PREFIX}${path}${renderQuery(options.query)}`,
         headers: {
@@ -120,16 +139,33 @@ export class EngineClient {
         },
         ...(options.signal ? { signal: options.signal } : {}),
       });
-      sent.on("response", (answer) => resolve({ answer, head: Buffer.alloc(0) }));
-      sent.on("upgrade", (answer, socket, head) => resolve({ answer, socket: socket as Socket, head }));
-      sent.on("error", (error) => reject(this.explain(error, method, path)));
+      let waitingFor: { destroy(error: Error): unknown } = sent;
+      const unwatch = connection?.watch((error) => waitingFor.destroy(new UnfitDaemonError(error)));
+      sent.on("response", (answer) => {
+        waitingFor = answer;
+        resolve({ answer, head: Buffer.alloc(0) });
+      });
+      sent.on("upgrade", (answer, socket, head) => {
+        waitingFor = socket;
+        socket.once("close", () => unwatch?.());
+        resolve({ answer, socket: socket as Socket, head });
+      });
+      // of a connection that was handed over the request closes at once
+      sent.on("close", () => {
+        if (waitingFor === sent || "statusCode" in waitingFor) unwatch?.();
+      });
+      sent.on("error", (error) => {
+        unwatch?.();
+        reject(this.explain(error, method, path));
+      });
       sent.end(body);
     });
   }
 
   private explain(error: NodeJS.ErrnoException, method: string, path: string): Error {
     const host = `unix://${this.socketPath}`;
-    if (error.name === "AbortError") return error;
+    if (error.name === "AbortError" || error instanceof UnfitDaemonError) return error;
+    if (error instanceof DocknetError) return new UnfitDaemonError(error);
     if (error.code === "EACCES")
       return new ConnectError(
         `permission denied while trying to connect to the ${PROGRAM} daemon socket at ${host}: ${method} "http://${encodeURIComponent(this.socketPath)}${API_PREFIX}${path}": dial unix ${this.socketPath}: connect: permission denied`,
@@ -139,6 +175,8 @@ export class EngineClient {
     return new ConnectError(`error during connect: ${method} "${path}": ${error.message}`);
   }
 }
+
+type ConnectionDone = Parameters<Connection["connect"]>[0];
 
 interface Outcome {
   readonly answer: IncomingMessage;
@@ -198,10 +236,10 @@ export async function openClient(options: ConnectionOptions): Promise<EngineClie
   if (options.host === undefined) {
     const { ensureDaemon } = await import("../../daemon/launch.ts");
     try {
-      return new EngineClient((await ensureDaemon(options.lab)).socketPath);
+      return new EngineClient(await ensureDaemon(options.lab));
     } catch (error) {
       if (!(error instanceof DocknetError)) throw error;
-      throw new ConnectError(`${PROGRAM}: ${error.message}${error.remedy ? `\n  ${error.remedy}` : ""}`);
+      throw new UnfitDaemonError(error);
     }
   }
   const path = /^unix:\/\/(\/.+)$/s.exec(options.host)?.[1];

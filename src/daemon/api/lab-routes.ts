@@ -3,7 +3,7 @@
  * {"progress":[done,total]} and at last {"result":...} or {"error":...}.
  */
 import type { FastifyInstance, FastifyReply } from "fastify";
-import { DocknetError, messageOf, ProblemsError } from "../../errors.ts";
+import { messageOf, ProblemsError, toDocknetError } from "../../errors.ts";
 import type { Engine } from "../engine.ts";
 import * as lab from "../lab.ts";
 import type { JsonObject } from "../record.ts";
@@ -129,8 +129,9 @@ async function answer(reply: FastifyReply, work: () => Promise<unknown>): Promis
 
 /** An error as the command line shows it, with every problem's place and remedy. */
 function describe(error: unknown): object {
-  if (!(error instanceof DocknetError)) return { code: "INTERNAL", message: messageOf(error) };
-  const { code, message, remedy, at } = error;
+  const known = toDocknetError(error);
+  if (!known) return { code: "INTERNAL", message: messageOf(error) };
+  const { code, message, remedy, at } = known;
   const problems = error instanceof ProblemsError ? { problems: error.problems } : {};
   return { code, message, ...(remedy ? { remedy } : {}), ...(at ? { at } : {}), ...problems };
 }

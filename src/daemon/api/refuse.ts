@@ -1,5 +1,5 @@
 /** What the API refuses, and the HTTP status of every error of docknet. Source: moby daemon/server/httpstatus/status.go. */
-import { DocknetError, type ErrorCode, messageOf } from "../../errors.ts";
+import { DocknetError, type ErrorCode, messageOf, toDocknetError } from "../../errors.ts";
 
 /** @param status the HTTP status that dockerd 28.5.2 answers with */
 export function httpError(status: number, message: string): DocknetError {
@@ -35,5 +35,8 @@ export function statusOf(error: unknown): number {
 
 /** `{"message":"..."}`: the body of every refusal. */
 export function errorBody(error: unknown): { readonly message: string } {
-  return { message: messageOf(error) };
+  const known = toDocknetError(error);
+  // a client of Docker's shows no remedy but what the message says
+  const remedy = known && known !== error && known.remedy ? `. ${known.remedy}` : "";
+  return { message: `${messageOf(known ?? error)}${remedy}` };
 }

@@ -5,9 +5,11 @@
 import { once } from "node:events";
 import { rmSync } from "node:fs";
 import type { IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import Fastify, { type FastifyInstance } from "fastify";
 import { DocknetError } from "../../errors.ts";
+import { isOwnPeer } from "../../kernel/peer-credentials.ts";
 import type { Engine } from "../engine.ts";
 import { answers } from "../place.ts";
 import { absentRoutes } from "./absent-routes.ts";
@@ -18,6 +20,7 @@ import { execRoutes, upgradeExec } from "./exec-routes.ts";
 import { checkVersion, commonHeaders, isTooOld, splitVersion } from "./headers.ts";
 import { refuseUpgrade } from "./hijack.ts";
 import { imageRoutes } from "./image-routes.ts";
+import { encodeBody, JSON_TYPE } from "./json.ts";
 import { networkRoutes } from "./network-routes.ts";
 import { errorBody, httpError, notEmulated, statusOf } from "./refuse.ts";
 import { streamRoutes, upgradeAttach } from "./stream-routes.ts";
@@ -25,6 +28,8 @@ import { systemRoutes } from "./system-routes.ts";
 
 const MAX_BODY_BYTES = 1024 * 1024;
 const MAX_NAME_LENGTH = 512;
+/** What another user gets to read the refusal. */
+const REFUSED_MS = 1000;
 
 export interface ServerOptions {
   /** docknet's own. */
@@ -73,6 +78,7 @@ export function createServer(engine: Engine, { version }: ServerOptions): Fastif
   imageRoutes(app, engine);
   absentRoutes(app);
   takeUpgrades(app, engine, version);
+  refuseOthers(app);
   return app;
 }
 
@@ -88,6 +94,26 @@ export async function listen(app: FastifyInstance, path: string): Promise<void> 
     process.umask(before);
   }
   await once(app.server, "listening");
+}
+
+/** The mode of the socket lets only its owner in, and who may do anything; a peer that is another user has found another way. */
+function refuseOthers(app: FastifyInstance): void {
+  const { server } = app;
+  const serving = server.listeners("connection") as ((socket: Socket) => void)[];
+  server.removeAllListeners("connection");
+  server.on("connection", (socket: Socket) => {
+    if (isOwnPeer(socket)) {
+      for (const serve of serving) serve.call(server, socket);
+      return;
+    }
+    const body = encodeBody({ message: "this lab belongs to another user" });
+    const head = `Content-Type: ${JSON_TYPE}\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close`;
+    socket.on("error", () => socket.destroy());
+    // what it says is thrown away: bytes that nobody has read would break the connection before the answer is
+    socket.resume();
+    socket.end(`HTTP/1.1 403 Forbidden\r\n${head}\r\n\r\n${body}`);
+    setTimeout(() => socket.destroy(), REFUSED_MS).unref();
+  });
 }
 
 /** Fastify's own errors (a body that is too large) bear their status. */

@@ -75,7 +75,6 @@ test.for([
   ["bridge.enable_icc", "T", { icc: true }],
   ["bridge.enable_ip_masquerade", "0", { masquerade: false }],
   ["bridge.host_binding_ipv4", "127.0.0.1", { hostBinding: "127.0.0.1" }],
-  ["bridge.gateway_mode_ipv4", "", { gatewayMode: "nat" }],
   ["bridge.gateway_mode_ipv4", "nat-unprotected", { gatewayMode: "nat-unprotected" }],
   ["bridge.gateway_mode_ipv4", "routed", { gatewayMode: "routed" }],
   ["bridge.trusted_host_interfaces", "eth1:eth2", { trustedInterfaces: ["eth1", "eth2"] }],
