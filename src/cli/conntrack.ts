@@ -58,7 +58,7 @@ export async function conntrack(node: string | undefined, flags: ConntrackFlags,
   if (living && flags.watch) return await watchLiving(living.client, options, flags, signal);
   if (living && flags.after) await verifyLiving(living.client, signal);
   const table = living
-    ? await call<NatTable>(living.client, "post", "conntrack", options)
+    ? await call<NatTable>(living.client, "post", "conntrack", options, signal)
     : await ofFile(options, flags, signal);
   if (table) await show(table, flags);
   return EXIT.ok;

@@ -1,8 +1,11 @@
 /** docknet down: removes a lab that lives, and proves that nothing of it stayed. */
 import type { Gone } from "../daemon/lab.ts";
+import { type ErrorCode, toDocknetError } from "../errors.ts";
+import type { Cleaned } from "../index.ts";
 import { labOf } from "./chosen-lab.ts";
+import type { EngineClient } from "./docker/client.ts";
 import { EXIT } from "./exit.ts";
-import { call, revivedClient } from "./lab-client.ts";
+import { call, isAlive, revivedClient } from "./lab-client.ts";
 import type { LabFlags } from "./lab-options.ts";
 import { print, say } from "./terminal.ts";
 
@@ -11,18 +14,11 @@ export interface DownFlags extends LabFlags {
 }
 
 export async function down(flags: DownFlags): Promise<number> {
-  const { clean, proveGone } = await import("../index.ts");
-  const { labDirectory } = await import("../daemon/place.ts");
-  const { isRunning } = await import("../daemon/launch.ts");
+  const { proveGone } = await import("../index.ts");
   const lab = await labOf(flags);
-  const client = await revivedClient(lab);
-  const { pid } = await client.get<{ pid: number }>("/docknet/lab");
-  const gone = await call<Gone>(client, "post", "down");
-  await ended(pid, isRunning);
-  // what the daemon could not do itself: its own directory
-  const rest = await clean(labDirectory(lab));
+  const { gone, left: notRemoved } = await removeLab(lab);
   const left = [
-    ...rest.left.filter((l) => l.ours).map((l) => `${l.what}: ${l.why}`),
+    ...notRemoved.filter((l) => l.ours).map((l) => `${l.what}: ${l.why}`),
     ...gone.left,
     ...proveGone(gone.namespaces),
   ];
@@ -35,6 +31,42 @@ export async function down(flags: DownFlags): Promise<number> {
   }
   for (const what of left) say(`docknet: still there: ${what}`);
   return left.length > 0 ? EXIT.failed : EXIT.ok;
+}
+
+interface Removal {
+  readonly gone: Gone;
+  readonly left: Cleaned["left"];
+}
+
+/** By its daemon; by the records alone when there is none and none can start, as on a full disk. */
+async function removeLab(lab: string): Promise<Removal> {
+  const { clean } = await import("../index.ts");
+  const { labDirectory } = await import("../daemon/place.ts");
+  const { isRunning } = await import("../daemon/launch.ts");
+  let client: EngineClient;
+  try {
+    client = await revivedClient(lab);
+  } catch (error) {
+    const known = toDocknetError(error);
+    if (!known || !CANNOT_START.includes(known.code) || !isAlive(lab)) throw error;
+    say(`docknet: ${known.message}`);
+    say("  The lab is removed without its daemon");
+    return byRecords(await clean(labDirectory(lab)));
+  }
+  const { pid } = await client.get<{ pid: number }>("/docknet/lab");
+  const gone = await call<Gone>(client, "post", "down");
+  await ended(pid, isRunning);
+  // what the daemon could not do itself: its own directory
+  const { left } = await clean(labDirectory(lab));
+  return { gone, left };
+}
+
+/** What keeps a daemon from starting, and is no reason to keep the lab. */
+const CANNOT_START: readonly ErrorCode[] = ["KERNEL_REFUSED", "KERNEL_FEATURE", "INTERNAL"];
+
+function byRecords({ removed, left }: Cleaned): Removal {
+  const namespaces = removed.flatMap(({ what }) => /^namespace .*\/(.+)$/.exec(what)?.[1] ?? []);
+  return { gone: { containers: [], networks: [], namespaces, handMade: [], left: [] }, left };
 }
 
 const END_MS = 10_000;

@@ -26,7 +26,7 @@ Examples:
 `;
 
 export async function graph(names: readonly string[], flags: GraphFlags, signal: AbortSignal): Promise<number> {
-  const found = (await graphLiving(names, flags)) ?? (await graphFile(names, flags, signal));
+  const found = (await graphLiving(names, flags, signal)) ?? (await graphFile(names, flags, signal));
   const text = await render(found, flags);
   if (flags.output === undefined || flags.output === "-") print(text);
   else await write(flags.output, text);
@@ -34,9 +34,13 @@ export async function graph(names: readonly string[], flags: GraphFlags, signal:
 }
 
 /** undefined when a file is named, or none lives. */
-async function graphLiving(only: readonly string[], flags: GraphFlags): Promise<Graph | undefined> {
+async function graphLiving(
+  only: readonly string[],
+  flags: GraphFlags,
+  signal: AbortSignal,
+): Promise<Graph | undefined> {
   const living = await livingLab(flags);
-  return living && call<Graph>(living.client, "post", "graph", { only, planned: flags.planned ?? false });
+  return living && call<Graph>(living.client, "post", "graph", { only, planned: flags.planned ?? false }, signal);
 }
 
 async function graphFile(only: readonly string[], flags: GraphFlags, signal: AbortSignal): Promise<Graph> {

@@ -85,7 +85,7 @@ async function ofLiving(
   const living = await livingLab(flags);
   if (!living) return undefined;
   if (flags.after) await verifyLiving(living.client, signal);
-  return call<RuleListing>(living.client, "post", "rules", options);
+  return call<RuleListing>(living.client, "post", "rules", options, signal);
 }
 
 /** Its traffic is what is wanted, whatever its verdict. */

@@ -76,7 +76,7 @@ function watchLife(lab: string, place: TrustedDirectory, onSilent: (error: Dockn
     heard += still;
     if (stoppedSince !== undefined) stoppedSince += still;
     daemon = daemon && isRunning(daemon) ? daemon : daemonOf(place);
-    stoppedSince = daemon && isStopped(daemon) ? (stoppedSince ?? now) : undefined;
+    stoppedSince = daemon && isStopped(daemon.pid) ? (stoppedSince ?? now) : undefined;
     if (stoppedSince !== undefined && now - stoppedSince >= STOPPED_MS) end(stopped(lab, daemon));
     else if (now - heard >= SILENT_MS) end(silent(lab, daemon));
     else if (now - asked >= PING_MS) {

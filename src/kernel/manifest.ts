@@ -194,10 +194,10 @@ export function startTicksOf(pid: number): number | undefined {
 }
 
 /** By SIGSTOP, a terminal's Ctrl-Z or a debugger: it runs, and does nothing until it is told to go on (proc_pid_stat(5)). */
-export function isStopped(p: OwnedProcess): boolean {
+export function isStopped(pid: number): boolean {
   try {
-    const stat = readFileSync(`/proc/${p.pid}/stat`, "utf8");
-    return isRunning(p) && /^[Tt]$/.test(stat.slice(stat.lastIndexOf(")") + 2, stat.lastIndexOf(")") + 3));
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    return /^[Tt]$/.test(stat.slice(stat.lastIndexOf(")") + 2, stat.lastIndexOf(")") + 3));
   } catch {
     return false;
   }

@@ -6,11 +6,13 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, existsSync, readFileSync } from "node:fs";
 import { createConnection, type Socket } from "node:net";
+import { basename } from "node:path";
 import { Readable, Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { DocknetError, type ErrorCode } from "../errors.ts";
 import { tool } from "./container-process.ts";
-import { isOwnPeer } from "./peer-credentials.ts";
+import { isStopped } from "./manifest.ts";
+import { isOwnPeer, peerOf } from "./peer-credentials.ts";
 import type { TerminalSize } from "./pty.ts";
 import type { NodeSpace } from "./shim-mounts.ts";
 import {
@@ -32,6 +34,9 @@ import { openOwnLog } from "./trusted-directory.ts";
 const START_MS = 30_000;
 /** Whatever the shim is asked: to become a program may take it 5 s, to kill all 5 s. */
 const ANSWER_MS = 15_000;
+/** Somebody may stop it for a moment, with a debugger for one. */
+const STOPPED_MS = 2000;
+const LOOK_MS = 250;
 
 /** The bundle of src/shim.ts: beside the other bundles of dist/bin, which dist/kernel finds by the same words. */
 const BUNDLE = fileURLToPath(new URL("../bin/docknet-shim.mjs", import.meta.url));
@@ -153,7 +158,29 @@ function connect(directory: string, base: string): Promise<Socket> {
 interface Pending {
   readonly resolve: (ok: unknown) => void;
   readonly reject: (error: Error) => void;
-  readonly timer: NodeJS.Timeout;
+  /** Ends the wait for its answer. */
+  readonly settle: () => void;
+}
+
+/** Calls back once, when the shim has not answered in time, or is stopped. @returns what ends it */
+function awaitAnswer(directory: string, pid: number, what: string, late: (error: DocknetError) => void): () => void {
+  const begin = performance.now();
+  let running = begin;
+  const timer = setInterval(() => {
+    const now = performance.now();
+    if (!isStopped(pid)) running = now;
+    if (now - running >= STOPPED_MS)
+      fail(`its shim, process ${pid}, is stopped`, `Let it go on with \`kill -CONT ${pid}\``);
+    else if (now - begin >= ANSWER_MS)
+      fail(`its shim, process ${pid}, did not answer to ${what} within ${ANSWER_MS / 1000} s`, "Try again later");
+  }, LOOK_MS);
+  const fail = (found: string, remedy: string): void => {
+    clearInterval(timer);
+    const lab = basename(directory);
+    const text = `Cannot ${what} in lab ${lab}: ${found}`;
+    late(new DocknetError("TIMEOUT", text, { remedy: `${remedy}, or remove the lab with \`docknet down\`` }));
+  };
+  return () => clearInterval(timer);
 }
 
 export class Shim {
@@ -161,6 +188,7 @@ export class Shim {
   readonly closed: Promise<void>;
   private readonly directory: string;
   private readonly base: string;
+  private readonly pid: number;
   private readonly socket: Socket;
   private readonly pending = new Map<number, Pending>();
   private readonly exitListeners = new Set<(event: ExitEvent) => void>();
@@ -170,6 +198,7 @@ export class Shim {
   constructor(directory: string, base: string, socket: Socket) {
     this.directory = directory;
     this.base = base;
+    this.pid = peerOf(socket).pid;
     this.socket = socket;
     const lines = new LineReader();
     socket.on("data", (chunk: Buffer) => {
@@ -178,8 +207,8 @@ export class Shim {
     socket.on("error", () => socket.destroy());
     this.closed = new Promise((resolve) => {
       socket.once("close", () => {
-        for (const { reject, timer } of this.pending.values()) {
-          clearTimeout(timer);
+        for (const { reject, settle } of this.pending.values()) {
+          settle();
           reject(this.gone());
         }
         this.pending.clear();
@@ -258,7 +287,8 @@ export class Shim {
     options.signal?.addEventListener("abort", () => socket.destroy(), { once: true });
     if (options.signal?.aborted) socket.destroy();
     socket.write(`${JSON.stringify({ n: 0, op: "attach", key: only(key) })}\n`);
-    await streams.accepted;
+    const settle = awaitAnswer(this.directory, this.pid, "attach", (error) => socket.destroy(error));
+    await streams.accepted.finally(settle);
     return streams.attached;
   }
 
@@ -278,12 +308,11 @@ export class Shim {
     this.last += 1;
     const n = this.last;
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
+      const settle = awaitAnswer(this.directory, this.pid, op, (error) => {
         this.pending.delete(n);
-        const text = `Shim in ${this.directory} did not answer to ${op} within ${ANSWER_MS / 1000} s`;
-        reject(new DocknetError("TIMEOUT", text, { remedy: "Look whether somebody has stopped it" }));
-      }, ANSWER_MS);
-      this.pending.set(n, { resolve, reject, timer });
+        reject(error);
+      });
+      this.pending.set(n, { resolve, reject, settle });
       this.socket.write(`${JSON.stringify({ n, op, ...fields })}\n`);
     });
   }
@@ -298,7 +327,7 @@ export class Shim {
     const pending = this.pending.get(message.n ?? 0);
     if (!pending) return;
     this.pending.delete(message.n ?? 0);
-    clearTimeout(pending.timer);
+    pending.settle();
     if (message.error) pending.reject(asError(message.error));
     else pending.resolve(message.ok);
   }
@@ -363,6 +392,7 @@ function attachedStreams(socket: Socket): { readonly attached: Attached; readonl
       resolve();
     };
     socket.on("data", head);
+    socket.once("error", reject);
     socket.once("close", () => reject(new DocknetError("ABORTED", "Connection to the shim is closed")));
   });
   return { attached: { stdin, output, close: () => socket.destroy() }, accepted };

@@ -77,11 +77,13 @@ export async function namesOf(
   kind: Exclude<Completion, "none">,
   connection: { readonly host: string | undefined; readonly lab: string | undefined },
 ): Promise<readonly string[]> {
-  const { socketPath } = await import("../../daemon/place.ts");
-  const path = connection.host ? connection.host.replace(/^unix:\/\//, "") : socketPath(connection.lab || "docknet");
-  const client = new EngineClient(path);
   const signal = AbortSignal.timeout(PATIENCE_MS);
   try {
+    const { findDaemon } = await import("../../daemon/launch.ts");
+    const path = connection.host?.replace(/^unix:\/\//, "");
+    const daemon = path || (await findDaemon(connection.lab || "docknet"));
+    if (!daemon) return [];
+    const client = new EngineClient(daemon);
     if (kind === "networks") {
       const networks = await client.get<readonly { readonly Name: string }[]>("/networks", { signal });
       return networks.map((n) => n.Name).sort();
