@@ -1,5 +1,6 @@
 /** `docker exec` over an engine. Source: moby daemon/exec.go. Beside containers, the nodes of the world take it: @host, @router ... */
 import { DocknetError } from "../errors.ts";
+import type { Attached as ShimStreams } from "../kernel/shim-client.ts";
 import { type NodeName, WORLD_NODES } from "../net/name.ts";
 import { type Attached, attached, checkRunning } from "./attach.ts";
 import { publish } from "./container.ts";
@@ -37,8 +38,9 @@ export async function startExec(
   if (instance.started) throw new DocknetError("CONFLICT", `exec command ${id} has already run`);
   instance.started = true;
   const key = engine.processes.keyOf(containerId);
-  const streams = detach ? undefined : await engine.processes.attach(key, id);
+  let streams: ShimStreams | undefined;
   try {
+    if (!detach) streams = await engine.processes.attach(key, id);
     if (!config.workingDir.startsWith("/") && config.workingDir !== "") throw relativeDirectory();
     instance.running = true;
     tell(engine, "exec_start", instance);

@@ -124,8 +124,9 @@ test("a stopped shim: what needs it tells so, the rest goes on, and down removes
   daemon.notice(shim.pid);
   process.kill(shim.pid, "SIGSTOP");
   const exec = await daemon.docknet("exec", "sleeper", "true");
-  expect(exec.stderr).toContain(`in lab ${daemon.lab}: its shim, process ${shim.pid}, is stopped`);
-  expect(exec.stderr).toContain(`kill -CONT ${shim.pid}`);
+  // as dockerd says why a program cannot be started: on the standard output
+  expect(exec.stdout).toContain(`in lab ${daemon.lab}: its shim, process ${shim.pid}, is stopped`);
+  expect(exec.stdout).toContain(`kill -CONT ${shim.pid}`);
   expect(exec.code).toBeGreaterThan(0);
   expect((await daemon.docknet("ls")).stdout).toMatch(new RegExp(`^${daemon.lab} +running\\(2\\)`, "m"));
   const down = await daemon.docknet("down");

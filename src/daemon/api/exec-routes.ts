@@ -2,6 +2,7 @@
 import type { IncomingMessage } from "node:http";
 import { type Duplex, Readable } from "node:stream";
 import type { FastifyInstance } from "fastify";
+import { DocknetError } from "../../errors.ts";
 import { type Attached, outputFrame } from "../attach.ts";
 import type { Engine } from "../engine.ts";
 import { createExec, type ExecStart, execOf, resizeExec, startableExec, startExec } from "../exec.ts";
@@ -89,7 +90,9 @@ async function start(
 
 /** dockerd has left HTTP before it starts the program, so that its client reads on the standard output why it cannot. */
 function toldInStream(tty: boolean, error: unknown): Attached {
-  const text = Buffer.from(`${errorBody(error).message}\r\n`);
+  // Docker's own refusals are one line; what docknet alone can say has its remedy
+  const remedy = error instanceof DocknetError && error.code === "TIMEOUT" ? error.remedy : undefined;
+  const text = Buffer.from([errorBody(error).message, ...(remedy ? [`  ${remedy}`] : []), ""].join("\r\n"));
   return { tty, output: Readable.from([tty ? text : outputFrame("stdout", text)]), close: () => {} };
 }
 
