@@ -4,20 +4,21 @@
  */
 import { answerQuery } from "./dns/authority.ts";
 import { answerEmbedded, type NameView, shuffleByChance } from "./dns/embedded.ts";
-import { whoamiZone, worldZones } from "./dns/zone.ts";
+import { answerResolver } from "./dns/resolver.ts";
+import { ROOT_ZONE, whoamiZone, worldZones } from "./dns/zone.ts";
+import { openDnsResponder } from "./kernel/dns-responder.ts";
 import { type ForwardServer, openEmbeddedDns } from "./kernel/embedded-dns.ts";
 import { openNameServer } from "./kernel/name-server.ts";
 import type { Netns } from "./kernel/netns.ts";
 import { openResponder, renderAnswer } from "./kernel/responder.ts";
 import { isIpv4 } from "./net/address.ts";
 import { HOST, INTERNET, type NodeName } from "./net/name.ts";
-import { type Port, type ProtoPort, renderProtoPort } from "./net/port.ts";
-import { EMBEDDED_DNS, resolverPorts } from "./plan/embedded-dns.ts";
+import { type ProtoPort, renderProtoPort } from "./net/port.ts";
+import { resolverPorts } from "./plan/embedded-dns.ts";
 import { INTERNET_PORTS } from "./plan/internet.ts";
+import { DNS_PORT, embeddedSources, type NameSource, resolverSources } from "./plan/name-forward.ts";
 import { lookupName, reverseName } from "./state/names.ts";
-import { type Container, hasDefaultGateway, networkById, type State, sandboxOwner } from "./state/state.ts";
-
-const DNS_PORT = 53 as Port;
+import { type Container, type State, sandboxOwner } from "./state/state.ts";
 
 /** Something that listens in a namespace. */
 export interface Resident {
@@ -89,10 +90,17 @@ function respondersOf(state: State, around: Surroundings): Resident[] {
     open: () => {
       const { container } = place;
       const onAnswer = container && around.onAnswer;
-      return openResponder(around.netns(place.node), {
+      const request = {
         service: place.service,
         port: place.port,
         ...(onAnswer ? { onAnswer: (line: string) => onAnswer(container, line) } : {}),
+      };
+      const ns = around.netns(place.node);
+      if (place.port.port !== DNS_PORT) return openResponder(ns, request);
+      return openDnsResponder(ns, {
+        ...request,
+        answer: answerResolver,
+        servers: () => upstreamsOf(around.state(), container, around),
       });
     },
   }));
@@ -106,7 +114,7 @@ function internetDns({ world }: State, around: Surroundings): Resident {
     open: () =>
       openNameServer(around.netns(INTERNET), world.internet.dns, (query, transport, { from, to }) => {
         const asked = renderAnswer(INTERNET, { port: DNS_PORT, proto: transport }, from, to);
-        return answerQuery([...zones, whoamiZone(asked)], query, transport);
+        return answerQuery([...zones, ROOT_ZONE, whoamiZone(asked)], query, transport);
       }),
   };
 }
@@ -126,7 +134,10 @@ function embeddedDns(container: Container, around: Surroundings): Resident[] {
           tcpPort: ports.tcp,
           answer: (query, transport) =>
             answerEmbedded(nameView(around.state(), live()), query, transport, shuffleByChance),
-          servers: () => forwardServers(around.state(), live(), around),
+          servers: () => {
+            const [state, asker] = [around.state(), live()];
+            return asker ? openable(state, embeddedSources(state, asker), around) : [];
+          },
         }),
     },
   ];
@@ -141,19 +152,17 @@ function nameView(state: State, asker: Container | undefined): NameView {
   };
 }
 
-/**
- * Whom unknown names are asked of: the container's own --dns from its namespace, else the emulated host's server from the host's;
- * that one not at all when no network of the container leads out (docker-reference 6.4).
- */
-function forwardServers(state: State, asker: Container | undefined, around: Surroundings): ForwardServer[] {
-  if (!asker) return [];
-  const port = DNS_PORT;
-  if (asker.dns.servers.length > 0) {
-    return asker.dns.servers
-      .filter(isIpv4)
-      .filter((address) => address !== EMBEDDED_DNS)
-      .map((address) => ({ address, port, ns: around.netns(asker.node) }));
-  }
-  const leadsOut = asker.endpoints.some((e) => hasDefaultGateway(networkById(state, e.network)));
-  return leadsOut ? [{ address: state.world.internet.dns, port, ns: around.netns(HOST) }] : [];
+/** Whom a name server in a container asks in turn. */
+function upstreamsOf(state: State, id: string | undefined, around: Surroundings): ForwardServer[] {
+  const resolver = state.containers.find((c) => c.id === id);
+  return resolver ? openable(state, resolverSources(state, resolver), around) : [];
+}
+
+/** Servers with IPv6 addresses are not asked: nothing leads there. */
+function openable(state: State, sources: readonly NameSource[], around: Surroundings): ForwardServer[] {
+  return sources.flatMap(({ from, address }) => {
+    const container = state.containers.find((c) => c.node === from);
+    const node = container ? sandboxNode(state, container) : from;
+    return node !== undefined && isIpv4(address) ? [{ address, port: DNS_PORT, ns: around.netns(node) }] : [];
+  });
 }

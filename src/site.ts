@@ -20,21 +20,20 @@ import type { Manifest } from "./kernel/manifest.ts";
 import { forgetNeighbours, timesTableFull } from "./kernel/neighbours.ts";
 import type { Netns } from "./kernel/netns.ts";
 import { type ProbeRequest, startProbe } from "./kernel/probe.ts";
+import { parseAnswer } from "./kernel/probe-speech.ts";
 import { readNode } from "./kernel/reading.ts";
 import { readRules } from "./kernel/rules.ts";
-import type { Ipv4 } from "./net/address.ts";
 import { HOST, type LabName, type NodeName } from "./net/name.ts";
-import type { Port } from "./net/port.ts";
 import type { Instruments, NameReply } from "./observe/instruments.ts";
 import { type Reconciled, reconcile, type Workshop } from "./observe/repair.ts";
 import { capacityProblems, countProxies } from "./plan/capacity.ts";
 import { EMBEDDED_DNS } from "./plan/embedded-dns.ts";
-import { isNameServer } from "./plan/internet.ts";
 import { layoutOf } from "./plan/lab.ts";
 import type { Layout } from "./plan/layout.ts";
+import { nameServerAt } from "./plan/name-forward.ts";
 import type { Op } from "./plan/op.ts";
 import { planLab } from "./plan/plan.ts";
-import type { ProbeProto } from "./plan/prediction.ts";
+import type { ProbeSpec } from "./plan/prediction.ts";
 import { type Resident, residentsOf, sandboxNode } from "./residents.ts";
 import type { Container, State } from "./state/state.ts";
 
@@ -165,7 +164,7 @@ export class Site {
         if (request.proto === "sctp") throw new DocknetError("KERNEL_FEATURE", "docknet sends and serves no SCTP");
         const { port } = request;
         if (transfer && port) return startTransfer({ ns: netns(node), ...request, port, transfer });
-        return startProbe({ ns: netns(node), ...this.speech(request), ...request });
+        return startProbe({ ns: netns(node), ...this.speech(node, request), ...request });
       },
       capture: ({ node, link, mac, shared }, onFrame) => {
         const options: CaptureOptions = {
@@ -176,6 +175,7 @@ export class Site {
         return shared ? openLinkTap(netns(node), link, options) : openCapture(netns(node), link, options);
       },
       resolve: ({ node, name, deadlineMs }) => resolveName(netns(node), name, deadlineMs),
+      identify: ({ node, deadlineMs }) => identifyServer(netns(node), deadlineMs),
       forgetNeighbours: (nodes) => {
         for (const node of nodes) forgetNeighbours(this.executor.node(node).route);
       },
@@ -187,20 +187,12 @@ export class Site {
   }
 
   /** What a probe says: words for a responder, a question for a name server; each differs in its length, so that captures tell two datagrams apart. */
-  private speech({
-    address,
-    port,
-    proto,
-  }: {
-    address: Ipv4;
-    port?: Port;
-    proto: ProbeProto;
-  }): Pick<ProbeRequest, "token" | "dns"> {
+  private speech(node: NodeName, request: Omit<ProbeSpec, "from">): Pick<ProbeRequest, "token" | "dns"> {
     const n = probes++;
-    if (port === undefined || proto === "icmp" || !isNameServer(this.state.world, address, { port, proto }))
-      return { token: `probe-${n} `.padEnd(16 + (n % LENGTHS), ".") };
+    const server = nameServerAt(this.state, { ...request, from: node });
+    if (server === undefined) return { token: `probe-${n} `.padEnd(16 + (n % LENGTHS), ".") };
     const id = n & 0xffff;
-    return { dns: { query: encodeWhoami(id, n % LENGTHS), readLine: (message) => decodeWhoami(id, message) } };
+    return { dns: { query: encodeWhoami(id, n % LENGTHS, server), readLine: (message) => decodeWhoami(id, message) } };
   }
 
   /** Removes everything. Idempotent. @throws DocknetError naming what could not be removed */
@@ -292,8 +284,7 @@ export class Site {
 let questions = 0;
 
 async function resolveName(ns: Netns, name: string, deadlineMs: number): Promise<NameReply> {
-  questions = (questions + 1) & 0xffff;
-  const id = questions;
+  const id = nextQuestion();
   const reply = await exchange(ns, { address: EMBEDDED_DNS, port: 53 }, encodeQuestion(id, name), {
     deadlineMs,
     accept: (data) => decodeAnswer(id, data) !== undefined,
@@ -301,6 +292,21 @@ async function resolveName(ns: Netns, name: string, deadlineMs: number): Promise
   if (reply.outcome !== "answer") return reply;
   const { rcode, addresses } = decodeAnswer(id, reply.data) ?? { rcode: "FORMERR", addresses: [] };
   return { outcome: "answer", rcode, addresses, afterMs: reply.afterMs };
+}
+
+/** The embedded server forwards a question for the identity of a server as any other: the answer tells to whom. */
+async function identifyServer(ns: Netns, deadlineMs: number): Promise<string | undefined> {
+  const id = nextQuestion();
+  const reply = await exchange(ns, { address: EMBEDDED_DNS, port: 53 }, encodeWhoami(id, 0, "container"), {
+    deadlineMs,
+    accept: (data) => decodeAnswer(id, data) !== undefined,
+  });
+  return reply.outcome === "answer" ? parseAnswer(decodeWhoami(id, reply.data))?.service : undefined;
+}
+
+function nextQuestion(): number {
+  questions = (questions + 1) & 0xffff;
+  return questions;
 }
 
 let probes = 0;

@@ -43,16 +43,20 @@ export async function verifySite(site: Site, options: VerifySiteOptions): Promis
   const { state, layout } = site;
   const instruments = site.instruments();
   const timesFull = instruments.timesNeighboursFull();
-  const { signal, answerDeadlineMs = 3000 } = options;
+  const { signal, answerDeadlineMs = 3000, silenceMs = 250 } = options;
   const verified = await verifyLayout(instruments, layout, checksOfSite(site, options.checks), {
     answerDeadlineMs,
-    silenceMs: options.silenceMs ?? 250,
+    silenceMs,
     drift: options.drift ?? false,
     ...(signal ? { signal } : {}),
     ...(options.onProgress ? { onProgress: options.onProgress } : {}),
   });
   const names = options.checks.length > 0 ? [] : nameChecksOf(state);
-  const resolved = await verifyNames(instruments, names, { answerDeadlineMs, ...(signal ? { signal } : {}) });
+  const resolved = await verifyNames(instruments, names, {
+    answerDeadlineMs,
+    silenceMs,
+    ...(signal ? { signal } : {}),
+  });
   const isFull = instruments.timesNeighboursFull() !== timesFull;
   const results = excuseSilence([...verified.results, ...resolved.results], isFull);
   if (signal?.aborted) throw new DocknetError("ABORTED", "Interrupted while verifying the lab");

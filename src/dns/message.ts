@@ -22,8 +22,9 @@ export const TYPE = {
   AXFR: 252,
   ANY: 255,
 } as const;
-/** Class IN (RFC 1035 3.2.4). */
+/** Classes IN and CH (RFC 1035 3.2.4). */
 export const CLASS_IN = 1;
+export const CLASS_CH = 3;
 /** RFC 1035 4.1.1; BADVERS is RFC 6891 section 9. */
 export const RCODE = { NOERROR: 0, FORMERR: 1, SERVFAIL: 2, NXDOMAIN: 3, NOTIMP: 4, REFUSED: 5, BADVERS: 16 } as const;
 export type Rcode = (typeof RCODE)[keyof typeof RCODE];

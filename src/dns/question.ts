@@ -26,13 +26,19 @@ export function decodeAnswer(id: number, bytes: Uint8Array): Answered | undefine
 /** What one client may say that it takes over UDP (RFC 9715). */
 const EDNS_UDP_BYTES = 1232;
 
-/** Asks the lab's internet who is asking. @param paddingBytes that make its length another's (RFC 7830) */
-export function encodeWhoami(id: number, paddingBytes: number): Uint8Array {
+/** The name by which a name server tells of itself, in class CH (RFC 4892). */
+export const IDENTITY = "id.server";
+
+/**
+ * Asks a name server who is asking. @param of the lab's internet has a name for that; a server in a container is asked for its identity
+ * @param paddingBytes that make its length another's (RFC 7830)
+ */
+export function encodeWhoami(id: number, paddingBytes: number, of: "internet" | "container" = "internet"): Uint8Array {
   const padding = { code: 12, length: paddingBytes } as const;
   return encode({
     type: "query",
     id,
-    questions: [{ type: "TXT", name: WHOAMI }],
+    questions: [{ type: "TXT", ...WHO[of] }],
     additionals: [
       {
         type: "OPT",
@@ -48,10 +54,15 @@ export function encodeWhoami(id: number, paddingBytes: number): Uint8Array {
   });
 }
 
-/** @returns the line of `whoamiZone`; undefined for any other message */
+const WHO = {
+  internet: { name: WHOAMI, class: "IN" },
+  container: { name: IDENTITY, class: "CH" },
+} as const;
+
+/** @returns the line of a responder, as `whoamiZone` and `answerResolver` say it; undefined for any other message */
 export function decodeWhoami(id: number, bytes: Uint8Array): string | undefined {
   const [answer] = decodeResponse(id, bytes)?.answers ?? [];
-  if (answer?.type !== "TXT" || answer.name !== WHOAMI) return undefined;
+  if (answer?.type !== "TXT" || !Object.values(WHO).some(({ name }) => name === answer.name)) return undefined;
   return [answer.data].flat().map(String).join("");
 }
 

@@ -29,6 +29,8 @@ export interface Instruments {
   capture(link: CapturedLink, onFrame: (frame: Frame, direction: "in" | "out") => void): CaptureHandle;
   /** One question for an A record to 127.0.0.11 of a node. */
   resolve(request: { node: NodeName; name: string; deadlineMs: number }): Promise<NameReply>;
+  /** Who hears what 127.0.0.11 of a node forwards: the container whose name server says so, undefined when none does. */
+  identify(request: { node: NodeName; deadlineMs: number }): Promise<string | undefined>;
   /** These namespaces forget the MAC addresses that they have learned: they ask again with the next packet. */
   forgetNeighbours(nodes: readonly NodeName[]): void;
   /** How often the machine's one table of MAC addresses had no room, since it started; undefined where that cannot be read. */

@@ -10,6 +10,8 @@ const AT_ONCE = 64;
 
 interface NamesOptions {
   readonly answerDeadlineMs: number;
+  /** Silence counts as silence after so long, and after the answers that are expected have come; 250 unless said. */
+  readonly silenceMs?: number;
   /** Ends it early, with what has been answered. */
   readonly signal?: AbortSignal;
 }
@@ -26,23 +28,44 @@ export async function verifyNames(
   checks: readonly NameCheck[],
   options: NamesOptions,
 ): Promise<VerifiedNames> {
-  const asked = await askAll(instruments, checks, options);
+  const first = await askAll(
+    instruments,
+    checks.filter((check) => !isSilent(check)),
+    options,
+  );
+  const quiet = await askAll(instruments, checks.filter(isSilent), {
+    ...options,
+    answerDeadlineMs: Math.min(options.answerDeadlineMs, silenceOf(first, options)),
+  });
+  const byCheck = new Map([...first, ...quiet].map((a) => [a.check, a]));
+  const asked = checks.flatMap((check) => byCheck.get(check) ?? []);
   // where servers answer at all, one silence may be a packet that got lost, or a machine that is too busy
   const isAlive = asked.some(({ reply }) => reply.outcome === "answer");
-  const doubtful = asked.filter(({ check, reply }) => isAlive && isSilence(reply) && !isRight(check, reply));
+  const doubtful = asked.filter((a) => isAlive && (isSilence(a.reply) || isUnheard(a)) && !isRight(a));
   const again = await askAll(
     instruments,
     doubtful.map(({ check }) => check),
     options,
   );
-  const answered = new Map(again.filter(({ check, reply }) => isRight(check, reply)).map((a) => [a.check, a.reply]));
-  const results = asked.map(({ check, reply }) => judge(check, answered.get(check) ?? reply));
+  const answered = new Map(again.filter(isRight).map((a) => [a.check, a]));
+  const results = asked.map((a) => judge(answered.get(a.check) ?? a));
   return { results: withControls(results), askedAgain: answered.size };
 }
 
 interface AskedName {
   readonly check: NameCheck;
   readonly reply: NameReply;
+  /** Of a check that says who hears what is forwarded: who did. */
+  readonly heardBy?: string;
+}
+
+/** Servers may take long to say that they have no answer: what answers at all has done so by then. */
+const isSilent = ({ expected }: NameCheck): boolean => isSlow(expected);
+
+/** Twice what the slowest of the answers took that no silent server delayed. */
+function silenceOf(answered: readonly AskedName[], { silenceMs = 250 }: NamesOptions): number {
+  const undelayed = answered.filter(({ check, reply }) => check.afterMs === undefined && reply.outcome === "answer");
+  return Math.max(silenceMs, ...undelayed.map(({ reply }) => 2 * reply.afterMs));
 }
 
 async function askAll(
@@ -55,7 +78,13 @@ async function askAll(
     const batch = checks.slice(at, at + AT_ONCE);
     asked.push(
       ...(await Promise.all(
-        batch.map(async (check) => ({ check, reply: await ask(instruments, check, answerDeadlineMs) })),
+        batch.map(async (check): Promise<AskedName> => {
+          const [reply, heardBy] = await Promise.all([
+            ask(instruments, check, answerDeadlineMs),
+            hears(instruments, check, answerDeadlineMs),
+          ]);
+          return { check, reply, ...(heardBy === undefined ? {} : { heardBy }) };
+        }),
       )),
     );
   }
@@ -66,15 +95,19 @@ async function askAll(
 const isSilence = (reply: NameReply): boolean =>
   reply.outcome === "silent" || (reply.outcome === "answer" && reply.rcode === "SERVFAIL");
 
-const isRight = (check: NameCheck, reply: NameReply): boolean => same(check.expected, observedOf(reply));
+const isUnheard = ({ check, heardBy }: AskedName): boolean => check.heardBy !== undefined && heardBy === undefined;
+
+const isRight = ({ check, reply, heardBy }: AskedName): boolean =>
+  same(check.expected, observedOf(reply)) && check.heardBy === heardBy;
 
 function withControls(results: readonly CheckResult[]): CheckResult[] {
   const passed = new Set(results.filter((r) => r.verdict === "PASS").map((r) => r.id));
   return results.map((r) => (r.control === undefined || passed.has(r.control) ? r : unproven(r, r.control)));
 }
 
-function ask(instruments: Instruments, { from, name }: NameCheck, deadlineMs: number): Promise<NameReply> {
-  return instruments.resolve({ node: from, name, deadlineMs }).catch(
+function ask(instruments: Instruments, check: NameCheck, answerDeadlineMs: number): Promise<NameReply> {
+  const { from, name, afterMs = 0 } = check;
+  return instruments.resolve({ node: from, name, deadlineMs: answerDeadlineMs + afterMs }).catch(
     (error: unknown): NameReply => ({
       outcome: "silent",
       afterMs: 0,
@@ -83,9 +116,25 @@ function ask(instruments: Instruments, { from, name }: NameCheck, deadlineMs: nu
   );
 }
 
-function judge(check: NameCheck, reply: NameReply): CheckResult {
+async function hears(
+  instruments: Instruments,
+  check: NameCheck,
+  answerDeadlineMs: number,
+): Promise<string | undefined> {
+  if (check.heardBy === undefined) return undefined;
+  const { from, afterMs = 0 } = check;
+  return instruments.identify({ node: from, deadlineMs: answerDeadlineMs + afterMs }).catch(() => undefined);
+}
+
+function judge({ check, reply, heardBy }: AskedName): CheckResult {
   const observed = observedOf(reply);
-  const matches = isRight(check, reply);
+  const reasons = [
+    ...(same(check.expected, observed) ? [] : [`wanted ${show(check.expected)}, found ${describe(reply, observed)}`]),
+    ...(check.heardBy === heardBy
+      ? []
+      : [`forwarded questions were heard by ${heardBy ?? "nobody that says so"}, not by ${check.heardBy}`]),
+  ];
+  const matches = reasons.length === 0;
   const verdict: Verdict = matches ? "PASS" : "FAIL";
   const expected = outcomeOf(check.expected);
   return {
@@ -105,7 +154,7 @@ function judge(check: NameCheck, reply: NameReply): CheckResult {
       ...(reply.outcome === "answer" ? { server: show(observed) } : {}),
       ...(reply.outcome === "refused" ? { errno: reply.errno } : {}),
     },
-    reasons: matches ? [] : [`wanted ${show(check.expected)}, found ${describe(reply, observed)}`],
+    reasons,
     evidence: { hops: [], translations: [], conntrack: [] },
     ...(check.control ? { control: check.control } : {}),
     ...(check.at ? { at: check.at } : {}),
@@ -117,33 +166,68 @@ function unproven(result: CheckResult, control: string): CheckResult {
   return { ...result, verdict: "INCONCLUSIVE", reasons: [`its control ${control} failed: the server may be dead`] };
 }
 
-type Seen = NameExpectation | { readonly kind: "silent" };
+type Seen =
+  | Exclude<NameExpectation, { readonly kind: "unanswered" | "unaskable" }>
+  /** The server says that it has no answer, or that the question is none. */
+  | { readonly kind: "refusal"; readonly rcode: string }
+  | { readonly kind: "silent" };
 
 function observedOf(reply: NameReply): Seen {
   if (reply.outcome === "refused") return { kind: "no server" };
   if (reply.outcome === "silent") return { kind: "silent" };
-  return reply.addresses.length > 0 ? { kind: "resolves", addresses: reply.addresses } : { kind: "unknown" };
+  if (reply.addresses.length > 0) return { kind: "resolves", addresses: reply.addresses };
+  return reply.rcode === "NOERROR" || reply.rcode === "NXDOMAIN"
+    ? { kind: "unknown" }
+    : { kind: "refusal", rcode: reply.rcode };
 }
 
 /** Several addresses come in any order (docker-reference 6.2). */
 function same(a: NameExpectation, b: Seen): boolean {
-  if (a.kind !== "resolves" || b.kind !== "resolves") return a.kind === b.kind;
   const sorted = (list: readonly Ipv4[]): string => [...list].sort().join();
-  return sorted(a.addresses) === sorted(b.addresses);
+  switch (a.kind) {
+    case "resolves":
+      return b.kind === "resolves" && sorted(a.addresses) === sorted(b.addresses);
+    case "unanswered":
+      return (b.kind === "refusal" && b.rcode === "SERVFAIL") || (b.kind === "silent" && a.afterSilence);
+    case "unaskable":
+      return b.kind === "refusal" || b.kind === "unknown";
+    case "unknown":
+    case "no server":
+      return a.kind === b.kind;
+  }
 }
 
-function outcomeOf(seen: Seen): Outcome {
-  const outcomes: Readonly<Record<Seen["kind"], Outcome>> = {
+function outcomeOf(seen: Seen | NameExpectation): Outcome {
+  const outcomes: Readonly<Record<(Seen | NameExpectation)["kind"], Outcome>> = {
     resolves: "reach",
     unknown: "unreachable",
+    unanswered: isSlow(seen) ? "drop" : "unreachable",
+    unaskable: "unreachable",
+    refusal: "unreachable",
     "no server": "refuse",
     silent: "drop",
   };
   return outcomes[seen.kind];
 }
 
-function show(seen: Seen): string {
-  return seen.kind === "resolves" ? seen.addresses.join(" and ") : seen.kind === "unknown" ? "no such name" : seen.kind;
+const isSlow = (seen: Seen | NameExpectation): boolean => seen.kind === "unanswered" && seen.afterSilence;
+
+function show(seen: Seen | NameExpectation): string {
+  switch (seen.kind) {
+    case "resolves":
+      return seen.addresses.join(" and ");
+    case "unknown":
+      return "no such name";
+    case "unanswered":
+      return seen.afterSilence ? "SERVFAIL or silence" : "SERVFAIL";
+    case "unaskable":
+      return "no answer to a question that DNS cannot hold";
+    case "refusal":
+      return seen.rcode;
+    case "no server":
+    case "silent":
+      return seen.kind;
+  }
 }
 
 function describe(reply: NameReply, seen: Seen): string {

@@ -10,6 +10,8 @@ import { originOf } from "../state/refusal.ts";
 import { type Container, type Endpoint, isMacvlan, networkById, type PortBinding, type State } from "../state/state.ts";
 import { knownAddress, publicPort, sharesSandbox } from "./address-book.ts";
 import type { Check, Rules } from "./check.ts";
+import { EMBEDDED_DNS } from "./embedded-dns.ts";
+import { DNS_PORT } from "./name-forward.ts";
 import { samplePorts } from "./port-sample.ts";
 import { predict } from "./predict.ts";
 import type { Prediction, ProbeSpec } from "./prediction.ts";
@@ -52,6 +54,7 @@ class Derivation {
     for (const container of senders) this.direct(container);
     for (const check of [...this.checks]) this.transfers(check);
     for (const from of senders) this.outbound(from);
+    for (const from of senders) this.nameServers(from);
     this.napt(senders);
     for (const check of staticNatChecks(this.state, this.rules)) this.checks.push(check);
   }
@@ -234,6 +237,27 @@ class Derivation {
       predicted,
       ...originOf(from),
     });
+  }
+
+  /** The servers that it names with --dns: whether a question gets there at all. Those that are services have their own checks. */
+  private nameServers(from: Container): void {
+    if (from.sandbox.kind === "container") return;
+    for (const address of from.dns.servers) {
+      const probe: ProbeSpec = { from: from.node, address: address as Ipv4, port: DNS_PORT, proto: "udp" };
+      const isAsked = ({ probe: p }: Check): boolean =>
+        p.from === probe.from && p.address === address && p.port === DNS_PORT && p.proto === "udp";
+      if (!isIpv4(address) || address === EMBEDDED_DNS || this.checks.some(isAsked)) continue;
+      const predicted = predict(this.state, probe, this.rules);
+      this.add({
+        id: `dns/${from.node}/${address}`,
+        group: "outbound",
+        claim: `${from.node} ${predicted.outcome === "reach" ? "reaches" : "does not reach"} its DNS server ${address}`,
+        probe,
+        to: `${address}:${DNS_PORT}/udp`,
+        predicted,
+        ...originOf(from),
+      });
+    }
   }
 
   /** Two containers with sandboxes of their own that leave through the host's one address. */

@@ -21,7 +21,8 @@ export class PacketAtContainer extends HostFirewall {
   /** From one port of a bridge to another: iptables sees it only where icc is off, or the proxy. */
   protected bridged(network: BridgeNetwork): Prediction {
     const target = this.index.endpointAt(network, this.dst);
-    if (!target) return this.nobody(HOST);
+    // the sender itself asks for it by ARP
+    if (!target) return this.nobody(this.legs.at(-1)?.node ?? HOST);
     if (!network.icc)
       return this.drop(
         HOST,

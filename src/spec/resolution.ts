@@ -26,10 +26,10 @@ export function readResolution(service: Mapping, path: string, problems: Problem
   };
 }
 
-function parseDnsServer({ value, at }: Placed<string>, problems: ProblemList): Ipv4[] {
+function parseDnsServer({ value, at }: Placed<string>, problems: ProblemList): (Ipv4 | Ipv6)[] {
   if (isIpv4(value)) return [value];
-  if (isIpv6(value)) problems.warn(at, `IPv6 is not emulated: dns server ${value} is ignored`);
-  else problems.error(at, `invalid IP address: ${value}`);
+  if (isIpv6(value)) return [parseIpv6(value)];
+  problems.error(at, `invalid IP address: ${value}`);
   return [];
 }
 

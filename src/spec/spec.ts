@@ -84,7 +84,7 @@ export interface ServiceSpec {
     readonly external: boolean;
     readonly at: Origin;
   }[];
-  readonly dns: readonly Ipv4[];
+  readonly dns: readonly (Ipv4 | Ipv6)[];
   readonly dnsSearch: readonly string[];
   readonly dnsOpt: readonly string[];
   readonly extraHosts: readonly { readonly host: string; readonly address: Ipv4 | Ipv6 | "host-gateway" }[];

@@ -11,6 +11,7 @@ import { type ContainerRequest, type EndpointRequest, runContainer, type Sandbox
 import { ignoredSettings } from "./engine-profile.ts";
 import { deriveId } from "./id.ts";
 import { exposedPorts } from "./image.ts";
+import { nameWarnings } from "./name-warning.ts";
 import { createNetwork, emptyState, type NetworkRequest } from "./network.ts";
 import { indexSpec } from "./spec-index.ts";
 import {
@@ -69,6 +70,7 @@ export function resolveState(spec: Spec): Resolved {
       ...discardedPorts(state),
       ...silentServices(spec, state),
       ...sctpPorts(state),
+      ...nameWarnings(state),
     ],
   };
 }
