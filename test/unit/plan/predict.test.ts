@@ -76,7 +76,7 @@ describe("a container", () => {
     ["any port of its own network", "a2", "a", "9000", "reach as (a2) by a"],
     ["ping on its own network", "a2", "a", "ping", "reach as (a2) by a"],
     ["a closed port of its own network", "a2", "a", "1", "refuse at a"],
-    ["nobody's address of its own network", "a2", "172.18.99.99", "80", "unreachable at @host"],
+    ["nobody's address of its own network", "a2", "172.18.99.99", "80", "unreachable at a2"],
     ["another network's container", "a", "b", "80", "drop: direct-access"],
     ["another network's container by ping", "a", "b", "ping", "drop: direct-access"],
     ["another network's published port at its own gateway", "a", "gw(n1)", "8090", "reach as (gw(n2)) by b"],

@@ -270,7 +270,6 @@ test("what is not emulated is said, and nothing else", () => {
   expect(warningsOf(loadText(text))).toEqual([
     "compose.yaml:6:26: IPv6 is not emulated: ipv6_address is ignored",
     "compose.yaml:6:68: IPv6 is not emulated: link-local address fe80::1 is ignored",
-    "compose.yaml:4:11: IPv6 is not emulated: dns server 2001:4860:4860::8888 is ignored",
     'compose.yaml:5:22: external link "old:db" is not emulated: only containers of this lab can be linked',
     "compose.yaml:9:37: Published ports are discarded when using host network mode",
   ]);
