@@ -17,6 +17,7 @@ import { type ProtoPort, renderProtoPort } from "./net/port.ts";
 import { resolverPorts } from "./plan/embedded-dns.ts";
 import { INTERNET_PORTS } from "./plan/internet.ts";
 import { DNS_PORT, embeddedSources, type NameSource, resolverSources } from "./plan/name-forward.ts";
+import { listenerAt } from "./state/listening.ts";
 import { lookupName, reverseName } from "./state/names.ts";
 import { type Container, type State, sandboxOwner } from "./state/state.ts";
 
@@ -26,6 +27,9 @@ export interface Resident {
   readonly key: string;
   /** How many sockets it listens on; absent: one. */
   readonly sockets?: number;
+  /** It stands in for the program of a container, which would end if it could not bind. */
+  readonly serves?: { readonly container: string; readonly port: ProtoPort };
+  /** @throws DocknetError CONFLICT when what it wants to listen on is taken */
   open(): { close(): void | Promise<void> };
 }
 
@@ -61,32 +65,28 @@ interface ResponderPlace {
   readonly port: ProtoPort;
 }
 
-/** One responder per port of a sandbox, but for sctp, which Node has no sockets for: of several containers that share it and serve one port, the first has it. */
+/** One responder per port of a sandbox, but for sctp, which Node has no sockets for: that of the container whose program has the port. */
 function respondersOf(state: State, around: Surroundings): Resident[] {
-  const places = state.containers
-    .filter((c) => c.status === "running")
-    .flatMap((c) => {
-      const node = sandboxNode(state, c);
-      if (node === undefined) return [];
-      return c.serves
-        .filter(({ proto }) => proto !== "sctp")
-        .map(
-          ({ port, proto }): ResponderPlace => ({
-            node,
-            sandbox: c.sandboxId,
-            service: c.node,
-            container: c.id,
-            port: { port, proto },
-          }),
-        );
-    });
+  const places = state.containers.flatMap((c): ResponderPlace[] => {
+    const node = sandboxNode(state, c);
+    const stack = sandboxOwner(state, c);
+    if (node === undefined || stack === "gone") return [];
+    return c.serves
+      .filter((served) => served.proto !== "sctp" && listenerAt(state, stack, served) === c)
+      .map(({ port, proto }) => ({
+        node,
+        sandbox: c.sandboxId,
+        service: c.node,
+        container: c.id,
+        port: { port, proto },
+      }));
+  });
   const internet = INTERNET_PORTS.map(
     (port): ResponderPlace => ({ node: INTERNET, sandbox: "", service: INTERNET, port }),
   );
-  const spot = (p: ResponderPlace): string => `${p.node} ${renderProtoPort(p.port)}`;
-  const first = new Map([...places, ...internet].reverse().map((p) => [spot(p), p]));
-  return [...first.values()].reverse().map((place) => ({
-    key: `responder ${spot(place)} of ${place.service} ${place.container ?? ""} ${place.sandbox}`,
+  return [...places, ...internet].map((place) => ({
+    key: `responder ${place.node} ${renderProtoPort(place.port)} of ${place.service} ${place.container ?? ""} ${place.sandbox}`,
+    ...(place.container ? { serves: { container: place.container, port: place.port } } : {}),
     open: () => {
       const { container } = place;
       const onAnswer = container && around.onAnswer;

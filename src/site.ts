@@ -24,6 +24,7 @@ import { parseAnswer } from "./kernel/probe-speech.ts";
 import { readNode } from "./kernel/reading.ts";
 import { readRules } from "./kernel/rules.ts";
 import { HOST, type LabName, type NodeName } from "./net/name.ts";
+import type { ProtoPort } from "./net/port.ts";
 import type { Instruments, NameReply } from "./observe/instruments.ts";
 import { type Reconciled, reconcile, type Workshop } from "./observe/repair.ts";
 import { capacityProblems, countProxies } from "./plan/capacity.ts";
@@ -45,6 +46,8 @@ export interface SiteOptions {
   readonly signal?: AbortSignal;
   /** A responder answered: one line for its container's log. */
   readonly onAnswer?: (container: string, line: string) => void;
+  /** A container's port was taken on the kernel, by a process that no State knows: nothing stands in for it. Unless set, that is an error. */
+  readonly onTaken?: (container: string, port: ProtoPort) => void;
 }
 
 export class Site {
@@ -258,7 +261,19 @@ export class Site {
   private admit(wanted: readonly Resident[]): void {
     for (const resident of wanted) {
       if (this.residents.has(resident.key)) continue;
-      this.residents.set(resident.key, resident.open());
+      const opened = this.open(resident);
+      if (opened) this.residents.set(resident.key, opened);
+    }
+  }
+
+  private open(resident: Resident): { close(): void | Promise<void> } | undefined {
+    const { onTaken } = this.options;
+    try {
+      return resident.open();
+    } catch (error) {
+      if (!resident.serves || !onTaken || !(error instanceof DocknetError) || error.code !== "CONFLICT") throw error;
+      onTaken(resident.serves.container, resident.serves.port);
+      return undefined;
     }
   }
 

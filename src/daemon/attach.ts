@@ -40,7 +40,7 @@ export async function attachContainer(engine: Engine, ref: string, request: Atta
       past.push(encode(line.stream, Buffer.from(line.text)));
   }
   if (!request.stream) return { tty: record.tty, output: Readable.from(past), close: () => {} };
-  if (record.argv.length === 0) return attachLog(engine, id, past, encode);
+  if (record.argv.length === 0) return attachLog(engine, id, past, encode, request);
   const streams = await engine.processes.attach(id);
   return attached(streams, { tty: record.tty, stdin: request.stdin && record.openStdin, ...wanted, past });
 }
@@ -50,11 +50,14 @@ function attachLog(
   engine: Engine,
   id: string,
   past: readonly Buffer[],
-  encode: (s: "stdout", data: Buffer) => Buffer,
+  encode: (s: "stdout" | "stderr", data: Buffer) => Buffer,
+  request: AttachRequest,
 ): Attached {
   const output = new PassThrough();
   for (const chunk of past) output.write(chunk);
-  const stop = engine.logs.listen(id, (line) => void output.write(encode("stdout", Buffer.from(line))));
+  const stop = engine.logs.listen(id, (stream, line) => {
+    if (request[stream]) output.write(encode(stream, Buffer.from(line)));
+  });
   const over = new AbortController();
   const end = (): void => {
     over.abort();

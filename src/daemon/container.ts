@@ -67,7 +67,7 @@ async function startInTurn(engine: Engine, container: Container): Promise<boolea
     const running = findContainer(next, id);
     await engine.commitWith(next, async () => {
       for (const network of networksOf(next, running)) publishAttached(engine, "connect", network, running);
-      if (record.argv.length === 0) return;
+      if (record.argv.length === 0 || running.status !== "running") return;
       failed = backTo(next, container);
       await engine.processes.start(running, record).catch((error: unknown) => {
         for (const network of networksOf(next, running)) publishAttached(engine, "disconnect", network, running);

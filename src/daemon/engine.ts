@@ -8,13 +8,16 @@ import { DocknetError } from "../errors.ts";
 import { rfc3339Nano } from "../kernel/clock.ts";
 import type { Manifest } from "../kernel/manifest.ts";
 import type { TrustedDirectory } from "../kernel/trusted-directory.ts";
+import { ANY_IPV4 } from "../net/address.ts";
 import type { LabName } from "../net/name.ts";
+import type { ProtoPort } from "../net/port.ts";
 import { Site } from "../site.ts";
 import { defaultSpec } from "../spec/default.ts";
 import { findContainer } from "../state/find.ts";
-import { stopContainer } from "../state/lifecycle.ts";
+import { failBinds, stopContainer } from "../state/lifecycle.ts";
 import { emptyState } from "../state/network.ts";
-import type { Container, State } from "../state/state.ts";
+import type { Container, FailedBind, State } from "../state/state.ts";
+import { bindLog } from "./bind-log.ts";
 import { networksOf, publish, removeInTurn } from "./container.ts";
 import { ContainerFiles } from "./container-files.ts";
 import { EventLog } from "./event.ts";
@@ -50,6 +53,10 @@ export class Engine {
   private over = false;
   private readonly exits = new Waiters();
   private readonly removals = new Waiters();
+  /** What the kernel says of ports that containers wanted, in the step that is under way. */
+  private readonly taken: { readonly container: string; readonly port: ProtoPort }[] = [];
+  /** Containers whose program could not bind, in this turn: that they ended is told when all else of it has been told. */
+  private readonly unbound = new Set<string>();
   /** Containers that --rm must not remove at their next end: they are being restarted. */
   private readonly kept = new Set<string>();
 
@@ -72,7 +79,12 @@ export class Engine {
     this.memory = memory;
     this.logs = new ContainerLogs(place);
     this.files = new ContainerFiles(place);
-    this.site = new Site({ lab, manifest, onAnswer: (id, line) => this.logs.append(id, "stdout", line) });
+    this.site = new Site({
+      lab,
+      manifest,
+      onAnswer: (id, line) => this.logs.append(id, "stdout", line),
+      onTaken: (container, port) => void this.taken.push({ container, port }),
+    });
     this.processes = new Processes(this, manifest);
     this.execs.onEnd = ({ id, containerId, exitCode }) => {
       const container = this.state.containers.find((c) => c.id === containerId);
@@ -113,9 +125,14 @@ export class Engine {
 
   /** Runs `work` when all that was asked before has ended: nothing else changes the lab meanwhile. */
   exclusive<T>(work: () => Promise<T>): Promise<T> {
-    const run = this.turn.then(() => {
+    const run = this.turn.then(async () => {
       if (this.over) throw new DocknetError("ABORTED", `The daemon of lab ${this.lab} is ending`);
-      return work();
+      try {
+        return await work();
+      } finally {
+        if (this.taken.length > 0) await this.commit(this.state);
+        await this.tellUnbound();
+      }
     });
     this.turn = run.catch(() => {});
     return run;
@@ -135,11 +152,13 @@ export class Engine {
     await this.change({ ...this.memory, state }, work);
   }
 
-  private async change(next: Memory, work?: () => Promise<void>): Promise<void> {
+  private async change(wanted: Memory, work?: () => Promise<void>): Promise<void> {
+    let next = wanted;
     this.journal.begin(next);
     try {
       this.files.follow(next.state);
       await this.site.become(next.state);
+      next = await this.endUnbound(next);
       this.tellFollowers();
       await work?.().catch(async (error: unknown) => {
         await this.site.become(this.state);
@@ -151,8 +170,45 @@ export class Engine {
       this.followQuietly();
       throw error;
     }
+    this.noteUnbound(this.state, next.state);
     this.memory = next;
     this.journal.commit();
+  }
+
+  /** Programs for which the kernel had no port: they end, as those do whose ports the State knows to be taken. */
+  private async endUnbound(memory: Memory): Promise<Memory> {
+    let next = memory;
+    for (let taken = this.taken.splice(0); taken.length > 0; taken = this.taken.splice(0)) {
+      const state = taken.reduce(
+        (s, { container }) =>
+          failBinds(s, container, taken.filter((t) => t.container === container).map(toFailedBind), {
+            now: rfc3339Nano(),
+          }),
+        next.state,
+      );
+      next = { ...next, state };
+      this.journal.begin(next);
+      await this.site.become(state);
+    }
+    return next;
+  }
+
+  /** Their programs write why they end, before that is promised to anybody. */
+  private noteUnbound(before: State, next: State): void {
+    for (const { id, startedAt, failedBinds = [] } of next.containers) {
+      const known = before.containers.find((c) => c.id === id);
+      if (failedBinds.length === 0 || (known?.failedBinds && known.startedAt === startedAt)) continue;
+      for (const line of bindLog(failedBinds, new Date())) this.logs.append(id, "stderr", line);
+      this.unbound.add(id);
+    }
+  }
+
+  private async tellUnbound(): Promise<void> {
+    for (const id of [...this.unbound]) {
+      this.unbound.delete(id);
+      const container = this.state.containers.find((c) => c.id === id);
+      if (container?.status === "exited") await this.tellEnd(container, container.exitCode);
+    }
   }
 
   /** They only look on: what goes wrong with them is not the change's. */
@@ -181,7 +237,6 @@ export class Engine {
 
   private async end(container: Container, exitCode: number, options: { readonly keep?: boolean }): Promise<void> {
     const { id } = container;
-    const networks = networksOf(this.state, container);
     try {
       await this.processes.endPause(id);
       await this.commit(stopContainer(this.state, id, { now: rfc3339Nano(), exitCode }));
@@ -190,9 +245,18 @@ export class Engine {
       throw error;
     }
     this.processes.acknowledge(id);
+    await this.tellEnd(container, exitCode, options);
+  }
+
+  private async tellEnd(
+    container: Container,
+    exitCode: number,
+    options: { readonly keep?: boolean } = {},
+  ): Promise<void> {
+    const { id } = container;
     const execDuration = String(secondsSince(container.startedAt));
     publish(this, "die", container, { execDuration, exitCode: String(exitCode) });
-    for (const network of networks) publishAttached(this, "disconnect", network, container);
+    for (const network of networksOf(this.state, container)) publishAttached(this, "disconnect", network, container);
     this.logs.end(id);
     const keep = this.kept.delete(id) || options.keep;
     try {
@@ -286,8 +350,11 @@ export class Engine {
       this.memory = before;
       await this.site.adopt(this.state);
     }
-    this.files.follow(this.state);
-    this.journal.begin(this.memory);
+    const adopted = await this.endUnbound(this.memory);
+    this.files.follow(adopted.state);
+    this.journal.begin(adopted);
+    this.noteUnbound((before ?? this.memory).state, adopted.state);
+    this.memory = adopted;
     this.journal.commit();
     this.files.removeOthers(this.state);
     await this.processes.takeUp(shim);
@@ -324,5 +391,7 @@ function startedBetween(before: Memory, after: Memory): string[] {
     .filter((c) => (after.records[c.id]?.argv.length ?? 0) > 0)
     .map((c) => c.id);
 }
+
+const toFailedBind = ({ port }: { readonly port: ProtoPort }): FailedBind => ({ ...port, address: ANY_IPV4 });
 
 const secondsSince = (time: string): number => Math.max(0, Math.round((Date.now() - Date.parse(time)) / 1000));

@@ -17,6 +17,9 @@ export interface LogLine {
   readonly text: string;
 }
 
+/** @param text with its line break */
+export type LogListener = (stream: LogLine["stream"], text: string) => void;
+
 export interface LogRequest {
   readonly stdout: boolean;
   readonly stderr: boolean;
@@ -37,7 +40,7 @@ export class ContainerLogs {
   private readonly root: string;
   private readonly place: TrustedDirectory;
   private readonly followers = new Map<string, Set<() => void>>();
-  private readonly listeners = new Map<string, Set<(text: string) => void>>();
+  private readonly listeners = new Map<string, Set<LogListener>>();
   private readonly sizes = new Map<string, number>();
 
   /** @param place the lab's directory */
@@ -63,11 +66,11 @@ export class ContainerLogs {
     } catch {
       // a full disk, or a directory that has gone, takes the line; who listens gets it, and the responder goes on
     }
-    for (const listener of this.listeners.get(id) ?? []) listener(`${text}\n`);
+    for (const listener of this.listeners.get(id) ?? []) listener(stream, `${text}\n`);
   }
 
   /** Called with each line that `append` gets from now on. @returns what ends it */
-  listen(id: string, listener: (text: string) => void): () => void {
+  listen(id: string, listener: LogListener): () => void {
     const listeners = this.listeners.get(id) ?? new Set();
     this.listeners.set(id, listeners.add(listener));
     return () => void listeners.delete(listener);

@@ -31,6 +31,7 @@ export interface Testimony {
 export function judge(check: Check, testimony: Testimony): CheckResult {
   const observed = observedOf(testimony.run);
   const wrong = [
+    ...(check.fault ? [check.fault] : []),
     ...wrongOutcome(check, observed, testimony),
     ...wrongStage(check, testimony.run),
     ...wrongAnswer(check, observed, testimony),
@@ -38,13 +39,14 @@ export function judge(check: Check, testimony: Testimony): CheckResult {
   const unseen = wrong.length === 0 ? wrongWay(check, observed, testimony) : [];
   const uncounted = testimony.unproven === true && wrong.length === 0 && unseen.length === 0;
   const inconclusive =
-    testimony.run.failure !== undefined ||
-    uncounted ||
-    (wrong.length === 0 && unseen.length > 0 && testimony.framesLost > 0);
+    check.fault === undefined &&
+    (testimony.run.failure !== undefined ||
+      uncounted ||
+      (wrong.length === 0 && unseen.length > 0 && testimony.framesLost > 0));
   const verdict: Verdict = inconclusive ? "INCONCLUSIVE" : wrong.length + unseen.length > 0 ? "FAIL" : "PASS";
   const reasons =
     testimony.run.failure !== undefined
-      ? [`the probe could not be made: ${messageOf(testimony.run.failure)}`]
+      ? [...(check.fault ? [check.fault] : []), `the probe could not be made: ${messageOf(testimony.run.failure)}`]
       : uncounted
         ? ["it was dropped, but the counter of the rule that should have done it does not agree"]
         : [...wrong, ...unseen];
@@ -134,7 +136,7 @@ export function wrongResponder(check: Probing, { answer }: ProbeRun["reply"]): s
   const { seenPort } = check.expected;
   if (seenPort !== undefined && answer.from.port !== seenPort)
     reasons.push(`the server saw source port ${answer.from.port}, not ${seenPort}`);
-  const server = check.predicted.server;
+  const server = check.expected.server ?? check.predicted.server;
   if (server && server !== answer.service) reasons.push(`${answer.service} answered, not ${server}`);
   return reasons;
 }

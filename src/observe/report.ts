@@ -70,7 +70,13 @@ export interface CheckResult {
   /** A file was fetched by FTP: outcomes are the data connection's, where it came to one. */
   readonly transfer?: Transfer;
   readonly verdict: Verdict;
-  readonly expected: { readonly outcome: Outcome; readonly seenAs?: string; readonly seenPort?: number };
+  readonly expected: {
+    readonly outcome: Outcome;
+    readonly seenAs?: string;
+    readonly seenPort?: number;
+    /** Who must answer, where that is another than the prediction's. */
+    readonly server?: string;
+  };
   readonly predicted: { readonly outcome: Outcome; readonly seenAs?: string; readonly because: string };
   readonly observed: Observed;
   /** Why it is not PASS, most telling first; empty on PASS. */

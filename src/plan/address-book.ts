@@ -2,6 +2,7 @@
 import { contains, type Ipv4, LOCALHOST } from "../net/address.ts";
 import { HOST, type NodeName } from "../net/name.ts";
 import type { Port, Proto, ProtoPort } from "../net/port.ts";
+import { listenerAt } from "../state/listening.ts";
 import {
   type Container,
   type Endpoint,
@@ -75,8 +76,6 @@ export function sharesSandbox(state: State, node: NodeName | undefined, containe
 }
 
 /** By the container or one that shares its sandbox. */
-export function isServed(state: State, owner: Container, { port, proto }: ProtoPort): boolean {
-  return state.containers.some(
-    (c) => sandboxOwner(state, c) === owner && c.serves.some((s) => s.port === port && s.proto === proto),
-  );
+export function isServed(state: State, owner: Container, port: ProtoPort): boolean {
+  return listenerAt(state, owner, port) !== undefined;
 }

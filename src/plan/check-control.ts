@@ -7,6 +7,7 @@ import { type Ipv4, isIpv4, isLoopback } from "../net/address.ts";
 import { transferWords } from "../net/ftp.ts";
 import { HOST, INTERNET, NEIGHBOUR, type NodeName } from "../net/name.ts";
 import { type ProtoPort, renderProtoPort } from "../net/port.ts";
+import { listenerAt } from "../state/listening.ts";
 import { originOf } from "../state/refusal.ts";
 import {
   type Container,
@@ -119,9 +120,7 @@ class ControlFinder {
       const { container, b, e } = published;
       return { node: container.node, address: e.address, port: { port: b.target, proto }, ...originOf(container) };
     }
-    const onHost = this.state.containers.find(
-      (c) => sandboxOwner(this.state, c) === "host" && c.serves.some((s) => s.port === port && s.proto === proto),
-    );
+    const onHost = listenerAt(this.state, "host", { port, proto });
     if (!onHost || !isHostAddress(this.state, address) || isLoopback(address)) return undefined;
     return { node: onHost.node, address, port: { port, proto }, ...originOf(onHost) };
   }

@@ -6,6 +6,7 @@ import { type Ipv4, isIpv4, isLoopback, LOCALHOST } from "../net/address.ts";
 import { FTP_PORT, TRANSFERS, type Transfer, transferWords } from "../net/ftp.ts";
 import { HOST, INTERNET, NEIGHBOUR, type NodeName } from "../net/name.ts";
 import { type Port, type ProtoPort, renderProtoPort } from "../net/port.ts";
+import { meantListener } from "../state/listening.ts";
 import { originOf } from "../state/refusal.ts";
 import { type Container, type Endpoint, isMacvlan, networkById, type PortBinding, type State } from "../state/state.ts";
 import { knownAddress, publicPort, sharesSandbox } from "./address-book.ts";
@@ -76,6 +77,7 @@ class Derivation {
         probe,
         to: label,
         predicted,
+        meant: meantListener(this.state, to, port),
         ...originOf({ at: port.at ?? to.at }),
       });
     }
@@ -127,7 +129,8 @@ class Derivation {
     const shown = `${address}:${port}/${binding.proto}`;
     const reach = predicted.outcome === "reach";
     if (reach && !sharesSandbox(this.state, predicted.server, container)) return; // there the port is another container's
-    this.meant.set(probe, { container, port: { port: binding.target, proto: binding.proto } });
+    const target = { port: binding.target, proto: binding.proto };
+    this.meant.set(probe, { container, port: target });
     this.add({
       id: `publish/${container.node}:${binding.target}/${from}/${shown}`,
       group: "publish",
@@ -137,6 +140,7 @@ class Derivation {
       probe,
       to: shown,
       predicted,
+      meant: meantListener(this.state, container, target),
       ...originOf({ at: binding.at ?? container.at }),
     });
   }
@@ -183,6 +187,7 @@ class Derivation {
           probe,
           to: label,
           predicted,
+          meant: meantListener(this.state, container, port),
           ...originOf({ at: port.at ?? container.at }),
         });
       }
@@ -272,13 +277,17 @@ class Derivation {
   }
 
   /** Two bindings of one port may ask the same of the same address: once is enough. */
-  private add(check: Omit<Check, "expected">): void {
+  private add({ meant, ...check }: Omit<Check, "expected"> & { readonly meant?: Container }): void {
     // no responder and no probe speaks it; the file gets a warning (state/resolve.ts)
     if (check.probe.proto === "sctp") return;
     if (this.ids.has(check.id)) return;
     this.ids.add(check.id);
-    const { outcome, seenAs } = check.predicted;
-    this.checks.push({ ...check, expected: { outcome, ...(outcome === "reach" && seenAs ? { seenAs } : {}) } });
+    const { outcome, seenAs, server } = check.predicted;
+    const other = outcome === "reach" && meant && meant.node !== server ? { server: meant.node } : {};
+    this.checks.push({
+      ...check,
+      expected: { outcome, ...(outcome === "reach" && seenAs ? { seenAs } : {}), ...other },
+    });
   }
 }
 

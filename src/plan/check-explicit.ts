@@ -2,18 +2,26 @@
 import type { Ipv4 } from "../net/address.ts";
 import { type Transfer, transferWords } from "../net/ftp.ts";
 import { INTERNET, type NodeName } from "../net/name.ts";
-import { type CheckRef, type CheckSpec, type Endpoint, networkById, type State } from "../state/state.ts";
+import { meantListener } from "../state/listening.ts";
+import {
+  type CheckRef,
+  type CheckSpec,
+  type Container,
+  type Endpoint,
+  networkById,
+  type State,
+} from "../state/state.ts";
 import { addressFrom } from "./address-book.ts";
 import type { Check, Rules } from "./check.ts";
 import { predict } from "./predict.ts";
-import type { Outcome, ProbeSpec } from "./prediction.ts";
+import type { Outcome, Prediction, ProbeSpec } from "./prediction.ts";
 
 /** One for each sender and target that it names. */
 export function explicitChecks(state: State, rules: Rules, specs: readonly CheckSpec[]): Check[] {
   const checks: Check[] = [];
   for (const spec of specs) {
     for (const from of nodesOf(state, spec.from)) {
-      for (const { address, label } of targetsOf(state, spec, from)) {
+      for (const { address, label, container } of targetsOf(state, spec, from)) {
         const port = spec.proto === "icmp" || spec.port === undefined ? {} : { port: spec.port };
         const { transfer } = spec;
         const probe: ProbeSpec = { from, address, proto: spec.proto, ...port, ...(transfer ? { transfer } : {}) };
@@ -41,6 +49,7 @@ export function explicitChecks(state: State, rules: Rules, specs: readonly Check
             outcome: spec.expect,
             ...(spec.seenAs ? { seenAs: spec.seenAs } : {}),
             ...(spec.seenPort ? { seenPort: spec.seenPort } : {}),
+            ...(container ? meantServer(state, spec, container, predicted) : {}),
           },
           at: spec.at,
         });
@@ -50,13 +59,32 @@ export function explicitChecks(state: State, rules: Rules, specs: readonly Check
   return checks;
 }
 
+/** A check that names a service means that very one: another that has its port in the same network stack is not it. */
+function meantServer(
+  state: State,
+  spec: CheckSpec,
+  container: Container,
+  { server }: Prediction,
+): { server?: NodeName } {
+  const { expect, port, proto } = spec;
+  if (expect !== "reach" || port === undefined || proto === "icmp") return {};
+  const meant = meantListener(state, container, { port, proto }).node;
+  return meant === server ? {} : { server: meant };
+}
+
 function nodesOf(state: State, ref: CheckRef): NodeName[] {
   if (ref.kind === "node") return [ref.node as NodeName];
   if (ref.kind === "address") return [];
   return state.containers.filter((c) => c.service === ref.service && c.status === "running").map((c) => c.node);
 }
 
-function targetsOf(state: State, spec: CheckSpec, from: NodeName): { address: Ipv4; label: string }[] {
+interface Target {
+  readonly address: Ipv4;
+  readonly label: string;
+  readonly container?: Container;
+}
+
+function targetsOf(state: State, spec: CheckSpec, from: NodeName): Target[] {
   const { to } = spec;
   const { world } = state;
   if (to.kind === "address") return [{ address: to.address, label: to.address }];
@@ -75,7 +103,7 @@ function targetsOf(state: State, spec: CheckSpec, from: NodeName): { address: Ip
     .flatMap((c) => {
       const named = spec.network && c.endpoints.find((e) => isOn(state, e, spec.network as string));
       const address = named ? named.address : addressFrom(state, from, c);
-      return address ? [{ address, label: c.node }] : [];
+      return address ? [{ address, label: c.node, container: c }] : [];
     });
 }
 

@@ -4,17 +4,20 @@
  */
 import type { Origin } from "../errors.ts";
 import type { Ipv4 } from "../net/address.ts";
+import type { NodeName } from "../net/name.ts";
 import type { Port } from "../net/port.ts";
 import type { CheckSpec, State } from "../state/state.ts";
 import { withControls } from "./check-control.ts";
 import { derivedChecks } from "./check-derive.ts";
 import { explicitChecks } from "./check-explicit.ts";
+import { listenChecks } from "./check-listen.ts";
 import type { Outcome, Prediction, ProbeSpec } from "./prediction.ts";
 import type { Ruleset } from "./rule.ts";
 
 /** Sections of the report, in the order in which they are told. */
 export type CheckGroup =
   | "explicit"
+  | "listen"
   | "service"
   | "isolation"
   | "publish"
@@ -37,7 +40,15 @@ export interface Check {
   readonly to: string;
   readonly predicted: Prediction;
   /** What must be seen; where the file says, what it says, else the prediction. */
-  readonly expected: { readonly outcome: Outcome; readonly seenAs?: Ipv4; readonly seenPort?: Port };
+  readonly expected: {
+    readonly outcome: Outcome;
+    readonly seenAs?: Ipv4;
+    readonly seenPort?: Port;
+    /** The node whose answer it must be, where that is not the predicted one: then the check fails. */
+    readonly server?: NodeName;
+  };
+  /** Why it fails whatever is measured: the State alone says so. */
+  readonly fault?: string;
   /** Id of the check that shows the target alive; set on every check that expects silence or refusal by a rule. */
   readonly control?: string;
   readonly at?: Origin;
@@ -49,9 +60,11 @@ export interface Rules {
   readonly router: Ruleset;
 }
 
-/** @param explicit the file's own checks; when there are any, they are the report. */
+/** @param explicit the file's own checks; when there are any, they are the report, but for programs that ended because they could not bind. */
 export function checksOf(state: State, rules: Rules, explicit: readonly CheckSpec[]): Check[] {
-  if (explicit.length > 0) return withControls(state, rules, explicitChecks(state, rules, explicit), new Map());
+  const listen = listenChecks(state, rules);
+  if (explicit.length > 0)
+    return withControls(state, rules, [...explicitChecks(state, rules, explicit), ...listen], new Map());
   const { checks, meant } = derivedChecks(state, rules);
-  return withControls(state, rules, checks, meant);
+  return withControls(state, rules, [...listen, ...checks], meant);
 }

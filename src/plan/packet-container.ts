@@ -4,14 +4,7 @@
  */
 import { HOST, type NodeName, ROUTER } from "../net/name.ts";
 import { needsBridgeNetfilter } from "../state/network.ts";
-import {
-  type BridgeNetwork,
-  type Container,
-  type Endpoint,
-  gatewayEndpoint,
-  isBridge,
-  sandboxOwner,
-} from "../state/state.ts";
+import { type BridgeNetwork, type Container, type Endpoint, gatewayEndpoint, isBridge } from "../state/state.ts";
 import { HostFirewall } from "./host-firewall.ts";
 import { lanReplyFault } from "./lan-reply.ts";
 import { longestMatch } from "./packet.ts";
@@ -88,8 +81,7 @@ export class PacketAtContainer extends HostFirewall {
   /** Who listens in this sandbox: the owner or a sharer. Ping is answered by the stack itself. */
   protected listenerIn(owner: Container): NodeName | undefined {
     if (this.proto === "icmp" || this.listensOn(owner.node)) return owner.node;
-    const users = [owner, ...this.state.containers.filter((c) => c !== owner && sandboxOwner(this.state, c) === owner)];
-    return users.find((c) => c.serves.some((s) => s.port === this.dport && s.proto === this.proto))?.node;
+    return this.listenerAt(owner)?.node;
   }
 
   protected cameByRouter(): boolean {

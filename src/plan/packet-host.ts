@@ -4,7 +4,7 @@
  */
 import { HOST, type IfName, type NodeName } from "../net/name.ts";
 import { needsBridgeNetfilter } from "../state/network.ts";
-import { type BridgeNetwork, bearsAddress, bridgesOf, isHostAddress, sandboxOwner } from "../state/state.ts";
+import { type BridgeNetwork, bearsAddress, bridgesOf, isHostAddress } from "../state/state.ts";
 import { longestMatch } from "./packet.ts";
 import { PacketAtContainer } from "./packet-container.ts";
 import type { Prediction, Stop } from "./prediction.ts";
@@ -59,10 +59,7 @@ export abstract class PacketAtHost extends PacketAtContainer {
   protected hostInput(): Prediction {
     if (this.proto === "icmp") return this.answer(HOST, HOST, "the host answers ping");
     if (this.listensOn(HOST)) return this.answer(HOST, HOST, "it is the host's own address");
-    const service = this.state.containers.find(
-      (c) =>
-        sandboxOwner(this.state, c) === "host" && c.serves.some((s) => s.port === this.dport && s.proto === this.proto),
-    );
+    const service = this.listenerAt("host");
     if (service) return this.answer(HOST, service.node, `${service.node} listens on the host's own port`);
     const hit = this.state.engine.userlandProxy ? this.matchBinding(undefined) : undefined;
     if (!hit) return this.end("refuse", { node: HOST }, this.whyUnpublished());

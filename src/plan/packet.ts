@@ -5,7 +5,8 @@
 import { contains, type Ipv4, prefixLength, type Subnet } from "../net/address.ts";
 import type { IfName, NodeName } from "../net/name.ts";
 import type { Port } from "../net/port.ts";
-import { type Endpoint, type Network, networkById, type State } from "../state/state.ts";
+import { listenerAt, type Stack } from "../state/listening.ts";
+import { type Container, type Endpoint, type Network, networkById, type State } from "../state/state.ts";
 import type { Leg, Outcome, Prediction, ProbeProto, ProbeSpec, Stop, Translation } from "./prediction.ts";
 import { type Traits, traitsOf } from "./profile.ts";
 import type { Purpose, Rule, Ruleset } from "./rule.ts";
@@ -49,6 +50,12 @@ export class PacketWalk {
   /** Has a program of this node got the very port that the packet is for? */
   protected listensOn(node: NodeName): boolean {
     return this.listener === node;
+  }
+
+  /** The container whose program has the packet's port in this stack. */
+  protected listenerAt(stack: Stack): Container | undefined {
+    const { dport: port, proto } = this;
+    return port === undefined || proto === "icmp" ? undefined : listenerAt(this.state, stack, { port, proto });
   }
 
   /** "80/tcp", for sentences. */

@@ -17,6 +17,11 @@ const TITLES: Readonly<Record<CheckGroup, Title>> = {
     heading: "Checks of the lab file",
     lesson: "What the lab file itself claims, under x-docknet: checks.",
   },
+  listen: {
+    heading: "Ports that two programs wanted",
+    lesson:
+      "One port of a network stack has one listener. Containers in host mode, and those that share a network, have one stack together: who binds a port second gets the error EADDRINUSE, and a server ends with that.",
+  },
   service: {
     heading: "Services reach each other by their network",
     lesson:

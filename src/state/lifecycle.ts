@@ -7,12 +7,14 @@ import { isConfig, withoutEndpoints } from "./config-network.ts";
 import { addEndpoint } from "./endpoint.ts";
 import { containerById, findContainer, findNetwork, isUserDefined, replaceContainer } from "./find.ts";
 import { deriveId } from "./id.ts";
-import { bindPorts, checkListeners } from "./port-binding.ts";
+import { takenPorts } from "./listening.ts";
+import { bindPorts } from "./port-binding.ts";
 import { originOf, prefixRefusals, refusal, sharesNetwork } from "./refusal.ts";
 import {
   type AnyNetwork,
   type Attachment,
   type Container,
+  type FailedBind,
   hasAddresses,
   NEVER,
   networkById,
@@ -31,14 +33,18 @@ export interface StopOptions {
   readonly exitCode: number;
 }
 
-/** @throws DocknetError in Docker's words; the state is then unchanged. A container that runs stays as it is */
+/**
+ * A container that runs stays as it is; one whose program cannot bind a port that it serves has ended when this returns.
+ * @throws DocknetError in Docker's words; the state is then unchanged
+ */
 export function startContainer(state: State, ref: string, options: StartOptions = {}): State {
   const container = findContainer(state, ref);
   if (container.status === "running") return state;
   checkHostSysctls(container);
   const salt = options.endpointSalt ?? String(state.clock);
+  const { failedBinds: _, ...asked } = container;
   const started = replaceContainer(state, {
-    ...container,
+    ...asked,
     ...openSandbox(state, container, salt),
     status: "running",
     startedAt: options.now ?? NEVER,
@@ -53,9 +59,23 @@ export function startContainer(state: State, ref: string, options: StartOptions 
   });
   const next = startResolver(attached, container.id);
   checkLinks(next, containerById(next, container.id));
-  checkListeners(next, containerById(next, container.id));
   checkHostname(containerById(next, container.id));
-  return next;
+  const taken = takenPorts(next, containerById(next, container.id));
+  return taken.length > 0 ? failBinds(next, container.id, taken, options) : next;
+}
+
+/** What a server ends with that cannot bind. */
+const BIND_EXIT_CODE = 1;
+
+/** The engine has started it, and its program ends at once: it finds ports taken that it wants. @throws DocknetError NOT_FOUND */
+export function failBinds(
+  state: State,
+  ref: string,
+  failedBinds: readonly FailedBind[],
+  { now }: Pick<StopOptions, "now"> = {},
+): State {
+  const stopped = stopContainer(state, ref, { ...(now ? { now } : {}), exitCode: BIND_EXIT_CODE });
+  return replaceContainer(stopped, { ...findContainer(stopped, ref), failedBinds });
 }
 
 /** Everything that it held is free again. A container that does not run stays as it is. @throws DocknetError NOT_FOUND */

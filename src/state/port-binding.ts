@@ -2,7 +2,7 @@
  * Which host ports a container gets, and who already has them. Source: moby daemon/libnetwork/portallocator,
  * portmapperapi PortBindingReq.Compare (order), drivers/bridge/port_mapping_linux.go (the implicit [::] twin).
  */
-import { DocknetError } from "../errors.ts";
+import type { DocknetError } from "../errors.ts";
 import { ANY_IPV4, type Ipv4, type Ipv6, isIpv4, LOCALHOST, toNumber } from "../net/address.ts";
 import { type Port, type PortRange, type Proto, portKey } from "../net/port.ts";
 import { indexOf } from "./container-index.ts";
@@ -121,22 +121,6 @@ class OwnPorts {
 const rangeKey = (hostIp: Ipv4 | Ipv6, proto: Proto, range: PortRange | undefined): string =>
   range ? `${hostIp}/${proto}/${range.first}-${range.last}` : `${hostIp}/${proto}`;
 
-/** Processes of a host-mode container listen on the host itself. @throws DocknetError CONFLICT when a published port is there before */
-export function checkListeners(state: State, container: Container): void {
-  if (sandboxOwner(state, container) !== "host") return;
-  for (const { port, proto, at } of container.serves) {
-    const held = indexOf(state).bindingsAt(port, proto);
-    const taken = held.find(({ binding }) => collides(binding, ANY_IPV4, port, proto));
-    if (!taken) continue;
-    const holder = containerById(state, taken.container);
-    throw new DocknetError(
-      "CONFLICT",
-      `${container.name} cannot listen on 0.0.0.0:${port}/${proto} of the host: address already in use`,
-      { ...(at ? { at } : {}), remedy: `Publish another host port: ${port}/${proto} belongs to ${holder.name}` },
-    );
-  }
-}
-
 function isRouted(state: State, endpoint: Endpoint): boolean {
   const network = networkById(state, endpoint.network);
   return isBridge(network) && network.gatewayMode === "routed" && !network.internal;
@@ -214,7 +198,7 @@ function bindingOf(
   };
 }
 
-type Held = Pick<PortBinding, "hostIp" | "hostPort" | "proto">;
+export type Held = Pick<PortBinding, "hostIp" | "hostPort" | "proto">;
 
 /** What other containers hold of a port, and what processes of host-mode containers listen on. */
 function heldPorts(state: State, except: Container, port: Port, proto: Proto): readonly Held[] {
@@ -227,7 +211,7 @@ function heldPorts(state: State, except: Container, port: Port, proto: Proto): r
 }
 
 /** The unspecified address collides with every address of its family, and the reverse. */
-function collides(held: Held, hostIp: Ipv4 | Ipv6, port: Port, proto: Proto): boolean {
+export function collides(held: Held, hostIp: Ipv4 | Ipv6, port: Port, proto: Proto): boolean {
   if (held.hostPort !== port || held.proto !== proto) return false;
   if (held.hostIp === hostIp) return true;
   const unspecified = (ip: Ipv4 | Ipv6): boolean => ip === ANY_IPV4 || ip === ANY_IPV6;

@@ -4,9 +4,10 @@
  */
 import { DocknetError, type Origin, type Problem, ProblemsError } from "../errors.ts";
 import { type ContainerName, type NodeName, parseContainerName } from "../net/name.ts";
-import { uniquePorts } from "../net/port.ts";
+import { portKey, uniquePorts } from "../net/port.ts";
 import { SEVERAL_SUBNETS } from "../spec/ipam.ts";
 import type { AttachmentSpec, NetworkSpec, ServiceSpec, Spec } from "../spec/spec.ts";
+import { clashes } from "./clash.ts";
 import { type ContainerRequest, type EndpointRequest, runContainer, type SandboxRequest } from "./container.ts";
 import { ignoredSettings } from "./engine-profile.ts";
 import { deriveId } from "./id.ts";
@@ -71,6 +72,7 @@ export function resolveState(spec: Spec): Resolved {
       ...silentServices(spec, state),
       ...sctpPorts(state),
       ...nameWarnings(state),
+      ...clashes(state),
     ],
   };
 }
@@ -250,12 +252,13 @@ function linksOf(spec: Spec, service: ServiceSpec): { readonly target: string; r
 
 /** Where a responder must stand: published targets, exposed ports, `serve`, and what a well-known image exposes. */
 function servedPorts(service: ServiceSpec): readonly ServedPort[] {
-  return uniquePorts<ServedPort>([
-    ...service.ports.map(({ target, proto, at }) => ({ port: target, proto, at })),
-    ...service.expose,
-    ...service.serve,
-    ...exposedPorts(service.image),
-  ]);
+  const known: readonly ServedPort[] = [...service.expose, ...service.serve, ...exposedPorts(service.image)];
+  const isKnown = new Set(known.map(({ port, proto }) => portKey(port, proto)));
+  const published = service.ports.map(({ target, proto, at }): ServedPort => {
+    const presumed = isKnown.has(portKey(target, proto)) ? {} : { presumed: true as const };
+    return { port: target, proto, ...presumed, at };
+  });
+  return uniquePorts<ServedPort>([...published, ...known]);
 }
 
 const severalSubnets = (driver: string): string =>

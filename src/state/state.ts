@@ -179,6 +179,8 @@ export interface Container {
   readonly exposed: readonly ProtoPort[];
   /** Every port that the built-in responders serve. */
   readonly serves: readonly ServedPort[];
+  /** What its program could not bind when it was started last, and ended with 1 for; absent: nothing. */
+  readonly failedBinds?: readonly FailedBind[];
   readonly sysctls: Readonly<Record<string, string>>;
   readonly labels: Readonly<Record<string, string>>;
   /** When its bindings were programmed. */
@@ -232,6 +234,17 @@ export interface Attachment {
 export type EndpointPart = "IPAMConfig" | "Links" | "Aliases" | "DriverOpts";
 
 export interface ServedPort extends ProtoPort {
+  /** Known only from its being published: where a container that shares the sandbox serves the same port, it is that one's. */
+  readonly presumed?: true;
+  readonly at?: Origin;
+}
+
+/** Address and port of a bind(2) that failed with EADDRINUSE. */
+export interface FailedBind extends ProtoPort {
+  readonly address: Ipv4;
+  /** Id of the container that had it; absent where only the kernel knows: a process of the user's, say. */
+  readonly holder?: string;
+  /** Where the lab file names the port. */
   readonly at?: Origin;
 }
 

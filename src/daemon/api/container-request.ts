@@ -4,7 +4,7 @@ import { type ContainerName, parseContainerName } from "../../net/name.ts";
 import type { ProtoPort } from "../../net/port.ts";
 import type { ContainerRequest, EndpointRequest, SandboxRequest } from "../../state/container.ts";
 import { exposedPorts } from "../../state/image.ts";
-import type { ExtraHost, State } from "../../state/state.ts";
+import type { ExtraHost, PortRequest, ServedPort, State } from "../../state/state.ts";
 import { defaultCommand } from "../../state/tool-image.ts";
 import type { ContainerRecord, JsonObject } from "../record.ts";
 import { hasConfig, normaliseConfig, normaliseHostConfig } from "./config-fields.ts";
@@ -62,7 +62,7 @@ export function createRequest(state: State, name: string, body: JsonObject): Cre
     publish,
     publishAll: host.flag("PublishAllPorts"),
     exposed,
-    serves: command.argv.length === 0 ? servedPorts([...exposedPorts(image), ...exposed]) : [],
+    serves: command.argv.length === 0 ? servedPorts(exposedPorts(image), exposed, publish) : [],
     ...(sysctls ? { sysctls } : {}),
     labels: labels ?? {},
   };
@@ -148,8 +148,17 @@ function endpointsOf(mode: string, config: Fields): readonly EndpointRequest[] {
   });
 }
 
-function servedPorts(ports: readonly ProtoPort[]): readonly ProtoPort[] {
-  return ports.filter((p, i) => ports.findIndex((q) => q.port === p.port && q.proto === p.proto) === i);
+/** The client names published ports among the exposed ones. */
+function servedPorts(
+  ofImage: readonly ProtoPort[],
+  exposed: readonly ProtoPort[],
+  publish: readonly PortRequest[],
+): readonly ServedPort[] {
+  const isIn = (ports: readonly ProtoPort[], p: ProtoPort): boolean =>
+    ports.some((q) => q.port === p.port && q.proto === p.proto);
+  const isPublished = (p: ProtoPort): boolean => publish.some((r) => r.target === p.port && r.proto === p.proto);
+  const others = exposed.filter((p) => !isIn(ofImage, p));
+  return [...ofImage, ...others.map((p) => ({ ...p, ...(isPublished(p) ? { presumed: true as const } : {}) }))];
 }
 
 /** "db:10.0.0.1", "db:host-gateway", "db:[fd00::1]". @throws DocknetError USAGE */

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { connectContainer, disconnectContainer } from "../../../src/state/attachment.ts";
 import { removeContainer, runContainer } from "../../../src/state/container.ts";
+import { findContainer } from "../../../src/state/find.ts";
 import type { State } from "../../../src/state/state.ts";
 import {
   bindingsOf,
@@ -271,13 +272,19 @@ describe("processes of host-mode containers", () => {
     expect(refusalOf(() => publish(side, "web", "9200:80"))).toMatch("address already in use");
   });
 
-  test("cannot listen where a port was published before", () => {
+  test("end where a port was published before", () => {
     const web = publish(newDaemon(), "web", "127.0.0.1:9100:80");
-    expect(errorOf(() => withContainer(web, "agent", { mode: "host", serves: ["9100"] }))).toEqual({
-      code: "CONFLICT",
-      message: "agent cannot listen on 0.0.0.0:9100/tcp of the host: address already in use",
+    const agentOf = (serves: string[]) => {
+      const state = withContainer(web, "agent", { mode: "host", serves });
+      const { status, exitCode, failedBinds } = findContainer(state, "agent");
+      return { status, exitCode, failedBinds };
+    };
+    expect(agentOf(["9100"])).toEqual({
+      status: "exited",
+      exitCode: 1,
+      failedBinds: [{ port: 9100, proto: "tcp", address: "0.0.0.0", holder: findContainer(web, "web").id }],
     });
-    expect(errorOf(() => withContainer(web, "agent", { mode: "host", serves: ["9100/udp", "80"] }))).toBeUndefined();
+    expect(agentOf(["9100/udp", "80"])).toMatchObject({ status: "running", failedBinds: undefined });
   });
 });
 
