@@ -174,6 +174,7 @@ base() { # SUITE: makes $cache/SUITE.tar
   say "$suite: debootstrap (once; $tar)"
   tree=$(mktemp -d "$cache/$suite.base.XXXXXX")
   made+=("$tree")
+  chmod 755 "$tree" # apt downloads as a user of its own
   source=$(mirror)
   # debootstrap mounts the tree's /proc and leaves it: in a mount namespace of its own it goes with it
   timeout 1800 unshare --mount --pid --fork --kill-child --mount-proc --propagation private \

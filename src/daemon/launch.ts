@@ -105,7 +105,7 @@ function readText(file: string): string {
 function start(lab: string, deadline: number): Promise<void> {
   const program = fileURLToPath(new URL("./docknetd.mjs", import.meta.url));
   const log = openSync(`${labDirectory(lab)}/daemon.log`, "a", 0o600);
-  const child = spawn(process.execPath, [program, "--lab", lab], {
+  const child = spawn(process.execPath, ["--", program, "--lab", lab], {
     detached: true,
     stdio: ["ignore", "pipe", log],
     cwd: "/",

@@ -62,7 +62,7 @@ export interface StartOptions {
  */
 export async function startShim(directory: string, { record, bundle = BUNDLE }: StartOptions = {}): Promise<Shim> {
   const log = openSync(`${directory}/shim.log`, "a", 0o600);
-  const args = ["--pid", "--fork", "--kill-child", "--uts", "--ipc", "--", process.execPath, bundle, directory];
+  const args = ["--pid", "--fork", "--kill-child", "--uts", "--ipc", "--", process.execPath, "--", bundle, directory];
   const child = spawn(tool("unshare"), args, { detached: true, stdio: ["pipe", "pipe", log], cwd: "/" });
   closeSync(log);
   child.stdin?.on("error", () => {}); // it has died, which is told otherwise
