@@ -59,7 +59,7 @@ async function bundleCli() {
       js: 'import { createRequire as __createRequire } from "node:module";\nconst require = __createRequire(import.meta.url);',
     },
   });
-  // node 20 reads --env-file even after the script's name, where it is a flag of `run` and `exec`; what follows -- it leaves alone
+  // node (20, 22, 24) reads --env-file even after the script's name, where it is a flag of `run` and `exec`; what follows -- it leaves alone
   const here = 'const __here = require("node:url").pathToFileURL(__filename).href;';
   await esbuild.build({
     ...shared,

@@ -112,7 +112,7 @@ export class Captures {
 
 /** @param channel by which it gets its sockets: its descriptor 3 */
 const spawnRecording = (channel: number): ChildProcessByStdio<Writable, Readable, null> =>
-  spawn(process.execPath, [BUNDLE], {
+  spawn(process.execPath, ["--", BUNDLE], {
     stdio: ["pipe", "pipe", "inherit", channel],
     cwd: "/",
   }) as ChildProcessByStdio<Writable, Readable, null>;

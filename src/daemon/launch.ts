@@ -117,7 +117,7 @@ function readText(file: string): string {
 function start(lab: string, place: TrustedDirectory, deadline: number): Promise<void> {
   const program = fileURLToPath(new URL("./docknetd.mjs", import.meta.url));
   const log = openOwnLog(place.at("daemon.log"), `${place.path}/daemon.log`);
-  const child = spawn(process.execPath, [program, "--lab", lab], {
+  const child = spawn(process.execPath, ["--", program, "--lab", lab], {
     detached: true,
     stdio: ["ignore", "pipe", log],
     cwd: "/",

@@ -84,7 +84,8 @@ export function enterUserNamespace(join?: number): never {
   if (reason) throw reason;
   const unshare = findTool("unshare") ?? "/usr/bin/unshare";
   const nsenter = findTool("nsenter");
-  const self = ["--", process.execPath, ...process.execArgv, ...process.argv.slice(1)];
+  // the second -- ends Node's own options: it takes --env-file even from what follows the script, and runs code by NODE_OPTIONS in it
+  const self = ["--", process.execPath, ...process.execArgv, "--", ...process.argv.slice(1)];
   const env = { ...process.env, [INSIDE]: "1", [OUTER_UID]: String(process.getuid?.()) };
   keepStdio();
   if (join !== undefined && nsenter)

@@ -75,7 +75,7 @@ export async function startShim(
   { record, bundle = BUNDLE, base = directory }: StartOptions = {},
 ): Promise<Shim> {
   const log = openOwnLog(`${base}/shim.log`, `${directory}/shim.log`);
-  const args = ["--pid", "--fork", "--kill-child", "--uts", "--ipc", "--", process.execPath, bundle, directory];
+  const args = ["--pid", "--fork", "--kill-child", "--uts", "--ipc", "--", process.execPath, "--", bundle, directory];
   const child = spawn(tool("unshare"), args, { detached: true, stdio: ["pipe", "pipe", log], cwd: "/" });
   closeSync(log);
   child.stdin?.on("error", () => {}); // it has died, which is told otherwise
