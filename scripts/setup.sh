@@ -103,6 +103,9 @@ need() { has "$1" || missing+=("$2"); }
 need ip iproute2
 need iptables-restore iptables
 if $dev; then # second opinions of the kernel tests, from tools that share no code with docknet
+  need nft nftables
+  need ping iputils-ping
+  need dig bind9-dnsutils
   need conntrack conntrack
   need tcpdump tcpdump
   need tshark tshark
