@@ -27,6 +27,8 @@ import { HOST, type LabName, type NodeName } from "./net/name.ts";
 import type { ProtoPort } from "./net/port.ts";
 import type { Instruments, NameReply } from "./observe/instruments.ts";
 import { type Reconciled, reconcile, type Workshop } from "./observe/repair.ts";
+import type { Drift } from "./observe/report.ts";
+import { staleFlow, TRANSLATORS } from "./observe/stale-flow.ts";
 import { capacityProblems, countProxies } from "./plan/capacity.ts";
 import { EMBEDDED_DNS } from "./plan/embedded-dns.ts";
 import { layoutOf } from "./plan/lab.ts";
@@ -91,6 +93,7 @@ export class Site {
       await this.executor.apply(planLab(standing, layout));
       this.current = { state: next, layout };
       if (before) this.forgetFlows(before.state, next);
+      if (before && before.state.world !== next.world) this.forgetWorld();
       this.admit(wanted);
     } catch (error) {
       await this.putBack(before, layout);
@@ -124,9 +127,21 @@ export class Site {
   async reconcile(): Promise<Reconciled> {
     const { state, layout } = this.standing();
     const reconciled = await reconcile(this.workshop(), layout);
+    const stale = TRANSLATORS.flatMap((node) => this.forgetStaleFlows(node, layout));
     for (const key of [...this.residents.keys()]) await this.dismiss(key);
     this.admit(this.residentsOf(state));
-    return reconciled;
+    return { ...reconciled, drift: [...reconciled.drift, ...stale] };
+  }
+
+  /** @returns what they were */
+  private forgetStaleFlows(node: NodeName, layout: Layout): Drift[] {
+    const stale: Drift[] = [];
+    forgetFlows(this.netns(node), (entry) => {
+      const found = staleFlow(layout, node, entry);
+      if (found) stale.push(found);
+      return found !== undefined;
+    });
+    return stale;
   }
 
   private workshop(): Workshop {
@@ -229,6 +244,12 @@ export class Site {
         [original.src, original.dst, reply.src].some((address) => changed.has(address)) ||
         (proto === "udp" && changed.has(`udp ${original.dstPort}`)),
     );
+  }
+
+  /** The world has other addresses: who has learned the old ones, or goes on by them, begins anew. */
+  private forgetWorld(): void {
+    for (const { name } of this.layout.nodes) forgetNeighbours(this.executor.node(name).route);
+    for (const node of TRANSLATORS) forgetFlows(this.netns(node), () => true);
   }
 
   /** Those that lead to a port that is not published now: of a step that the last process did not finish. */

@@ -3,6 +3,7 @@ import { DocknetError, type Problem } from "./errors.ts";
 import { kernelRelease } from "./kernel/machine.ts";
 import { verifyNames } from "./observe/names.ts";
 import { excuseSilence } from "./observe/neighbour-table.ts";
+import type { UncapturedLink } from "./observe/recorder.ts";
 import type { CheckResult, Drift, Report } from "./observe/report.ts";
 import { describeTopology } from "./observe/topology.ts";
 import { verifyLayout } from "./observe/verify.ts";
@@ -74,11 +75,24 @@ export async function verifySite(site: Site, options: VerifySiteOptions): Promis
     warnings: [
       ...options.warnings,
       ...(options.checks.length > 0 ? [] : sampleWarnings(state)),
+      ...verified.uncaptured.map((link) => brokenLink(link, state.lab)),
       ...nothingToCheck(results),
       ...unsteadiness(verified.askedAgain + resolved.askedAgain),
     ],
     captures: verified.captures,
     durations: { buildMs: options.buildMs, verifyMs: performance.now() - startedAt },
+  };
+}
+
+function brokenLink({ node, link, why }: UncapturedLink, lab: string): Problem {
+  if (why === "missing")
+    return {
+      message: `link ${link} of ${node} is missing: nothing can be captured on it`,
+      remedy: `Make it again: docknet -p ${lab} reconcile`,
+    };
+  return {
+    message: `link ${link} of ${node} is down: nothing is captured on it, and nothing goes by it`,
+    remedy: `Bring it up: docknet -p ${lab} reconcile, or docknet -p ${lab} exec ${node} ip link set ${link} up`,
   };
 }
 

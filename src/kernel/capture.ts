@@ -197,6 +197,9 @@ function openQuietly(cap: Cap, ns: Netns, ifName: IfName, options: CaptureOption
 function openError(ns: Netns, ifName: IfName, error: unknown): DocknetError {
   const message = messageOf(error);
   const what = `Cannot capture on ${ifName} in ${ns.label}: ${message || "libpcap gave no reason"}`;
+  // PCAP_ERROR_IFACE_NOT_UP
+  if (/not up$/i.test(message))
+    return new DocknetError("KERNEL_REFUSED", what, { cause: error, details: { link: "down" } });
   if (!/permi/i.test(message)) return new DocknetError("KERNEL_REFUSED", what, { cause: error });
   return new DocknetError("PRIVILEGE", what, { cause: error, remedy: "Run as root, or in a user namespace" });
 }
@@ -241,6 +244,7 @@ function readMac(ns: Netns, ifName: IfName): Mac {
   } catch (error) {
     throw new DocknetError("KERNEL_REFUSED", `Cannot capture on ${ifName} in ${ns.label}: ${describe(error)}`, {
       cause: error,
+      ...(error instanceof SystemError && error.code === "ENODEV" ? { details: { link: "missing" } } : {}),
     });
   } finally {
     closeFd(fd);

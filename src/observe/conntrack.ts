@@ -238,7 +238,7 @@ function sourceRuleOf(view: NatView, entry: ConntrackEntry): Rule | undefined {
 }
 
 /** By which link a node sends to an address: that of its subnet, or of the default route. */
-function linkTo(node: Node | undefined, address: Ipv4): IfName | undefined {
+export function linkTo(node: Node | undefined, address: Ipv4): IfName | undefined {
   const linkAt = (to: Ipv4) => node?.links.find((l) => l.addresses.some((a) => contains(subnetOf(a), to)));
   const near = linkAt(address);
   if (near) return near.name;

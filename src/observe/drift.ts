@@ -5,10 +5,11 @@
 
 import type { NodeReading } from "../kernel/reading.ts";
 import type { KernelRule } from "../kernel/rules.ts";
-import type { Layout, Node, Route } from "../plan/layout.ts";
+import { type Layout, type Node, nodeOf, type Route } from "../plan/layout.ts";
 import { type Rule, renderSpec } from "../plan/rule.ts";
 import type { Instruments } from "./instruments.ts";
 import type { Drift } from "./report.ts";
+import { staleFlow, TRANSLATORS } from "./stale-flow.ts";
 
 export async function findDrift(instruments: Instruments, layout: Layout): Promise<Drift[]> {
   const all = await Promise.all(
@@ -22,7 +23,14 @@ export async function findDrift(instruments: Instruments, layout: Layout): Promi
       ),
     ),
   );
-  return all.flat();
+  return [...all.flat(), ...findStaleFlows(instruments, layout)];
+}
+
+/** Flows that go on as rules had them that do not stand now. */
+function findStaleFlows(instruments: Instruments, layout: Layout): Drift[] {
+  return TRANSLATORS.filter((node) => nodeOf(layout, node)).flatMap((node) =>
+    instruments.readConntrack(node).flatMap((entry) => staleFlow(layout, node, entry) ?? []),
+  );
 }
 
 /** The last setting of a key wins, as it did when they were set in order. */

@@ -1,4 +1,5 @@
 /** All captures of a verification as one list of sightings: which packet was seen on which link of which node, in which direction. */
+import { DocknetError } from "../errors.ts";
 import { type Frame, type Ipv4Packet, PROTO_TCP } from "../net/frame.ts";
 import { HOST, type IfName, type NodeName, ROUTER } from "../net/name.ts";
 import type { Layout } from "../plan/layout.ts";
@@ -54,7 +55,19 @@ function sharedLinks({ nodes }: Layout): ReadonlySet<string> {
 /** Of the event loop, that a drain gets in any case: a machine that stood still has not read either. */
 const LEAST_TURNS = 100;
 
-const BROADCAST = "ff:ff:ff:ff:ff:ff";
+/** Broadcast and multicast: the lowest bit of the first byte (IEEE 802.3 3.2.3). */
+const isGroup = (mac: string): boolean => (Number.parseInt(mac.slice(0, 2), 16) & 1) === 1;
+
+export interface UncapturedLink {
+  readonly node: NodeName;
+  readonly link: IfName;
+  readonly why: "down" | "missing";
+}
+
+function linkFault(error: unknown): UncapturedLink["why"] | undefined {
+  const why = error instanceof DocknetError ? error.details.link : undefined;
+  return why === "down" || why === "missing" ? why : undefined;
+}
 
 export class Recorder {
   readonly sightings: Sighting[] = [];
@@ -65,11 +78,22 @@ export class Recorder {
   private readonly byTargetPort = new Map<number | undefined, Sighting[]>();
   private delivered = 0;
   private readonly captured = new Set<string>();
+  /** Links that nothing can be captured on: a finding, and no obstacle to what other links show. */
+  readonly uncaptured: UncapturedLink[] = [];
 
   constructor(instruments: Instruments, links: readonly CapturedLink[]) {
     for (const link of links) {
-      this.captures.push(instruments.capture(link, (frame, direction) => this.see(link, frame, direction)));
-      this.captured.add(`${link.node} ${link.link}`);
+      try {
+        this.captures.push(instruments.capture(link, (frame, direction) => this.see(link, frame, direction)));
+        this.captured.add(`${link.node} ${link.link}`);
+      } catch (error) {
+        const why = linkFault(error);
+        if (why === undefined) {
+          for (const capture of this.captures.splice(0)) void capture.close();
+          throw error;
+        }
+        this.uncaptured.push({ node: link.node, link: link.link, why });
+      }
     }
   }
 
@@ -129,9 +153,14 @@ export class Recorder {
 
   private see(link: CapturedLink, frame: Frame, direction: "in" | "out"): void {
     this.delivered++;
-    // a capture makes its bridge promiscuous: frames that are merely switched between its ports show up too, but the host never gets them
-    const switched = link.bridge && direction === "in" && frame.dstMac !== link.mac && frame.dstMac !== BROADCAST;
-    if (!frame.ip || switched) return;
+    // a capture makes its link promiscuous: frames for others, which a bridge switches or floods, show up too, but the node never gets them
+    const isForOthers =
+      !link.shared &&
+      link.mac !== undefined &&
+      direction === "in" &&
+      frame.dstMac !== link.mac &&
+      !isGroup(frame.dstMac);
+    if (!frame.ip || isForOthers) return;
     const sighting: Sighting = {
       order: this.delivered,
       node: link.node,

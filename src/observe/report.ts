@@ -171,7 +171,7 @@ export interface Lost {
 /** One difference between the kernel and the lab. */
 export interface Drift {
   readonly node: string;
-  readonly kind: "rule" | "policy" | "link" | "address" | "route" | "sysctl" | "namespace";
+  readonly kind: "rule" | "policy" | "link" | "address" | "route" | "sysctl" | "namespace" | "conntrack entry";
   readonly problem: "missing" | "unexpected" | "changed" | "moved";
   /** "nat DOCKER: -A DOCKER ! -i docker0 ..." */
   readonly what: string;

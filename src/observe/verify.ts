@@ -18,7 +18,7 @@ import { findDrift, relatedDrift, renderDrift } from "./drift.ts";
 import type { Instruments } from "./instruments.ts";
 import { indexConntrack, judge, observedOf, tupleKey } from "./judge.ts";
 import { compareNapt } from "./napt.ts";
-import { linksToCapture, Recorder } from "./recorder.ts";
+import { linksToCapture, Recorder, type UncapturedLink } from "./recorder.ts";
 import type { CheckResult, Drift, RuleSeen } from "./report.ts";
 import { type ProbeRun, runProbes } from "./run.ts";
 import { complaintsInto, followTrail, framesInto, type Sender, type Trail } from "./trail.ts";
@@ -37,6 +37,8 @@ export interface Verified {
   readonly results: readonly CheckResult[];
   readonly drift: readonly Drift[];
   readonly captures: { readonly links: number; readonly frames: number; readonly dropped: number };
+  /** Links that are down or have gone. */
+  readonly uncaptured: readonly UncapturedLink[];
   /** Checks that had no answer at first and the expected one when they were sent again. */
   readonly askedAgain: number;
 }
@@ -134,13 +136,15 @@ class Session {
       });
     });
     const judged = compareNapt(withControls(results), checks);
-    const wanted = this.options.drift || judged.some((r) => r.verdict === "FAIL");
+    const { uncaptured } = this.recorder;
+    const wanted = this.options.drift || uncaptured.length > 0 || judged.some((r) => r.verdict === "FAIL");
     const drift = wanted ? await findDrift(this.instruments, this.layout) : [];
     const { received } = this.recorder.totals();
     return {
       results: judged.map((r) => withDrift(r, drift)),
       drift,
       captures: { links: this.recorder.links, frames: received, dropped },
+      uncaptured,
       askedAgain: renewed.length,
     };
   }

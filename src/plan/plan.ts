@@ -3,6 +3,7 @@
  * comes is made: all namespaces, then links with what hangs on them, the host's rules between its bridges and its bridge ports.
  * `up` is planLab(undefined, s), `down` is planLab(s, undefined), everything else a step between.
  */
+import { contains, subnetOf } from "../net/address.ts";
 import type { IfName, NodeName } from "../net/name.ts";
 import { type Layout, type Link, linkOf, type Node, nodeOf, type ProxyListener, pairOf, type Route } from "./layout.ts";
 import type { Op, VethEnd } from "./op.ts";
@@ -148,14 +149,28 @@ function deleteRoutes(node: Node, change: Change): Op[] {
     .map((route): Op => ({ kind: "route.delete", node: node.name, route }));
 }
 
-/** Is the link that it names made anew? Then it goes with the link, and comes with the new one. */
+/**
+ * Is a link that it goes by made anew, or given other addresses? Then the kernel takes it along (net/ipv4/fib_frontend.c fib_del_ifaddr),
+ * and it comes again with the new one.
+ */
 function losesLink(node: NodeName, route: Route, change: Change): boolean {
-  if (!route.link) return false;
-  const link = linkIn(change.before, node, route.link);
-  const pair = change.before && pairOf(change.before, node, route.link);
-  return (
-    (link !== undefined && mustGo(node, link, change)) || (pair !== undefined && mustGo(pair.node, pair.link, change))
-  );
+  return linksOf(node, route, change).some((link) => {
+    const pair = change.before && pairOf(change.before, node, link.name);
+    const isNew = mustGo(node, link, change) || (pair !== undefined && mustGo(pair.node, pair.link, change));
+    return isNew || losesAddress(node, link, change);
+  });
+}
+
+/** The links that a route of the old layout may go by: the one that it names, or those whose subnet has its gateway. */
+function linksOf(node: NodeName, route: Route, { before }: Change): readonly Link[] {
+  const links = (before && nodeOf(before, node)?.links) ?? [];
+  if (route.link) return links.filter((l) => l.name === route.link);
+  return links.filter((l) => l.addresses.some((address) => contains(subnetOf(address), route.via)));
+}
+
+function losesAddress(node: NodeName, old: Link, { after }: Change): boolean {
+  const next = linkIn(after, node, old.name);
+  return next !== undefined && old.addresses.some((address) => !next.addresses.includes(address));
 }
 
 const sameRoute = (a: Route, b: Route): boolean => a.to === b.to && a.via === b.via && a.link === b.link;
@@ -276,12 +291,21 @@ function alterLink(node: NodeName, link: Link, change: Change): Op[] {
     ...link.sysctls
       .filter((s) => !old.sysctls.some((o) => o.key === s.key && o.value === s.value))
       .map(({ key, value }): Op => ({ kind: "sysctl.set", node, key, value })),
-    ...old.addresses
-      .filter((a) => !link.addresses.includes(a))
-      .map((address): Op => ({ kind: "address.delete", node, link: link.name, address })),
-    ...link.addresses
-      .filter((a) => !old.addresses.includes(a))
-      .map((address): Op => ({ kind: "address.add", node, link: link.name, address })),
+    ...(losesAddress(node, old, change) ? readdress(node, old, link) : addAddresses(node, old, link)),
+  ];
+}
+
+function addAddresses(node: NodeName, old: Link, link: Link): Op[] {
+  return link.addresses
+    .filter((a) => !old.addresses.includes(a))
+    .map((address): Op => ({ kind: "address.add", node, link: link.name, address }));
+}
+
+/** All go, last one first, and come in their order: with the first address of a subnet the kernel would take the others of it along. */
+function readdress(node: NodeName, old: Link, link: Link): Op[] {
+  return [
+    ...old.addresses.toReversed().map((address): Op => ({ kind: "address.delete", node, link: link.name, address })),
+    ...link.addresses.map((address): Op => ({ kind: "address.add", node, link: link.name, address })),
   ];
 }
 
