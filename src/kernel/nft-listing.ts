@@ -53,13 +53,16 @@ export function readResolver(
 ): TablesReading | undefined {
   const ports = resolverPortsOf(wanted);
   if (!ports) return undefined;
-  const { chains, rules } = resolverMessages(ports);
+  // another iptables than this machine's has now may have written them
+  const [first, second] = [resolverMessages(ports, "protocol first"), resolverMessages(ports, "address first")];
+  const { chains } = first;
   const ofIpv4 = tables.filter(({ body }) => body.readUInt8(0) === AF_INET);
   if (ofIpv4.length !== 1 || !ofIpv4.every((t) => isPlainNat(t, chains.length))) return undefined;
   const listed = socket.query(dumpChains);
   if (listed.length !== chains.length || !chains.every((c, i) => isSame(c.body, listed[i]?.body, OF_CHAIN)))
     return undefined;
-  const counts = compareRules(rules, socket.query(dumpRules));
+  const found = socket.query(dumpRules);
+  const counts = compareRules(first.rules, found) ?? compareRules(second.rules, found);
   return counts && readingOf(wanted, counts);
 }
 

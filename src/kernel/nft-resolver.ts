@@ -23,7 +23,7 @@ import {
   toDestination,
   toSourcePort,
 } from "./nft-batch.ts";
-import { iptablesIsNft } from "./nft-support.ts";
+import { iptablesIsNft, type RuleOrder, ruleOrder } from "./nft-support.ts";
 
 const TABLE = "nat";
 /** IANA's numbers. */
@@ -41,7 +41,7 @@ let refused = false;
  */
 export async function commitResolver(ns: Netns, ports: ResolverPorts): Promise<boolean> {
   if (refused || !(await iptablesIsNft())) return false;
-  const { table, chains, rules } = resolverMessages(ports);
+  const { table, chains, rules } = resolverMessages(ports, await ruleOrder());
   try {
     commitBatch(ns, [table, ...chains, ...rules]);
     return true;
@@ -104,12 +104,13 @@ const JUMPS = [
   newRule(TABLE, "POSTROUTING", 0, [...TO_DNS, counter(), jump("DOCKER_POSTROUTING")]),
 ];
 
-export function resolverMessages(ports: ResolverPorts): ResolverMessages {
+export function resolverMessages(ports: ResolverPorts, order: RuleOrder): ResolverMessages {
+  const asks = <T>(protocol: readonly T[], address: readonly T[]): T[] =>
+    order === "protocol first" ? [...protocol, ...address] : [...address, ...protocol];
   const protos = ["tcp", "udp"] as const;
   const queries = protos.map((proto) =>
     newRule(TABLE, "DOCKER_OUTPUT", PROTOCOL[proto], [
-      ...isProtocol(PROTOCOL[proto]),
-      ...TO_DNS,
+      ...asks(isProtocol(PROTOCOL[proto]), TO_DNS),
       ...isDestinationPort(DNS_PORT),
       counter(),
       toDestination(EMBEDDED_DNS, ports[proto]),
@@ -117,8 +118,7 @@ export function resolverMessages(ports: ResolverPorts): ResolverMessages {
   );
   const answers = protos.map((proto) =>
     newRule(TABLE, "DOCKER_POSTROUTING", PROTOCOL[proto], [
-      ...isProtocol(PROTOCOL[proto]),
-      ...isSource(EMBEDDED_DNS),
+      ...asks(isProtocol(PROTOCOL[proto]), isSource(EMBEDDED_DNS)),
       ...isSourcePort(ports[proto]),
       counter(),
       toSourcePort(DNS_PORT),

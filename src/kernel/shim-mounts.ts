@@ -5,7 +5,16 @@
  * A node has a /run/netns of its own, so that `ip netns add` there leaves nothing here and `ip netns` lists this lab only. The names of
  * the lab are links in it, to the machine's names: they keep no namespace alive, and lead nowhere when one goes.
  */
-import { lstatSync, mkdirSync, readdirSync, realpathSync, statSync, symlinkSync, unlinkSync } from "node:fs";
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  realpathSync,
+  statSync,
+  symlinkSync,
+  unlinkSync,
+} from "node:fs";
 import { relative } from "node:path";
 import { DocknetError } from "../errors.ts";
 import { kindOf, MASKED_PATHS } from "./guarded-path.ts";
@@ -112,6 +121,7 @@ function planNode(space: NodeSpace, place: TrustedDirectory): PlannedMounts {
  */
 export function refreshNames(pid: number, space: NodeSpace): void {
   const folder = `/proc/${pid}/root${NETNS_DIR}`;
+  if (!existsSync(folder)) return; // the machine has no such folder, so the node has none either
   const wanted = new Set(space.names);
   for (const name of readdirSync(folder)) {
     const isLink = lstatSync(`${folder}/${name}`, { throwIfNoEntry: false })?.isSymbolicLink();

@@ -55,6 +55,12 @@ export function publicPort({ host, router }: State["world"], port: Port, proto: 
   return router.forwards.find((f) => f.to === host && f.toPort === port && f.proto === proto)?.publicPort ?? port;
 }
 
+/** All ports of the router's public address that lead to a port of the host; where none does, the same port, which leads nowhere. */
+export function publicPorts({ host, router }: State["world"], port: Port, proto: Proto): readonly Port[] {
+  const leading = router.forwards.filter((f) => f.to === host && f.toPort === port && f.proto === proto);
+  return leading.length > 0 ? leading.map((f) => f.publicPort) : [port];
+}
+
 /** Where the internet would look for a port of the host: the forward that leads there, else the host's own public address, else the router's. */
 export function publicEnd(
   world: State["world"],

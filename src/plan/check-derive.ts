@@ -9,9 +9,10 @@ import { type Port, type ProtoPort, renderProtoPort } from "../net/port.ts";
 import { meantListener } from "../state/listening.ts";
 import { originOf } from "../state/refusal.ts";
 import { type Container, type Endpoint, isMacvlan, networkById, type PortBinding, type State } from "../state/state.ts";
-import { knownAddress, publicPort, sharesSandbox } from "./address-book.ts";
+import { knownAddress, publicPorts, sharesSandbox } from "./address-book.ts";
 import type { Check, Rules } from "./check.ts";
 import { EMBEDDED_DNS } from "./embedded-dns.ts";
+import { forwardChecks } from "./forward-check.ts";
 import { DNS_PORT } from "./name-forward.ts";
 import { samplePorts } from "./port-sample.ts";
 import { predict } from "./predict.ts";
@@ -53,6 +54,7 @@ class Derivation {
       for (const binding of samplePorts(container).bindings) this.published(container, binding);
     for (const container of senders) this.atHostAddress(container);
     for (const container of senders) this.direct(container);
+    for (const check of forwardChecks(this.state, this.rules, this.checks)) this.add(check);
     for (const check of [...this.checks]) this.transfers(check);
     for (const from of senders) this.outbound(from);
     for (const from of senders) this.nameServers(from);
@@ -100,7 +102,8 @@ class Derivation {
     for (const from of this.state.containers)
       if (from.sandbox.kind === "own" && from.status === "running")
         this.publishedAt(container, binding, from.node, world.host, port);
-    this.publishedAt(container, binding, INTERNET, world.router.public, publicPort(world, port, binding.proto));
+    for (const outer of publicPorts(world, port, binding.proto))
+      this.publishedAt(container, binding, INTERNET, world.router.public, outer);
     this.atStaticAddress(container, binding, port);
   }
 
@@ -119,8 +122,8 @@ class Derivation {
   /** Where the host has a public address of its own, each of its ports is on the internet, forwarded or not. */
   private atStaticAddress(container: Container, meant: MeantPort, port: Port): void {
     const { host, router } = this.state.world;
-    const own = router.static.find((s) => s.to === host);
-    if (own) this.publishedAt(container, meant, INTERNET, own.public, port);
+    for (const own of router.static.filter((s) => s.to === host))
+      this.publishedAt(container, meant, INTERNET, own.public, port);
   }
 
   private publishedAt(container: Container, binding: MeantPort, from: NodeName, address: Ipv4, port: Port): void {

@@ -18,9 +18,22 @@ const FIRST_PORT = 20_000;
 export function staticNatChecks(state: State, rules: { readonly host: Ruleset; readonly router: Ruleset }): Check[] {
   return state.world.router.static.flatMap(({ public: address, to, at }): Check[] => {
     const machine = machineAt(state, to);
-    if (!machine) return []; // nobody has the address
-    const out = checkOut(state, machine);
     const ping: ProbeSpec = { from: INTERNET, address, proto: "icmp" };
+    if (!machine) {
+      const predicted = predict(state, ping, rules);
+      const nobody: Check = {
+        id: `static/${address}/in`,
+        group: "static",
+        claim: `${INTERNET} ${predicted.outcome === "reach" ? `pings ${predicted.server}` : "finds nobody"} at ${address}, which is ${to} in the LAN`,
+        probe: ping,
+        to: address,
+        predicted,
+        expected: { outcome: predicted.outcome },
+        at,
+      };
+      return [nobody];
+    }
+    const out = checkOut(state, machine);
     return [
       {
         id: `static/${machine}/out`,

@@ -15,7 +15,7 @@ const EDITS = diffRulesets(EMPTY_RULESET, RULES);
 
 test("the messages are those that iptables-restore sends, byte for byte", () => {
   const recorded = readFileSync(new URL("../../golden/nft/resolver-1.8.9.txt", import.meta.url), "utf8");
-  const { table, chains, rules } = resolverMessages(PORTS);
+  const { table, chains, rules } = resolverMessages(PORTS, "protocol first");
   const lines = [
     ...[table].map((m) => ["table", m] as const),
     ...chains.map((m) => ["chain", m] as const),

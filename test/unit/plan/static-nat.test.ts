@@ -114,11 +114,12 @@ test("derived: out with its own port, ping in, and every port of the host from t
   });
 });
 
-test("derived: a source port that nothing of the host listens on; nothing of a machine that is not there", () => {
+test("derived: a source port that nothing of the host listens on; of an address that no machine has, that nobody is found", () => {
   const state = withContainer(lab(router), "b", { publish: ["20000:80", "20001:81"] });
   const probes = checksOf(state, rulesOf(state), []).filter((c) => c.group === "static");
   expect(probes.map((c) => [c.id, c.probe.sourcePort])).toEqual([
     ["static/@host/out", 20_002],
     ["static/@host/in", undefined],
+    ["static/203.0.113.93/in", undefined],
   ]);
 });
