@@ -9,12 +9,11 @@ import { toNumber } from "../net/address.ts";
 import { type Port, type Proto, portKey } from "../net/port.ts";
 import type { Container, PortBinding, State } from "./state.ts";
 
-/** A binding of a running container, or a port that its processes serve in a sandbox that may be the host's. */
-export interface HostPortUse {
+/** A binding with the container that holds it. */
+export interface HeldBinding {
   /** Id of the container. */
   readonly container: string;
-  /** Absent: a process that listens on every address, on the host when `sandboxOwner` says so. */
-  readonly binding?: PortBinding;
+  readonly binding: PortBinding;
 }
 
 /** The addresses that running containers have on one network. */
@@ -49,7 +48,9 @@ class ContainerIndex {
   private readonly nodes = new Set<string>();
   private readonly hostIfNames = new Set<string>();
   private readonly networks = new Map<string, Addresses>();
-  private readonly ports = new Map<number, HostPortUse[]>();
+  private readonly bindings = new Map<number, HeldBinding[]>();
+  /** Ids of containers that serve a port in a sandbox that may be the host's. */
+  private readonly servers = new Map<number, Set<string>>();
   /** Steps that it has gone forward. */
   steps = 0;
 
@@ -83,8 +84,13 @@ class ContainerIndex {
   }
 
   /** Of running containers. */
-  usesOf(port: Port, proto: Proto): readonly HostPortUse[] {
-    return this.ports.get(portKey(port, proto)) ?? [];
+  bindingsAt(port: Port, proto: Proto): readonly HeldBinding[] {
+    return this.bindings.get(portKey(port, proto)) ?? [];
+  }
+
+  /** Ids of running containers whose processes listen on it, on the host when `sandboxOwner` says so. */
+  serversAt(port: Port, proto: Proto): Iterable<string> {
+    return this.servers.get(portKey(port, proto)) ?? [];
   }
 
   /** Goes one step: `is` in the place of `was`. */
@@ -119,19 +125,26 @@ class ContainerIndex {
   }
 
   private putPorts(container: Container): void {
-    for (const [key, use] of portUses(container)) {
-      const uses = this.ports.get(key);
-      if (uses) uses.push(use);
-      else this.ports.set(key, [use]);
+    for (const binding of hostBindings(container)) {
+      const held = { container: container.id, binding };
+      const others = this.bindings.get(keyOf(binding));
+      if (others) others.push(held);
+      else this.bindings.set(keyOf(binding), [held]);
+    }
+    for (const { port, proto } of servedOutside(container)) {
+      const ids = this.servers.get(portKey(port, proto)) ?? new Set();
+      this.servers.set(portKey(port, proto), ids.add(container.id));
     }
   }
 
   private takePorts(container: Container): void {
-    for (const [key] of portUses(container)) {
-      const rest = this.ports.get(key)?.filter((use) => use.container !== container.id) ?? [];
-      if (rest.length > 0) this.ports.set(key, rest);
-      else this.ports.delete(key);
+    for (const binding of hostBindings(container)) {
+      const rest = this.bindings.get(keyOf(binding))?.filter((held) => held.container !== container.id) ?? [];
+      if (rest.length > 0) this.bindings.set(keyOf(binding), rest);
+      else this.bindings.delete(keyOf(binding));
     }
+    for (const { port, proto } of servedOutside(container))
+      this.servers.get(portKey(port, proto))?.delete(container.id);
   }
 
   private countAddresses({ endpoints }: Container, uses: 1 | -1): void {
@@ -139,12 +152,16 @@ class ContainerIndex {
   }
 }
 
-function* portUses({ id, status, bindings, sandbox, serves }: Container): Generator<readonly [number, HostPortUse]> {
-  if (status !== "running") return;
-  for (const binding of bindings)
-    if (binding.hostPort) yield [portKey(binding.hostPort, binding.proto), { container: id, binding }];
-  if (sandbox.kind !== "host" && sandbox.kind !== "container") return;
-  for (const { port, proto } of serves) yield [portKey(port, proto), { container: id }];
+type HostBinding = PortBinding & { readonly hostPort: Port };
+
+const keyOf = ({ hostPort, proto }: HostBinding): number => portKey(hostPort, proto);
+
+function hostBindings({ status, bindings }: Container): readonly HostBinding[] {
+  return status === "running" ? bindings.filter((b): b is HostBinding => b.hostPort !== undefined) : [];
+}
+
+function servedOutside({ status, sandbox, serves }: Container): Container["serves"] {
+  return status === "running" && (sandbox.kind === "host" || sandbox.kind === "container") ? serves : [];
 }
 
 /** One list of containers: it has the index, or knows the step to the list that came after it. */

@@ -125,10 +125,10 @@ const rangeKey = (hostIp: Ipv4 | Ipv6, proto: Proto, range: PortRange | undefine
 export function checkListeners(state: State, container: Container): void {
   if (sandboxOwner(state, container) !== "host") return;
   for (const { port, proto, at } of container.serves) {
-    const uses = indexOf(state).usesOf(port, proto);
-    const use = uses.find(({ binding }) => binding && collides(binding, ANY_IPV4, port, proto));
-    if (!use) continue;
-    const holder = containerById(state, use.container);
+    const held = indexOf(state).bindingsAt(port, proto);
+    const taken = held.find(({ binding }) => collides(binding, ANY_IPV4, port, proto));
+    if (!taken) continue;
+    const holder = containerById(state, taken.container);
     throw new DocknetError(
       "CONFLICT",
       `${container.name} cannot listen on 0.0.0.0:${port}/${proto} of the host: address already in use`,
@@ -218,13 +218,12 @@ type Held = Pick<PortBinding, "hostIp" | "hostPort" | "proto">;
 
 /** What other containers hold of a port, and what processes of host-mode containers listen on. */
 function heldPorts(state: State, except: Container, port: Port, proto: Proto): readonly Held[] {
-  return indexOf(state)
-    .usesOf(port, proto)
-    .filter(({ container, binding }) => {
-      if (container === except.id) return false;
-      return binding !== undefined || sandboxOwner(state, containerById(state, container)) === "host";
-    })
-    .map(({ binding }) => binding ?? { hostIp: ANY_IPV4, hostPort: port, proto });
+  const index = indexOf(state);
+  const bound = index.bindingsAt(port, proto).filter(({ container }) => container !== except.id);
+  const listening = [...index.serversAt(port, proto)].some(
+    (id) => id !== except.id && sandboxOwner(state, containerById(state, id)) === "host",
+  );
+  return [...bound.map(({ binding }) => binding), ...(listening ? [{ hostIp: ANY_IPV4, hostPort: port, proto }] : [])];
 }
 
 /** The unspecified address collides with every address of its family, and the reverse. */
@@ -275,12 +274,16 @@ function portConflict(
       remedy: `Publish another host port: ${port}/tcp belongs to an earlier line of this container`,
     });
   }
-  const holder = state.containers.find((c) => c.id !== container.id && c.bindings.some(clash));
-  const held = mine ?? holder?.bindings.find(clash);
+  const other = indexOf(state)
+    .bindingsAt(port, request.proto)
+    .filter((h) => h.container !== container.id && clash(h.binding))
+    .map((h) => ({ ...h, since: containerById(state, h.container).programmedAt }))
+    .sort((a, b) => a.since - b.since)[0];
+  const held = mine ?? other?.binding;
   if (held) {
     return refusal(500, `${prefix}Bind for ${held.hostIp}:${port} failed: port is already allocated`, {
       ...at,
-      remedy: `Publish another host port: ${port}/${request.proto} belongs to ${mine ? "an earlier line of this container" : holder?.name}`,
+      remedy: `Publish another host port: ${port}/${request.proto} belongs to ${mine || !other ? "an earlier line of this container" : containerById(state, other.container).name}`,
     });
   }
   return refusal(500, `${prefix}${failedBind(endpoint, request, hostIp, port)}: address already in use`, {
