@@ -32,6 +32,7 @@ export {
 export {
   buildLab,
   type CaptureLabOptions,
+  checkFits,
   createLab,
   type ExecResult,
   Lab,
