@@ -79,3 +79,21 @@ test("a lab that lives and is to become too big stays as it is", () => {
   expect(shell(`docknet verify -p ${project}`)).toMatchObject({ status: 0 });
   expect(shell(`docknet down -p ${project}`)).toMatchObject({ status: 0 });
 });
+
+test("one of two containers with very many ports goes and comes again, and the rules are those of the lab", () => {
+  const project = `${lab}two`;
+  const range = (first: number): string =>
+    `{ image: x, ports: ["${first}-${first + 999}:${first}-${first + 999}/udp"] }`;
+  const file = `x-docknet: { engine: { userland-proxy: false } }\nservices: { a: ${range(10_000)}, b: ${range(20_000)} }\n`;
+  const docknet = (line: string) => shell(`DOCKNET_PROJECT=${project} docknet ${line}`, file);
+  expect(docknet("up -f -")).toMatchObject({ status: 0 });
+  try {
+    for (const line of ["stop", "start", "rm -f"]) {
+      expect(docknet(`${line} ${project}-a-1`)).toMatchObject({ status: 0, stderr: "" });
+      // it compares every rule of the kernel with the lab's, too
+      expect(docknet("verify")).toMatchObject({ status: 0 });
+    }
+  } finally {
+    expect(docknet("down")).toMatchObject({ status: 0 });
+  }
+});
