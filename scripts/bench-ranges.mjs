@@ -51,6 +51,10 @@ export function measureRanges({ runs }) {
       row("  removed: docknet rm -f", docknet("rm", "-f", `${LAB}-a-1`), undefined);
       docknet("up", "-f", file);
       row("  down", docknet("down"), undefined);
+      const range = (first) => `{ image: x, ports: ["${first}-${first + 4499}:${first}-${first + 4499}/udp"] }`;
+      writeFileSync(file, `${WITHOUT_PROXY}\nservices: { a: ${range(10_000)}, b: ${range(20_000)} }\n`);
+      docknet("up", "-f", file);
+      row("one of two containers with 4500 bindings removed", docknet("rm", "-f", `${LAB}-a-1`), undefined);
     }
     return rows;
   } finally {
