@@ -53,6 +53,9 @@ row("  cells in it", JSON.parse(matrix.stdout).cells.length, undefined, "cells")
 const { measureLivingMatrix } = await import(new URL("./bench-matrix.mjs", import.meta.url));
 row("matrix of 30 services that live, whole process", measureLivingMatrix({ runs, file: THIRTY }), 3000);
 
+const { measureRanges } = await import(new URL("./bench-ranges.mjs", import.meta.url));
+for (const { what, ms, bar } of measureRanges({ runs })) row(what, ms, bar);
+
 const { buildScale } = await import(new URL("./bench-scale.mjs", import.meta.url));
 for (const { containers, upMs, downMs, perContainerMs } of await buildScale(
   process.argv.includes("--quick") ? [100] : [100, 400],

@@ -33,6 +33,7 @@ export { labsWithRemains } from "./kernel/remains.ts";
 export {
   buildLab,
   type CaptureLabOptions,
+  checkFits,
   createLab,
   type ExecResult,
   Lab,

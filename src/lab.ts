@@ -65,6 +65,11 @@ export async function buildLab(spec: Spec, options: LabOptions = {}): Promise<La
   return new Lab({ spec, resolved, site, buildMs: performance.now() - startedAt, signal: options.signal }, undo.move());
 }
 
+/** Could this process and this machine hold the lab? Makes nothing. @throws ProblemsError with everything that does not fit, each with its number */
+export function checkFits(spec: Spec): void {
+  new Site({ lab: spec.name }).checkFits(resolveState(spec).state);
+}
+
 interface LabParts {
   readonly spec: Spec;
   readonly resolved: Resolved;

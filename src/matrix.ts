@@ -12,7 +12,8 @@ import { type MatrixInstruments, type MatrixTable, measureMatrix, predictMatrix 
 import type { Verdict } from "./observe/report.ts";
 import { layoutOf } from "./plan/lab.ts";
 import { firewallsOf, type Layout } from "./plan/layout.ts";
-import { type MatrixChoice, matrixOf } from "./plan/matrix.ts";
+import { type MatrixChoice, type MatrixPlan, matrixOf } from "./plan/matrix.ts";
+import { describeRuns } from "./plan/port-sample.ts";
 import type { Site } from "./site.ts";
 import type { Spec } from "./spec/spec.ts";
 import { resolveState } from "./state/resolve.ts";
@@ -44,14 +45,15 @@ const MAX_WALKS = 5;
 /** By prediction alone: needs no privilege and changes nothing. @throws ProblemsError CONFLICT where Docker would refuse the lab, DocknetError NOT_FOUND */
 export function predictLab(spec: Spec, choice: MatrixChoice = {}): Matrix {
   const { state, warnings } = resolveState(spec);
-  const table = predictMatrix(planOf(state, layoutOf(state, readMachine()), choice));
-  return matrix(state, table, { files: spec.files, warnings, buildMs: 0 }, {});
+  const plan = planOf(state, layoutOf(state, readMachine()), choice);
+  return matrix(state, predictMatrix(plan), withSample({ files: spec.files, warnings, buildMs: 0 }, plan), {});
 }
 
 /** Sends a packet for every cell, follows one for each cause of difference. @throws DocknetError NOT_FOUND, ABORTED */
-export async function matrixSite(site: Site, origin: MatrixOrigin, options: MatrixOptions = {}): Promise<Matrix> {
+export async function matrixSite(site: Site, source: MatrixOrigin, options: MatrixOptions = {}): Promise<Matrix> {
   const { state, layout } = site;
   const plan = planOf(state, layout, options);
+  const origin = withSample(source, plan);
   if (options.predicted) return matrix(state, predictMatrix(plan), origin, {});
   const startedAt = performance.now();
   const table = await measureMatrix(instrumentsOf(site), plan, {
@@ -76,6 +78,11 @@ export async function matrixSite(site: Site, origin: MatrixOrigin, options: Matr
 function planOf(state: State, layout: Layout, { from, to }: MatrixChoice) {
   const choice = { ...(from ? { from } : {}), ...(to ? { to } : {}) };
   return matrixOf(state, firewallsOf(layout), choice);
+}
+
+function withSample(origin: MatrixOrigin, { sampled }: MatrixPlan): MatrixOrigin {
+  const words = { done: "in this table", remedy: "Name others with --to: SERVICE:PORT/udp, @host:PORT" };
+  return { ...origin, warnings: [...origin.warnings, ...describeRuns(sampled, words)] };
 }
 
 /** One after the other: each has the lab to itself. */

@@ -1,6 +1,7 @@
 /** docknet up: the lab of a compose file, built to stay. Lines and words as `docker compose up -d` prints them without a terminal. */
 import type { UpResult } from "../daemon/lab.ts";
 import { readUtf8 } from "../spec/source.ts";
+import type { Spec } from "../spec/spec.ts";
 import { EngineClient, openClient } from "./docker/client.ts";
 import { EXIT } from "./exit.ts";
 import { call } from "./lab-client.ts";
@@ -26,7 +27,7 @@ export async function up(flags: UpFlags): Promise<number> {
   // what is wrong with the file is told before a daemon is started
   const spec = docknet.loadSpec({ ...load, readFile });
   docknet.resolveState(spec);
-  const client = await daemonOf(spec.name);
+  const client = await daemonOf(spec);
   const { removeOrphans = false, forceRecreate = false } = flags;
   const body = { ...load, texts, removeOrphans, forceRecreate };
   const { steps, warnings, failures } = await call<UpResult>(client, "post", "up", body);
@@ -45,10 +46,11 @@ export async function up(flags: UpFlags): Promise<number> {
   return failures.length > 0 ? EXIT.failed : EXIT.ok;
 }
 
-/** DOCKNET_HOST names another daemon than the lab's own. */
-async function daemonOf(lab: string): Promise<EngineClient> {
+/** DOCKNET_HOST names another daemon than the lab's own. For a lab that cannot be held none is started. */
+async function daemonOf(spec: Spec): Promise<EngineClient> {
   const host = process.env.DOCKNET_HOST;
-  if (host) return openClient({ lab, host });
-  const { ensureDaemon } = await import("../daemon/launch.ts");
-  return new EngineClient(await ensureDaemon(lab));
+  if (host) return openClient({ lab: spec.name, host });
+  const { ensureDaemon, findDaemon } = await import("../daemon/launch.ts");
+  if (!(await findDaemon(spec.name))) (await import("../index.ts")).checkFits(spec);
+  return new EngineClient(await ensureDaemon(spec.name));
 }

@@ -5,6 +5,7 @@
  */
 import { execa } from "execa";
 import { DocknetError } from "../errors.ts";
+import { searchesLong, standInPlace } from "../plan/delete-place.ts";
 import type { ObservedChain, ObservedRule } from "../plan/observed.ts";
 import type { RuleEdit } from "../plan/op.ts";
 import type { RepairEdit } from "../plan/repair-op.ts";
@@ -18,7 +19,8 @@ const TIMEOUT_MS = 20_000;
 export async function commitRules(ns: Netns, edits: readonly RuleEdit[]): Promise<void> {
   const ports = resolverPortsIn(edits);
   if (ports && (await commitResolver(ns, ports))) return;
-  await restore(ns, renderRestore(edits));
+  const inPlace = searchesLong(edits) && standInPlace(edits, await readRules(ns));
+  await restore(ns, renderRestore(edits, inPlace ? "place" : "text"));
 }
 
 /** As `commitRules`, for what was changed by hand. */

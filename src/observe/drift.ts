@@ -50,22 +50,15 @@ export function compareNode(node: Node, reading: NodeReading): Drift[] {
 }
 
 function compareRules(node: Node, found: readonly KernelRule[]): Drift[] {
-  const chains = new Set([
-    ...node.rules.rules.map((r) => `${r.table} ${r.chain}`),
-    ...found.filter((r) => r.position > 0).map((r) => `${r.table} ${r.chain}`),
-  ]);
+  const wanted = byChain(node.rules.rules);
+  const has = byChain(found.filter((r) => r.position > 0));
+  const chains = new Set([...wanted.keys(), ...has.keys()]);
   const rules = [...chains].flatMap((chain) =>
-    compareChain(
-      node,
-      chain,
-      node.rules.rules.filter((r) => `${r.table} ${r.chain}` === chain),
-      found.filter((r) => r.position > 0 && `${r.table} ${r.chain}` === chain),
-    ),
+    compareChain(node, chain, wanted.get(chain) ?? [], has.get(chain) ?? []),
   );
+  const ends = found.filter((r) => r.position === 0);
   const policies = node.rules.chains.flatMap((c): Drift[] => {
-    const has = found
-      .find((r) => r.position === 0 && r.table === c.table && r.chain === c.name)
-      ?.spec.replace("policy ", "");
+    const has = ends.find((r) => r.table === c.table && r.chain === c.name)?.spec.replace("policy ", "");
     if (!c.policy || has === undefined || has === c.policy) return [];
     return [
       {
@@ -85,8 +78,9 @@ function compareChain(node: Node, chain: string, wanted: readonly Rule[], found:
   const [want, have] = [wanted.map((r) => renderSpec(r)), found.map((r) => r.spec)];
   const name = chain.split(" ")[1] ?? "";
   const rule = (spec: string): string => `${chain}: -A ${name} ${spec}`;
-  const missing = wanted.filter((r) => count(have, renderSpec(r)) < count(want, renderSpec(r)));
-  const unexpected = have.filter((spec, i) => count(want, spec) < count(have, spec) && have.indexOf(spec) === i);
+  const [wantedTimes, times] = [countEach(want), countEach(have)];
+  const missing = wanted.filter((_, i) => (times.get(want[i] ?? "") ?? 0) < (wantedTimes.get(want[i] ?? "") ?? 0));
+  const unexpected = [...times].flatMap(([spec, n]) => ((wantedTimes.get(spec) ?? 0) < n ? [spec] : []));
   const drift: Drift[] = [
     ...missing.map(
       (r): Drift => ({
@@ -114,7 +108,22 @@ function compareChain(node: Node, chain: string, wanted: readonly Rule[], found:
   ];
 }
 
-const count = (list: readonly string[], item: string): number => list.filter((i) => i === item).length;
+/** "nat DOCKER" and its rules, in order. */
+function byChain<T extends { readonly table: string; readonly chain: string }>(rules: readonly T[]): Map<string, T[]> {
+  const chains = new Map<string, T[]>();
+  for (const rule of rules) {
+    const chain = chains.get(`${rule.table} ${rule.chain}`);
+    if (chain) chain.push(rule);
+    else chains.set(`${rule.table} ${rule.chain}`, [rule]);
+  }
+  return chains;
+}
+
+function countEach(list: readonly string[]): Map<string, number> {
+  const times = new Map<string, number>();
+  for (const item of list) times.set(item, (times.get(item) ?? 0) + 1);
+  return times;
+}
 
 function compareLinks(node: Node, reading: NodeReading): Drift[] {
   const drift: Drift[] = [];

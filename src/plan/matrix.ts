@@ -8,6 +8,7 @@ import { HOST, INTERNET, NEIGHBOUR, type NodeName } from "../net/name.ts";
 import { type Port, type Proto, renderProtoPort } from "../net/port.ts";
 import { type Container, isHostAddress, type PortBinding, type State, sandboxOwner } from "../state/state.ts";
 import { addressFrom, isServed, publicEnd, sharesSandbox } from "./address-book.ts";
+import { type SampledRun, samplePorts } from "./port-sample.ts";
 import { predict } from "./predict.ts";
 import type { Prediction, ProbeSpec } from "./prediction.ts";
 import type { Ruleset } from "./rule.ts";
@@ -19,6 +20,8 @@ export interface MatrixPlan {
   readonly columns: readonly MatrixColumn[];
   /** Row by row, each in the order of the columns. */
   readonly cells: readonly PlannedCell[];
+  /** Runs of ports of which most have no column. */
+  readonly sampled: readonly SampledRun[];
 }
 
 export interface MatrixRow {
@@ -85,11 +88,38 @@ export function matrixOf(state: State, rules: Rules, choice: MatrixChoice = {}):
     ...running.flatMap((c) => c.bindings.filter(isOnHost).map((b) => publishedColumn(c, b))),
   ];
   const rows = chosen(state, "row", rowsOf(state, running), choice.from, namesOfRow);
-  const columns = chosen(state, "column", all, choice.to, namesOfColumn).map((column) =>
-    withControl(state, column, ask),
-  );
+  const { columns: shown, sampled } = sampledOf(chosen(state, "column", all, choice.to, namesOfColumn), choice.to);
+  const columns = shown.map((column) => withControl(state, column, ask));
   const cells = rows.flatMap((row) => columns.map((column) => cellOf(state, row, column, ask)));
-  return { rows, columns, cells };
+  return { rows, columns, cells, sampled };
+}
+
+/** Of a long run of ports some have a column, and each that was chosen by its own name. */
+function sampledOf(
+  columns: readonly MatrixColumn[],
+  wanted: readonly string[] = [],
+): { columns: readonly MatrixColumn[]; sampled: readonly SampledRun[] } {
+  const containers = [...new Set(columns.map((c) => c.container))];
+  if (containers.every((c) => samplePorts(c).runs.length === 0)) return { columns, sampled: [] };
+  const kept = new Set(
+    containers.flatMap((c) => [
+      ...samplePorts(c).serves.map((s) => serviceColumn(c, s.port, s.proto, undefined).label),
+      ...samplePorts(c)
+        .bindings.filter(isOnHost)
+        .map((b) => publishedColumn(c, b).label),
+    ]),
+  );
+  const names = new Set(wanted);
+  const own = (column: MatrixColumn): boolean => namesOfPort(column).some((name) => names.has(name));
+  const left = columns.filter((column) => !kept.has(column.label) && !own(column));
+  const without = new Set(left.map(({ container, kind }) => `${container.id} ${kind}`));
+  const leaves = (run: SampledRun): boolean =>
+    without.has(`${run.container.id} ${run.what === "served" ? "service" : "published"}`);
+  const gone = new Set(left);
+  return {
+    columns: columns.filter((column) => !gone.has(column)),
+    sampled: containers.flatMap((c) => samplePorts(c).runs).filter(leaves),
+  };
 }
 
 // --- rows and columns ------------------------------------------------------------------------------------------------
@@ -197,9 +227,15 @@ const namesOfContainer = ({ node, name, service }: Container): readonly (string 
 const namesOfRow = ({ node, container }: MatrixRow): readonly (string | undefined)[] =>
   container ? namesOfContainer(container) : [node];
 
-function namesOfColumn({ kind, name, label, container, port, proto }: MatrixColumn): readonly (string | undefined)[] {
-  const ends = kind === "published" ? [HOST, `${name}/${proto}`] : [`${container.node}:${port}`];
-  return [container.node, container.name, container.service, name, label, ...ends];
+function namesOfColumn(column: MatrixColumn): readonly (string | undefined)[] {
+  const { node, name, service } = column.container;
+  const host = column.kind === "published" ? [HOST] : [];
+  return [node, name, service, ...host, ...namesOfPort(column)];
+}
+
+/** Of this column alone, or of this port in several protocols. */
+function namesOfPort({ kind, name, label, container, port, proto }: MatrixColumn): readonly string[] {
+  return [name, label, kind === "published" ? `${name}/${proto}` : `${container.node}:${port}`];
 }
 
 function chosen<T>(

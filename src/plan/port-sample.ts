@@ -39,16 +39,25 @@ export function samplePorts(container: Container): PortSample {
   return sample;
 }
 
-/** One sentence for each run that is proven by a sample, for the report. */
+/** One sentence for each run that verify proves by a sample, for the report. */
 export function sampleWarnings(state: State): Problem[] {
-  return state.containers
-    .filter((c) => c.status === "running")
-    .flatMap((c) => samplePorts(c).runs)
-    .map(({ container, what, first, last, proto, length, at }) => ({
-      message: `of the ${length} ${what} ports ${first}-${last}/${proto} of ${container.node}, ${SAMPLE_SIZE} are proven: the first, the last and ${SAMPLE_SIZE - 2} at even distances between, as of every run of more than ${LONGEST_WHOLE_RUN} ports`,
-      remedy: "Name the ports that must be proven in x-docknet checks",
-      ...(at ? { at } : {}),
-    }));
+  const running = state.containers.filter((c) => c.status === "running");
+  return describeRuns(
+    running.flatMap((c) => samplePorts(c).runs),
+    { done: "proven", remedy: "Name the ports that must be proven in x-docknet checks" },
+  );
+}
+
+/** @param words what is done to the ports of the sample, and how the others are asked for */
+export function describeRuns(
+  runs: readonly SampledRun[],
+  words: { readonly done: string; readonly remedy: string },
+): Problem[] {
+  return runs.map(({ container, what, first, last, proto, length, at }) => ({
+    message: `of the ${length} ${what} ports ${first}-${last}/${proto} of ${container.node}, ${SAMPLE_SIZE} are ${words.done}: the first, the last and ${SAMPLE_SIZE - 2} at even distances between, as of every run of more than ${LONGEST_WHOLE_RUN} ports`,
+    remedy: words.remedy,
+    ...(at ? { at } : {}),
+  }));
 }
 
 function draw(container: Container): PortSample {

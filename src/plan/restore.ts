@@ -3,15 +3,18 @@ import type { RuleEdit } from "./op.ts";
 import type { RepairEdit } from "./repair-op.ts";
 import { renderSpec, TABLES, type Table } from "./rule.ts";
 
-/** A section per table, edits in order. */
-export function renderRestore(edits: readonly RuleEdit[]): string {
+/**
+ * A section per table, edits in order.
+ * @param by how a rule is named that is deleted: by its text, as a person would, or by its place (delete-place.ts)
+ */
+export function renderRestore(edits: readonly RuleEdit[], by: "text" | "place" = "text"): string {
   return TABLES.map((table) => {
     const own = edits.filter((e) => tableOf(e) === table);
     if (own.length === 0) return "";
     // chain lines come first in a section; a deleted chain goes last
     const chains = own.filter((e) => e.kind === "chain.create" || e.kind === "chain.policy");
     const rest = own.filter((e) => e.kind !== "chain.create" && e.kind !== "chain.policy");
-    return `*${table}\n${[...chains, ...rest].map(renderEdit).join("\n")}\nCOMMIT\n`;
+    return `*${table}\n${[...chains, ...rest].map((e) => renderEdit(e, by)).join("\n")}\nCOMMIT\n`;
   }).join("");
 }
 
@@ -68,7 +71,7 @@ function renderRepairEdit(edit: RepairEdit): string {
 const tableOf = (edit: RuleEdit): Table =>
   edit.kind === "rule.insert" || edit.kind === "rule.delete" ? edit.rule.table : edit.chain.table;
 
-function renderEdit(edit: RuleEdit): string {
+function renderEdit(edit: RuleEdit, by: "text" | "place" = "text"): string {
   switch (edit.kind) {
     case "chain.create":
     case "chain.policy":
@@ -80,6 +83,6 @@ function renderEdit(edit: RuleEdit): string {
         ? `-A ${edit.rule.chain} ${renderSpec(edit.rule)}`
         : `-I ${edit.rule.chain} ${edit.position} ${renderSpec(edit.rule)}`;
     case "rule.delete":
-      return `-D ${edit.rule.chain} ${renderSpec(edit.rule)}`;
+      return `-D ${edit.rule.chain} ${by === "place" ? edit.position : renderSpec(edit.rule)}`;
   }
 }

@@ -1,13 +1,17 @@
 /** What costs four times as much for four times as much: work is counted, not timed (test/support/work.ts). */
 import { describe, expect, test } from "vitest";
+import { HOST } from "../../src/net/name.ts";
 import { type Port, portKey } from "../../src/net/port.ts";
+import { compareNode } from "../../src/observe/drift.ts";
 import { checksOf } from "../../src/plan/check.ts";
 import { layoutOf } from "../../src/plan/lab.ts";
 import { firewallsOf } from "../../src/plan/layout.ts";
 import { ORDINARY_MACHINE } from "../../src/plan/machine.ts";
+import { matrixOf } from "../../src/plan/matrix.ts";
 import type { Op } from "../../src/plan/op.ts";
 import { planLab } from "../../src/plan/plan.ts";
 import { renderRestore } from "../../src/plan/restore.ts";
+import { renderSpec } from "../../src/plan/rule.ts";
 import { removeContainer } from "../../src/state/container.ts";
 import { resolveState } from "../../src/state/resolve.ts";
 import type { State } from "../../src/state/state.ts";
@@ -72,6 +76,29 @@ describe("a published range", () => {
   test("becomes checks", () => {
     const check = (state: State) => () => checksOf({ ...state }, firewallsOf(layoutOf(state, ORDINARY_MACHINE)), []);
     expect(growth(500, (n) => check(labOf(rangeOf(n)).state))).toBeLessThan(LINEAR);
+  });
+
+  test("is compared with what the kernel has", () => {
+    const compare = (state: State) => {
+      const { nodes } = layoutOf(state, ORDINARY_MACHINE);
+      const host = nodes.find((n) => n.name === HOST) ?? expect.fail("no host");
+      const at = new Map<string, number>();
+      const rules = host.rules.rules.map((r) => {
+        const position = (at.get(`${r.table} ${r.chain}`) ?? 0) + 1;
+        at.set(`${r.table} ${r.chain}`, position);
+        return { table: r.table, chain: r.chain, spec: renderSpec(r), packets: 0, bytes: 0, position };
+      });
+      return () => {
+        const drift = compareNode(host, { links: [], routes: [], sysctls: new Map(), rules: rules.slice(1) });
+        expect(drift.filter((d) => d.kind === "rule")).toMatchObject([{ problem: "missing" }]);
+      };
+    };
+    expect(growth(500, (n) => compare(labOf(rangeOf(n)).state))).toBeLessThan(LINEAR);
+  });
+
+  test("becomes a matrix", () => {
+    const plan = (state: State) => () => matrixOf({ ...state }, firewallsOf(layoutOf(state, ORDINARY_MACHINE)));
+    expect(growth(500, (n) => plan(labOf(rangeOf(n)).state))).toBeLessThan(LINEAR);
   });
 
   test("is removed", () => {

@@ -4,6 +4,7 @@ import { checksOf } from "../../../src/plan/check.ts";
 import { layoutOf } from "../../../src/plan/lab.ts";
 import { firewallsOf } from "../../../src/plan/layout.ts";
 import { ORDINARY_MACHINE } from "../../../src/plan/machine.ts";
+import { matrixOf } from "../../../src/plan/matrix.ts";
 import { LONGEST_WHOLE_RUN, SAMPLE_SIZE, samplePorts, sampleWarnings } from "../../../src/plan/port-sample.ts";
 import type { State } from "../../../src/state/state.ts";
 import { labOf } from "../../support/ranges.ts";
@@ -55,5 +56,33 @@ describe("which ports of a range are proven", () => {
       return checksOf(state, firewallsOf(layoutOf(state, ORDINARY_MACHINE)), []).length;
     };
     expect(checks(5000)).toBe(checks(500));
+  });
+});
+
+describe("a matrix of a long range", () => {
+  const plan = (to?: readonly string[]) => {
+    const { state } = labOf(`a: { image: x, ports: ["10000-19999:10000-19999/udp", "80:80"] }`);
+    return matrixOf(state, firewallsOf(layoutOf(state, ORDINARY_MACHINE)), to ? { to } : {});
+  };
+
+  test("has a column for each port of the sample, and names what it leaves out", () => {
+    const { columns, sampled } = plan();
+    expect(columns.map((c) => c.kind)).toHaveLength(2 * (SAMPLE_SIZE + 1));
+    expect(columns.map((c) => c.name)).toEqual(expect.arrayContaining(["a:10000/udp", "a:19999/udp", "@host:80"]));
+    expect(sampled.map(({ what, length }) => [what, length])).toEqual([
+      ["published", 10000],
+      ["served", 10000],
+    ]);
+  });
+
+  test("has the port that was asked for, and then leaves out nothing", () => {
+    const { columns, sampled } = plan(["a:10005/udp", "@host:10006/udp"]);
+    expect(columns.map((c) => c.name)).toEqual(["a:10005/udp", "@host:10006/udp"]);
+    expect(sampled).toEqual([]);
+  });
+
+  test("of a whole service has the sample", () => {
+    expect(plan(["a"]).columns).toHaveLength(2 * (SAMPLE_SIZE + 1));
+    expect(plan(["@host"]).sampled.map(({ what }) => what)).toEqual(["published"]);
   });
 });
