@@ -20,10 +20,11 @@ async function start(): Promise<void> {
     const { dockerCall, runDocker } = await import("./docker/dispatch.ts");
     const call = dockerCall(argv);
     if (call) process.exit(await runDocker(call, process.env));
+    // reports what goes wrong from then on by itself
+    await import(main);
   } catch (error) {
     process.exit(explain(error));
   }
-  await import(main);
 }
 
 function explain(error: unknown): number {

@@ -1,5 +1,5 @@
 /** docknet verify: build the lab of a file, prove it, report, leave nothing; or prove the lab that lives. */
-import { appendFileSync, writeFileSync } from "node:fs";
+import { appendFileSync, closeSync, openSync, writeFileSync } from "node:fs";
 import type { Report } from "../index.ts";
 import { livingLab, specToBuild } from "./chosen-lab.ts";
 import { EXIT } from "./exit.ts";
@@ -17,10 +17,28 @@ export interface VerifyFlags extends LabFlags {
 }
 
 export async function verify(flags: VerifyFlags, signal: AbortSignal): Promise<number> {
+  if (flags.junit) await checkWritable(flags.junit);
   const report = (await verifyLiving(flags, signal)) ?? (await verifyFile(flags, signal));
   print(await render(report, flags));
   await publish(report, flags);
   return { PASS: EXIT.ok, FAIL: EXIT.failed, INCONCLUSIVE: EXIT.inconclusive }[report.verdict];
+}
+
+/** Before anything is measured. @throws DocknetError USAGE */
+async function checkWritable(file: string): Promise<void> {
+  try {
+    closeSync(openSync(file, "a", 0o644));
+  } catch (cause) {
+    const { DocknetError } = await import("../index.ts");
+    throw new DocknetError(
+      "USAGE",
+      `Cannot write the JUnit report to ${file}: ${(cause as NodeJS.ErrnoException).code}`,
+      {
+        cause,
+        remedy: "Name a file in a folder that exists and that you may write to",
+      },
+    );
+  }
 }
 
 /** The lab that lives, as it is now; undefined when a file is named, or none lives. */

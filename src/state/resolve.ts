@@ -94,33 +94,43 @@ export function networkRequest(network: NetworkSpec): NetworkRequest {
   };
 }
 
-/** Depth first along depends_on, links and shared sandboxes, in file order; compose does the same, in parallel. */
+/** Depth first along depends_on, links and shared sandboxes, in file order; compose does the same, in parallel. However deep they go. */
 function startOrder(spec: Spec): ServiceSpec[] {
   const { services } = indexSpec(spec);
   const order = new Set<ServiceSpec>();
-  const visiting = new Set<string>();
-  const visit = (service: ServiceSpec, from: string[]): void => {
+  const way: { readonly service: ServiceSpec; readonly needs: Iterator<string> }[] = [];
+  const onWay = new Set<string>();
+  const enter = (service: ServiceSpec): void => {
     if (order.has(service)) return;
-    if (visiting.has(service.key)) {
-      throw new DocknetError("LAB_FILE", `dependency cycle detected: ${[...from, service.key].join(" -> ")}`, {
+    if (onWay.has(service.key))
+      throw new DocknetError("LAB_FILE", `dependency cycle detected: ${[...onWay, service.key].join(" -> ")}`, {
         at: service.at,
       });
-    }
-    visiting.add(service.key);
-    const shared = service.mode.kind === "service" ? [service.mode.service] : [];
-    for (const key of [
-      ...service.dependsOn,
-      ...service.links.filter((l) => !l.external).map((l) => l.service),
-      ...shared,
-    ]) {
-      const next = services.get(key);
-      if (next) visit(next, [...from, service.key]);
-    }
-    order.add(service);
+    onWay.add(service.key);
+    way.push({ service, needs: needsOf(service).values() });
   };
-  for (const service of spec.services) visit(service, []);
+  for (const first of spec.services) {
+    enter(first);
+    for (let last = way.at(-1); last; last = way.at(-1)) {
+      const { done, value } = last.needs.next();
+      if (done) {
+        way.pop();
+        onWay.delete(last.service.key);
+        order.add(last.service);
+      } else {
+        const next = services.get(value);
+        if (next) enter(next);
+      }
+    }
+  }
   return [...order];
 }
+
+const needsOf = ({ dependsOn, links, mode }: ServiceSpec): readonly string[] => [
+  ...dependsOn,
+  ...links.filter((l) => !l.external).map((l) => l.service),
+  ...(mode.kind === "service" ? [mode.service] : []),
+];
 
 export interface Planned {
   readonly service: ServiceSpec;

@@ -17,6 +17,9 @@ export const GROUPS: Readonly<Record<string, string>> = {
   system: "Manage Docker",
 };
 
+/** Is it a word that only leads to commands? */
+export const isGroup = (word: string): boolean => Object.hasOwn(GROUPS, word);
+
 export const COMMANDS: readonly CommandEntry[] = [
   {
     paths: ["container run", "run"],
@@ -180,7 +183,7 @@ export interface FoundCommand {
 
 /** The command that the words begin with. */
 export function findCommand(words: readonly string[]): FoundCommand | undefined {
-  const length = words[0] !== undefined && words[0] in GROUPS ? 2 : 1;
+  const length = words[0] !== undefined && isGroup(words[0]) ? 2 : 1;
   const typed = words.slice(0, length).join(" ");
   const entry = COMMANDS.find((c) => c.paths.includes(typed));
   if (!entry || words.length < length) return undefined;
@@ -190,4 +193,4 @@ export function findCommand(words: readonly string[]): FoundCommand | undefined 
 
 /** Whether the word starts a command of Docker's grammar. */
 export const isDockerWord = (word: string): boolean =>
-  word in GROUPS || COMMANDS.some((c) => c.paths.some((p) => p.split(" ")[0] === word));
+  isGroup(word) || COMMANDS.some((c) => c.paths.some((p) => p.split(" ")[0] === word));

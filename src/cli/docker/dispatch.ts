@@ -1,7 +1,7 @@
 /** From argv to a command of Docker's grammar, and from its end to an exit code. Loads one command's file and no other. */
 import { type EngineClient, openClient } from "./client.ts";
 import { readCommandLine, type Session } from "./command.ts";
-import { type FoundCommand, findCommand, GROUPS, isDockerWord } from "./commands.ts";
+import { type FoundCommand, findCommand, isDockerWord, isGroup } from "./commands.ts";
 import { FlagError, type FlagSpec, parseFlags } from "./flags.ts";
 import { PROGRAM, StatusError } from "./status.ts";
 
@@ -97,7 +97,7 @@ function endBy(signal: "SIGINT" | "SIGTERM"): never {
 async function group(words: readonly string[]): Promise<number> {
   const [name = "", ...rest] = words;
   const unknown = rest.find((word) => !word.startsWith("-"));
-  if (!(name in GROUPS))
+  if (!isGroup(name))
     throw new StatusError(
       `${PROGRAM}: unknown command: ${PROGRAM} ${name}\n\nRun '${PROGRAM} --help' for more information`,
     );
@@ -116,7 +116,7 @@ async function help(topic: FoundCommand | readonly string[]): Promise<number> {
   const found = findCommand(topic);
   if (found && found.rest.length === 0) return help(found);
   const [name = ""] = topic;
-  if (topic.length === 1 && name in GROUPS) return print(renderGroupHelp(name));
+  if (topic.length === 1 && isGroup(name)) return print(renderGroupHelp(name));
   throw new StatusError(`unknown help topic: ${topic.join(" ")}`);
 }
 

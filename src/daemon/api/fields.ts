@@ -95,7 +95,7 @@ export function parseBody(body: Buffer | undefined, contentType: string | undefi
   if (!isObject(value)) {
     throw httpError(400, `invalid JSON: json: cannot unmarshal ${goKind(value)} into Go value of type ${type}`);
   }
-  if (depthOf(value) > MAX_DEPTH) throw httpError(400, "invalid JSON: exceeded max depth");
+  if (isDeeperThan(value, MAX_DEPTH)) throw httpError(400, "invalid JSON: exceeded max depth");
   return value;
 }
 
@@ -122,7 +122,7 @@ function explain(text: string, complaint: string): string {
   return `invalid JSON: invalid character '${character}' looking for beginning of value`;
 }
 
-function depthOf(value: Json): number {
-  if (typeof value !== "object" || value === null) return 0;
-  return 1 + Object.values(value).reduce((deepest: number, item: Json) => Math.max(deepest, depthOf(item)), 0);
+function isDeeperThan(value: Json, levels: number): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return levels === 0 || Object.values(value).some((item: Json) => isDeeperThan(item, levels - 1));
 }
