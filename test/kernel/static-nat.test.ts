@@ -100,7 +100,7 @@ test("the derived checks hold, and fail when the router's 1:1 rule is gone: N:1 
   await using derived = await buildLab(loadSpec(labText(`${SERVICES}\nx-docknet:${WORLD}\n`)));
   const before = await derived.verify();
   expect(troubles(before)).toEqual([]);
-  expect(before.checks.filter((c) => c.group === "static").map((c) => c.id)).toHaveLength(4);
+  expect(before.checks.filter((c) => c.group === "static").map((c) => c.id)).toHaveLength(5);
   expect((await derived.exec("@router", ["iptables", "-t", "nat", "-D", "POSTROUTING", "1"])).exitCode).toBe(0);
   const after = await derived.verify();
   const failed = after.checks.find((c) => c.id === "static/@host/out");
