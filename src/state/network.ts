@@ -1,5 +1,5 @@
 /** `docker network create`, `rm` and `prune` as transitions. Source: moby daemon/network.go, drivers/bridge/bridge_linux.go. */
-import type { Origin } from "../errors.ts";
+import type { DocknetError, Origin } from "../errors.ts";
 import { ANY_IPV4, addressOf, overlaps, parseIfAddr, subnetOf } from "../net/address.ts";
 import type { EngineSpec, WorldSpec } from "../spec/spec.ts";
 import { applyConfig, checkConfigRequest, configOf, isConfig, removeConfig } from "./config-network.ts";
@@ -46,6 +46,13 @@ export interface NetworkRequest extends PoolRequest {
   readonly at?: Origin;
 }
 
+/** What an engine says of an overlay network outside a swarm (moby daemon/cluster/errors.go). */
+export const notSwarmManager = (): DocknetError =>
+  refusal(
+    403,
+    'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.',
+  );
+
 /** The predefined networks; `default` is what the API calls the engine's own choice of them. */
 const RESERVED_NAMES: readonly string[] = ["bridge", "host", "none", "default"];
 /** What the emulated host has before Docker is there. */
@@ -89,6 +96,7 @@ export function createNetwork(state: State, request: NetworkRequest): State {
   if (request.configOnly) return addConfig(state, request);
   const driver = request.driver ?? "bridge";
   if (driver === "host" || driver === "null") throw refusal(403, `only one instance of "${driver}" network is allowed`);
+  if (driver === "overlay") throw notSwarmManager();
   if (driver !== "bridge" && driver !== "macvlan")
     throw refusal(404, `plugin "${driver}" not found`, {
       remedy: "Use the bridge or the macvlan driver: docknet emulates no other yet",

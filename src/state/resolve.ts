@@ -10,6 +10,7 @@ import type { AttachmentSpec, NetworkSpec, ServiceSpec, Spec } from "../spec/spe
 import { clashes } from "./clash.ts";
 import { type ContainerRequest, type EndpointRequest, runContainer, type SandboxRequest } from "./container.ts";
 import { ignoredSettings } from "./engine-profile.ts";
+import { inferredPool } from "./external-network.ts";
 import { deriveId } from "./id.ts";
 import { exposedPorts } from "./image.ts";
 import { nameWarnings } from "./name-warning.ts";
@@ -43,12 +44,21 @@ export function resolveState(spec: Spec): Resolved {
       return state;
     }
   };
+  const inferred: Problem[] = [];
   let state = emptyState(spec.name, spec.engine, spec.world);
   for (const network of usedNetworks(spec)) {
     if (network.external && state.networks.some((n) => n.name === network.name)) continue;
+    const pool = inferredPool(spec, network);
+    if (pool) inferred.push(pool.warning);
     // an id of its own for each name: a network that the file gains changes nothing of the others
     const id = deriveId("network", spec.name, network.name);
-    state = attempt(state, network.at, (s) => createNetwork(s, { ...networkRequest(network), id }));
+    state = attempt(state, network.at, (s) =>
+      createNetwork(s, {
+        ...networkRequest(network),
+        ...(pool ? { subnet: pool.subnet, gateway: pool.gateway } : {}),
+        id,
+      }),
+    );
   }
   problems.push(...overlapsOfWorld(state));
   if (problems.length > 0) throw new ProblemsError("CONFLICT", problems);
@@ -67,6 +77,7 @@ export function resolveState(spec: Spec): Resolved {
     state,
     warnings: [
       ...spec.warnings,
+      ...inferred,
       ...ignoredSettings(spec),
       ...discardedPorts(state),
       ...silentServices(spec, state),

@@ -9,7 +9,7 @@ const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 /** In packages that debootstrap's minbase has (essential, or priority required), and Node itself. */
 const BASE = words(
   "bash sh dash echo printf test true false cat cut env head tail id kill ls mkdir rm sleep stty touch tr tty uname wc chmod mv ln basename cp",
-  "dirname [ chown nohup readlink seq nproc date tee sort uniq stat sha256sum mktemp rmdir timeout grep sed awk find xargs diff which hostname perl script tar",
+  "dd dirname [ chown nohup readlink seq nproc date tee sort uniq stat sha256sum mktemp rmdir timeout grep sed awk find xargs diff which hostname perl script tar",
   "mount umount nsenter setpriv setsid unshare flock runuser dpkg apt-get apt-config getent node npm npx",
 );
 /** What else is in the package of a program that setup.sh looks for. */

@@ -3,7 +3,7 @@ import type { FastifyInstance } from "fastify";
 import { parseRfc3339Nano } from "../../kernel/clock.ts";
 import { isConfig } from "../../state/config-network.ts";
 import { allNetworks, findNetwork, isUserDefined } from "../../state/find.ts";
-import type { NetworkRequest } from "../../state/network.ts";
+import { type NetworkRequest, notSwarmManager } from "../../state/network.ts";
 import type { PoolRequest } from "../../state/pool.ts";
 import { type AnyNetwork, hasAddresses, type Network, type State } from "../../state/state.ts";
 import type { Engine } from "../engine.ts";
@@ -117,9 +117,6 @@ function checkGoBool(name: string, text: string): void {
   );
 }
 
-const SWARM =
-  'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.';
-
 /** @throws DocknetError for what a lab has not; the engine checks the rest */
 export function networkRequest(state: State, fields: Fields): NetworkRequest {
   const [name, driver] = [fields.text("Name"), fields.text("Driver") || "bridge"];
@@ -163,7 +160,7 @@ function checkEmulated(
   if (fields.flag("EnableIPv6")) throw notEmulated("IPv6 networks");
   if (hasConfig || allNetworks(state).some((n) => n.name === fields.text("Name"))) return;
   if (ingress) throw httpError(403, "Ingress network can only be global scope network");
-  if (driver === "overlay") throw httpError(403, SWARM);
+  if (driver === "overlay") throw notSwarmManager();
   if (driver === "ipvlan") throw notEmulated("the ipvlan driver");
   const ipamDriver = fields.child("IPAM").text("Driver");
   if (!["", "default"].includes(ipamDriver)) throw httpError(404, `plugin "${ipamDriver}" not found`);
