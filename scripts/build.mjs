@@ -47,8 +47,8 @@ async function bundleCli() {
     entryPoints: {
       main: "src/cli/main.ts",
       docknetd: "src/daemon/main.ts",
-      "docknet-shim": "src/shim.ts",
-      "docknet-recording": "src/recording-process.ts",
+      "docknet-shim": "src/kernel/shim/main.ts",
+      "docknet-recording": "src/lab/capture-process.ts",
     },
     splitting: true,
     format: "esm",

@@ -7,7 +7,7 @@
  * const report = await lab.verify();
  * ```
  */
-export { type Compared, compareLab, type MeasureOptions, measureComparison } from "./compare.ts";
+
 export {
   DocknetError,
   type ErrorCode,
@@ -17,10 +17,6 @@ export {
   renderOrigin,
   renderProblem,
 } from "./errors.ts";
-export { explainPlan, type Plan } from "./explain.ts";
-export { type GraphOptions, graphState } from "./graph.ts";
-export type { ConntrackOptions, RulesOptions } from "./inspection.ts";
-export { rulesOfState } from "./inspection.ts";
 export { type Cleaned, proveGone, removeOwned as clean } from "./kernel/clean.ts";
 export { type Diagnosis, diagnoseMachine, type Finding } from "./kernel/doctor.ts";
 export {
@@ -30,6 +26,17 @@ export {
   userNamespaceRefusal,
 } from "./kernel/privilege.ts";
 export { labsWithRemains } from "./kernel/remains.ts";
+export {
+  type CapturedPacket,
+  type RecordedLink,
+  Recording,
+  type RecordingLimits,
+  type RecordingSummary,
+  toLine,
+} from "./lab/capture.ts";
+export { type Compared, compareLab, type MeasureOptions, measureComparison } from "./lab/compare.ts";
+export type { ConntrackOptions } from "./lab/conntrack.ts";
+export { type GraphOptions, graphState } from "./lab/graph.ts";
 export {
   buildLab,
   type CaptureLabOptions,
@@ -41,9 +48,13 @@ export {
   type MatrixLabOptions,
   VERSION,
   type VerifyLabOptions,
-} from "./lab.ts";
-export { type LabInfo, labFile, listLabs } from "./labs.ts";
-export { predictLab } from "./matrix.ts";
+} from "./lab/lab.ts";
+export { predictLab } from "./lab/matrix.ts";
+export { explainPlan, type Plan } from "./lab/plan.ts";
+export type { RulesOptions } from "./lab/rules.ts";
+export { rulesOfState } from "./lab/rules.ts";
+export { type LabInfo, labFile, listLabs } from "./lab/shipped.ts";
+export type { WalkOptions } from "./lab/walk.ts";
 export { parseLabName } from "./net/name.ts";
 export type { NatEnd, NatEvent, NatKind, NatRow, NatRule, NatTable, NodeNat } from "./observe/conntrack.ts";
 export { renderDrift } from "./observe/drift.ts";
@@ -70,23 +81,14 @@ export type {
   MatrixWalk,
   PredictedCell,
 } from "./observe/matrix.ts";
-
 export type { CheckResult, Drift, Evidence, Hop, Report, Verdict } from "./observe/report.ts";
 export type { ListedChain, ListedRule, NodeRules, RuleListing } from "./observe/rules.ts";
-export type { MetRule, OnLink, Walk, WalkHop, WalkStep, WalkVerdict, Way } from "./observe/walk.ts";
+export type { MetRule, OnLink, Walk, WalkHop, WalkStep, WalkVerdict, Way } from "./observe/walk/walk.ts";
+export type { MatrixChoice } from "./plan/check/matrix.ts";
 export type { Comparison } from "./plan/compare.ts";
-export type { MatrixChoice } from "./plan/matrix.ts";
+export type { FirewallProfile } from "./plan/firewall/profile.ts";
 export type { Op } from "./plan/op.ts";
-export type { Outcome, Prediction } from "./plan/prediction.ts";
-export type { FirewallProfile } from "./plan/profile.ts";
-export {
-  type CapturedPacket,
-  type RecordedLink,
-  Recording,
-  type RecordingLimits,
-  type RecordingSummary,
-  toLine,
-} from "./recording.ts";
+export type { Outcome, Prediction } from "./plan/predict/prediction.ts";
 export { renderComparisonJson, renderComparisonMarkdown, renderComparisonText } from "./report/compare.ts";
 export { renderNatEvent, renderNatTable, renderNatTableJson } from "./report/conntrack.ts";
 export { renderAnnotations, renderProblemAnnotation } from "./report/github.ts";
@@ -109,4 +111,3 @@ export { type LoadOptions, loadSpec } from "./spec/load.ts";
 export type { Spec } from "./spec/spec.ts";
 export { type Resolved, resolveState } from "./state/resolve.ts";
 export type { State } from "./state/state.ts";
-export type { WalkOptions } from "./walking.ts";

@@ -95,7 +95,7 @@ async function captureLiving(places: readonly string[], flags: CaptureFlags, sig
   return { summary, ...(verified ? { report: verified } : {}) };
 }
 
-/** Documents of stream 2 (src/recording-process.ts), or the daemon's refusal. */
+/** Documents of stream 2 (src/lab/capture-process.ts), or the daemon's refusal. */
 interface ToldByTap {
   readonly links?: readonly string[];
   readonly summary?: RecordingSummary;

@@ -1,8 +1,8 @@
 /** The streams of a container's process, or of one that was started in it, as the Engine API sends them. */
 import { PassThrough, Readable, Transform, type Writable } from "node:stream";
 import { DocknetError } from "../errors.ts";
-import type { OutputChunk, Attached as ShimStreams } from "../kernel/shim-client.ts";
-import { frame, STDERR, STDOUT } from "../kernel/shim-wire.ts";
+import type { OutputChunk, Attached as ShimStreams } from "../kernel/shim/client.ts";
+import { frame, STDERR, STDOUT } from "../kernel/shim/wire.ts";
 import type { Engine } from "./engine.ts";
 
 export interface Attached {

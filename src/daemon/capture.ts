@@ -1,6 +1,6 @@
 /**
  * Captures of a living lab. The daemon opens the packet sockets, inside the lab's namespaces, and gives them to a process of its own for
- * each capture (src/recording-process.ts): a flood, or a client that does not read, costs the daemon nothing but handing bytes on.
+ * each capture (src/lab/capture-process.ts): a flood, or a client that does not read, costs the daemon nothing but handing bytes on.
  * Links that appear while it runs are captured from their first frame on, and those that go let their namespace go.
  */
 import { type ChildProcessByStdio, spawn } from "node:child_process";
@@ -11,8 +11,8 @@ import { fileURLToPath } from "node:url";
 import { DocknetError } from "../errors.ts";
 import { openDescriptorChannel, sendDescriptors } from "../kernel/descriptor-channel.ts";
 import { closeFd } from "../kernel/libc.ts";
-import type { RecordingLimits } from "../recording.ts";
-import { type TapChange, TappedLinks, type Taps } from "../tapped-links.ts";
+import type { RecordingLimits } from "../lab/capture.ts";
+import { type TapChange, TappedLinks, type Taps } from "../lab/taps.ts";
 import type { Engine } from "./engine.ts";
 
 export interface CaptureRequest {
@@ -26,13 +26,13 @@ export interface CaptureRequest {
 }
 
 export interface RunningCapture {
-  /** Frames as src/recording-process.ts writes them; ends with the capture. */
+  /** Frames as src/lab/capture-process.ts writes them; ends with the capture. */
   readonly output: Readable;
   /** At once, without the rest. Idempotent. */
   abandon(): void;
 }
 
-/** The bundle of src/recording-process.ts: beside the daemon's. */
+/** The bundle of src/lab/capture-process.ts: beside the daemon's. */
 const BUNDLE = fileURLToPath(new URL("./docknet-recording.mjs", import.meta.url));
 /** Each has a process and a socket for each link. */
 const MAX_CAPTURES = 32;

@@ -7,15 +7,14 @@ import { rfc3339Nano } from "../kernel/clock.ts";
 import {
   type ContainerRequest,
   createContainer as create,
-  removeContainer as remove,
   removeLink,
   renameContainer as rename,
 } from "../state/container.ts";
-import { findContainer, findNetwork } from "../state/find.ts";
+import { findContainer, networksOf } from "../state/find.ts";
 import { failStart, startContainer as start, stopContainer as stop } from "../state/lifecycle.ts";
-import type { AnyNetwork, Container, State } from "../state/state.ts";
-import type { Engine } from "./engine.ts";
-import { publishAttached } from "./network.ts";
+import type { Container, State } from "../state/state.ts";
+import { type Engine, removeInTurn } from "./engine.ts";
+import { publish, publishAttached } from "./event.ts";
 import type { ContainerRecord } from "./record.ts";
 import { parseSignal } from "./signal.ts";
 import { endpointSysctlRefusal } from "./sysctl-refusal.ts";
@@ -222,14 +221,6 @@ async function endNow(engine: Engine, { id }: Container): Promise<void> {
   else await engine.ended(id, engine.processes.endOf(id) ?? 137);
 }
 
-export async function removeInTurn(engine: Engine, container: Container): Promise<void> {
-  const next = remove(engine.state, container.id, { force: false });
-  const { [container.id]: _, ...records } = engine.records;
-  await engine.commit(next, records);
-  engine.forget(container);
-  publish(engine, "destroy", container);
-}
-
 /**
  * Waits for the end of a container. `armed` resolves when nothing that happens from then on is missed.
  * @throws DocknetError NOT_FOUND at once
@@ -262,25 +253,3 @@ export async function resizeContainer(
 
 /** 0: it has no process of its own. */
 export const pidOf = (engine: Engine, id: string): number => engine.processes.pidOf(id);
-
-export function networksOf(state: State, container: Container): AnyNetwork[] {
-  return container.attachments.flatMap((a) => {
-    const ref = a.networkId ?? a.network;
-    return [findNetwork(state, ref)];
-  });
-}
-
-/** @param more of what the action tells beside name, image and labels */
-export function publish(
-  engine: Engine,
-  action: string,
-  container: Container,
-  more: Readonly<Record<string, string>> = {},
-): void {
-  engine.events.publish("container", action, container.id, {
-    ...container.labels,
-    ...more,
-    image: container.image ?? "",
-    name: container.name,
-  });
-}

@@ -8,23 +8,22 @@ import { DocknetError } from "../errors.ts";
 import { rfc3339Nano } from "../kernel/clock.ts";
 import type { Manifest } from "../kernel/manifest.ts";
 import type { TrustedDirectory } from "../kernel/trusted-directory.ts";
+import { Site } from "../lab/site.ts";
 import { ANY_IPV4 } from "../net/address.ts";
 import type { LabName } from "../net/name.ts";
 import type { ProtoPort } from "../net/port.ts";
-import { Site } from "../site.ts";
 import { defaultSpec } from "../spec/default.ts";
-import { findContainer } from "../state/find.ts";
+import { removeContainer } from "../state/container.ts";
+import { findContainer, networksOf } from "../state/find.ts";
 import { failBinds, stopContainer } from "../state/lifecycle.ts";
 import { emptyState } from "../state/network.ts";
 import type { Container, FailedBind, State } from "../state/state.ts";
 import { bindLog } from "./bind-log.ts";
-import { networksOf, publish, removeInTurn } from "./container.ts";
 import { ContainerFiles } from "./container-files.ts";
-import { EventLog } from "./event.ts";
+import { EventLog, publish, publishAttached } from "./event.ts";
 import { ExecTable } from "./exec-table.ts";
 import { Journal, type Memory } from "./journal.ts";
 import { ContainerLogs } from "./log.ts";
-import { publishAttached } from "./network.ts";
 import { Processes } from "./processes.ts";
 import type { ContainerRecord } from "./record.ts";
 import { Waiters } from "./waiters.ts";
@@ -395,3 +394,12 @@ function startedBetween(before: Memory, after: Memory): string[] {
 const toFailedBind = ({ port }: { readonly port: ProtoPort }): FailedBind => ({ ...port, address: ANY_IPV4 });
 
 const secondsSince = (time: string): number => Math.max(0, Math.round((Date.now() - Date.parse(time)) / 1000));
+
+/** Only inside `exclusive`: removes one that does not run. @throws DocknetError CONFLICT for one that runs */
+export async function removeInTurn(engine: Engine, container: Container): Promise<void> {
+  const next = removeContainer(engine.state, container.id, { force: false });
+  const { [container.id]: _, ...records } = engine.records;
+  await engine.commit(next, records);
+  engine.forget(container);
+  publish(engine, "destroy", container);
+}

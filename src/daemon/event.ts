@@ -3,6 +3,7 @@
  * Source: moby daemon/events/events.go (256 are kept), api/types/events.
  */
 import { epochNano } from "../kernel/clock.ts";
+import type { AnyNetwork, Container } from "../state/state.ts";
 
 export interface EngineEvent {
   readonly Type: "container" | "network" | "daemon";
@@ -51,4 +52,42 @@ export class EventLog {
     this.followers.add(follower);
     return () => void this.followers.delete(follower);
   }
+}
+
+/** Who has a log of events: an engine. */
+interface Publisher {
+  readonly events: EventLog;
+}
+
+/** @param more of what the action tells beside name, image and labels */
+export function publish(
+  { events }: Publisher,
+  action: string,
+  container: Container,
+  more: Readonly<Record<string, string>> = {},
+): void {
+  events.publish("container", action, container.id, {
+    ...container.labels,
+    ...more,
+    image: container.image ?? "",
+    name: container.name,
+  });
+}
+
+export function publishAttached(
+  { events }: Publisher,
+  action: "connect" | "disconnect",
+  network: AnyNetwork,
+  container: Container,
+): void {
+  publishNetwork({ events }, action, network, { container: container.id });
+}
+
+export function publishNetwork(
+  { events }: Publisher,
+  action: string,
+  network: AnyNetwork,
+  more: Readonly<Record<string, string>> = {},
+): void {
+  events.publish("network", action, network.id, { ...more, name: network.name, type: network.driver });
 }

@@ -1,10 +1,10 @@
 /** `docker exec` over an engine. Source: moby daemon/exec.go. Beside containers, the nodes of the world take it: @host, @router ... */
 import { DocknetError } from "../errors.ts";
-import type { Attached as ShimStreams } from "../kernel/shim-client.ts";
+import type { Attached as ShimStreams } from "../kernel/shim/client.ts";
 import { type NodeName, WORLD_NODES } from "../net/name.ts";
 import { type Attached, attached, checkRunning } from "./attach.ts";
-import { publish } from "./container.ts";
 import type { Engine } from "./engine.ts";
+import { publish } from "./event.ts";
 import type { ExecConfig, ExecInstance } from "./exec-table.ts";
 import type { Size } from "./processes.ts";
 

@@ -1,28 +1,28 @@
+import { networksOf } from "../state/find.ts";
 /** The lab's own verbs over an engine: what Docker has no call for. up, down, verify, drift, reconcile. */
 
 import { DocknetError, type Problem } from "../errors.ts";
-import { type GraphOptions, graphSite } from "../graph.ts";
-import { type RulesOptions, rulesOfSite } from "../inspection.ts";
 import { rfc3339Nano } from "../kernel/clock.ts";
-import { processesByNetns } from "../kernel/inhabitants.ts";
-import { type MatrixOptions, matrixSite } from "../matrix.ts";
+import { processesByNetns } from "../kernel/speech/inhabitants.ts";
+import { type GraphOptions, graphSite } from "../lab/graph.ts";
+import { type MatrixOptions, matrixSite } from "../lab/matrix.ts";
+import { type RulesOptions, rulesOfSite } from "../lab/rules.ts";
+import { verifySite } from "../lab/verify.ts";
+import { type WalkOptions, walkSite } from "../lab/walk.ts";
 import { netnsName } from "../net/name.ts";
 import { findDrift } from "../observe/drift.ts";
 import type { Graph } from "../observe/graph.ts";
 import type { Matrix } from "../observe/matrix.ts";
 import type { Drift, Report } from "../observe/report.ts";
 import type { RuleListing } from "../observe/rules.ts";
-import type { Walk } from "../observe/walk.ts";
+import type { Walk } from "../observe/walk/walk.ts";
 import { renderRepairOp } from "../plan/shell.ts";
 import { type LoadOptions, loadSpec } from "../spec/load.ts";
 import { failStart, stopContainer } from "../state/lifecycle.ts";
 import { type UpStep, upState } from "../state/up.ts";
-import { verifySite } from "../verification.ts";
-import { type WalkOptions, walkSite } from "../walking.ts";
 import { containerRecord } from "./api/service-record.ts";
-import { networksOf, publish } from "./container.ts";
 import type { Engine } from "./engine.ts";
-import { publishAttached, publishNetwork } from "./network.ts";
+import { publish, publishAttached, publishNetwork } from "./event.ts";
 import type { ContainerRecord } from "./record.ts";
 
 export interface UpRequest {

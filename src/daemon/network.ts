@@ -4,14 +4,11 @@ import { rfc3339Nano } from "../kernel/clock.ts";
 import { connectContainer, disconnectContainer } from "../state/attachment.ts";
 import type { EndpointRequest } from "../state/container.ts";
 import { findContainer, findNetwork } from "../state/find.ts";
-import {
-  createNetwork as create,
-  type NetworkRequest,
-  pruneNetworks as prune,
-  removeNetwork as remove,
-} from "../state/network.ts";
-import type { AnyNetwork, Container, Network } from "../state/state.ts";
+import { createNetwork as create, pruneNetworks as prune, removeNetwork as remove } from "../state/network.ts";
+import type { NetworkRequest } from "../state/network-request.ts";
+import type { AnyNetwork, Network } from "../state/state.ts";
 import type { Engine } from "./engine.ts";
+import { publishAttached, publishNetwork } from "./event.ts";
 import { endpointSysctlRefusal } from "./sysctl-refusal.ts";
 
 /** @throws DocknetError in Docker's words */
@@ -78,22 +75,4 @@ export function disconnectNetwork(
     await engine.commit(next);
     if (container.status === "running") publishAttached(engine, "disconnect", network, container);
   });
-}
-
-export function publishAttached(
-  engine: Engine,
-  action: "connect" | "disconnect",
-  network: AnyNetwork,
-  container: Container,
-): void {
-  publishNetwork(engine, action, network, { container: container.id });
-}
-
-export function publishNetwork(
-  engine: Engine,
-  action: string,
-  network: AnyNetwork,
-  more: Readonly<Record<string, string>> = {},
-): void {
-  engine.events.publish("network", action, network.id, { ...more, name: network.name, type: network.driver });
 }

@@ -4,16 +4,15 @@
  */
 import { DocknetError, messageOf } from "../errors.ts";
 import { isRunning, type Manifest } from "../kernel/manifest.ts";
-import { type Attached, connectShim, type Shim, startShim } from "../kernel/shim-client.ts";
-import { type HandMade, handMadeIn, type Space } from "../kernel/shim-mounts.ts";
-import type { ExitEvent, ProcessInfo, ShimInfo } from "../kernel/shim-protocol.ts";
+import { type Attached, connectShim, type Shim, startShim } from "../kernel/shim/client.ts";
+import { type HandMade, handMadeIn, type Space } from "../kernel/shim/mounts.ts";
+import type { ExitEvent, ProcessInfo, ShimInfo } from "../kernel/shim/protocol.ts";
 import { type NodeName, WORLD_NODES } from "../net/name.ts";
 import { linkEnvironment } from "../state/link-environment.ts";
 import type { Container } from "../state/state.ts";
-import type { Engine } from "./engine.ts";
 import type { ExecInstance } from "./exec-table.ts";
 import type { ContainerRecord } from "./record.ts";
-import { containerSpace, netnsNames, nodeId, nodeSpace } from "./space.ts";
+import { containerSpace, netnsNames, nodeId, nodeSpace, type SpaceOwner } from "./space.ts";
 
 /** What SIGKILL leaves: of processes that died with their shim, nothing else is known. */
 const KILLED = 137;
@@ -32,8 +31,20 @@ export interface Found {
   hasAll(ids: readonly string[]): boolean;
 }
 
+/** What is asked of an engine, whose containers the processes are. */
+export interface ProcessOwner extends SpaceOwner {
+  readonly place: { readonly base: string };
+  readonly followers: Set<() => void>;
+  readonly logs: { pathOf(id: string): string };
+  readonly execs: { ended(execId: string, exitCode: number): void; allEnded(exitCode: number): void };
+  container(ref: string): Container;
+  record(id: string): ContainerRecord;
+  /** The process of a container has ended. */
+  ended(id: string, exitCode: number): Promise<void>;
+}
+
 export class Processes {
-  private readonly engine: Engine;
+  private readonly engine: ProcessOwner;
   private readonly manifest: Manifest;
   private shim: Promise<Shim> | undefined;
   /** Init processes that run, by container. */
@@ -46,7 +57,7 @@ export class Processes {
   private namesShown = "";
   private closing = false;
 
-  constructor(engine: Engine, manifest: Manifest) {
+  constructor(engine: ProcessOwner, manifest: Manifest) {
     this.engine = engine;
     this.manifest = manifest;
     engine.followers.add(() => this.followNames());

@@ -1,15 +1,25 @@
 /** What the shim is asked to make around a process: the namespaces and files of a container, or of a node of the world. */
 import { NETNS_DIR, netnsPath } from "../kernel/manifest.ts";
-import type { ContainerSpace, NodeSpace } from "../kernel/shim-mounts.ts";
-import { type NodeName, netnsName } from "../net/name.ts";
-import type { Container } from "../state/state.ts";
-import type { Engine } from "./engine.ts";
+import type { ContainerSpace, NodeSpace } from "../kernel/shim/mounts.ts";
+import { type LabName, type NodeName, netnsName } from "../net/name.ts";
+import type { Layout } from "../plan/layout.ts";
+import type { Container, State } from "../state/state.ts";
 import { labsRoot } from "./place.ts";
 
 /** Root's labs, wherever this one is. */
 const LABS_OF_ROOT = "/run/docknet";
 
-export function containerSpace(engine: Engine, container: Container): ContainerSpace {
+/** What is asked of an engine. */
+export interface SpaceOwner {
+  readonly lab: LabName;
+  readonly directory: string;
+  readonly state: State;
+  readonly site: { readonly layout: Layout; sandboxOf(container: Container): NodeName | undefined };
+  readonly files: { pathsOf(state: State, container: Container): ContainerSpace["files"] };
+  record(id: string): { readonly privileged: boolean };
+}
+
+export function containerSpace(engine: SpaceOwner, container: Container): ContainerSpace {
   return {
     kind: "container",
     netnsPath: netnsPath(engine.lab, engine.site.sandboxOf(container) ?? container.node),
@@ -21,7 +31,7 @@ export function containerSpace(engine: Engine, container: Container): ContainerS
   };
 }
 
-export function nodeSpace(engine: Engine, node: NodeName): NodeSpace {
+export function nodeSpace(engine: SpaceOwner, node: NodeName): NodeSpace {
   return {
     kind: "node",
     netnsPath: netnsPath(engine.lab, node),
@@ -31,7 +41,7 @@ export function nodeSpace(engine: Engine, node: NodeName): NodeSpace {
 }
 
 /** The names below /run/netns that the lab has now. */
-export function netnsNames(engine: Engine): string[] {
+export function netnsNames(engine: SpaceOwner): string[] {
   return engine.site.layout.nodes.map(({ name }) => netnsName(engine.lab, name));
 }
 

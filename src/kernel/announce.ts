@@ -7,9 +7,9 @@ import { ETHERTYPE_ARP, encodeFrame } from "../net/frame.ts";
 import type { Mac } from "../net/mac.ts";
 import type { IfName } from "../net/name.ts";
 import { closeFdLater, send } from "./libc.ts";
-import { indexOf } from "./link-address.ts";
+import { indexOf } from "./netlink/link-address.ts";
 import type { Netns } from "./netns.ts";
-import { bindPacketSocket } from "./packet-socket.ts";
+import { bindPacketSocket } from "./packets/packet-socket.ts";
 
 export interface Announcement {
   readonly link: IfName;

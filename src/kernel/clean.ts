@@ -5,7 +5,6 @@
 import { existsSync, rmSync } from "node:fs";
 import { messageOf } from "../errors.ts";
 import type { LabName } from "../net/name.ts";
-import { pidsIn, processesByNetns, processName } from "./inhabitants.ts";
 import { type DirectoryLock, lockDirectory } from "./lock.ts";
 import {
   isRunning,
@@ -19,6 +18,7 @@ import {
 } from "./manifest.ts";
 import { removeName } from "./netns.ts";
 import { provenNamespaces, provenProcesses } from "./remains.ts";
+import { pidsIn, processesByNetns, processName } from "./speech/inhabitants.ts";
 import { TrustedDirectory } from "./trusted-directory.ts";
 
 /** One thing that was removed: "process 4711 (daemon)", "namespace lab.web", "directory /run/docknet/lab". */

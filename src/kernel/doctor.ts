@@ -7,8 +7,7 @@ import { release } from "node:os";
 import { execa } from "execa";
 import { messageOf } from "../errors.ts";
 import type { IfName } from "../net/name.ts";
-import { NETLINK_ROUTE, NetlinkSocket } from "./netlink.ts";
-import { Netns } from "./netns.ts";
+import { NETLINK_ROUTE, NetlinkSocket } from "./netlink/netlink.ts";
 import {
   createBridge,
   createDummy,
@@ -17,8 +16,9 @@ import {
   createVlan,
   dumpLinks,
   numberNetns,
-} from "./rtnetlink.ts";
-import { decodeNsid, nsidOf } from "./rtnetlink-read.ts";
+} from "./netlink/rtnetlink.ts";
+import { decodeNsid, nsidOf } from "./netlink/rtnetlink-read.ts";
+import { Netns } from "./netns.ts";
 
 export interface Finding {
   readonly name: string;

@@ -4,19 +4,19 @@
  */
 import { DocknetError } from "../errors.ts";
 import type { IfName, LabName, NodeName } from "../net/name.ts";
+import type { RepairOp } from "../plan/firewall/repair-edit.ts";
 import type { ProxyListener } from "../plan/layout.ts";
 import { invertOp, type Op, type VethEnd } from "../plan/op.ts";
-import type { RepairOp } from "../plan/repair-op.ts";
-import { commitsEnded, pidsIn, processesByNetns } from "./inhabitants.ts";
-import { linksReady } from "./link-ready.ts";
+import { commitRepair, commitRules } from "./firewall/rules.ts";
 import { type Manifest, type NetnsIdentity, netnsPath } from "./manifest.ts";
-import type { NetlinkSocket, Request } from "./netlink.ts";
+import { linksReady } from "./netlink/link-ready.ts";
+import type { NetlinkSocket, Request } from "./netlink/netlink.ts";
+import * as rt from "./netlink/rtnetlink.ts";
 import { isUnfinishedName, Netns, type NetnsPlace, removeName } from "./netns.ts";
 import { NodeState } from "./node-state.ts";
-import { openProxy } from "./proxy.ts";
 import { refusal, removeForeign } from "./request.ts";
-import * as rt from "./rtnetlink.ts";
-import { commitRepair, commitRules } from "./rules.ts";
+import { commitsEnded, pidsIn, processesByNetns } from "./speech/inhabitants.ts";
+import { openProxy } from "./speech/proxy.ts";
 import { BornValues, setSysctl } from "./sysctl.ts";
 
 export interface ExecutorOptions {

@@ -2,16 +2,14 @@
 
 import { readFileSync } from "node:fs";
 import type { NodeName } from "../net/name.ts";
+import type { Ruleset } from "../plan/firewall/rule.ts";
 import { type Layout, type Node, nodeOf } from "../plan/layout.ts";
 import type { ForeignObject, Observed, ObservedLink, ObservedNode } from "../plan/observed.ts";
-import type { Ruleset } from "../plan/rule.ts";
 import type { Executor } from "./executor.ts";
-import { type Message, NETLINK_NETFILTER, NetlinkError, NetlinkSocket } from "./netlink.ts";
-import type { Netns } from "./netns.ts";
-import { readResolver } from "./nft-listing.ts";
-import { iptablesIsNft } from "./nft-support.ts";
-import { findPeers, type PeerMap, placeOf } from "./peer.ts";
-import { readSysctl } from "./reading.ts";
+import { readResolver } from "./firewall/nft-listing.ts";
+import { iptablesIsNft } from "./firewall/nft-support.ts";
+import { readTables, type TablesReading } from "./firewall/rules.ts";
+import { type Message, NETLINK_NETFILTER, NetlinkError, NetlinkSocket } from "./netlink/netlink.ts";
 import {
   decodeAddress,
   decodeLinkFacts,
@@ -25,8 +23,10 @@ import {
   dumpTables,
   type LinkFacts,
   type TableFacts,
-} from "./rtnetlink-read.ts";
-import { readTables, type TablesReading } from "./rules.ts";
+} from "./netlink/rtnetlink-read.ts";
+import type { Netns } from "./netns.ts";
+import { findPeers, type PeerMap, placeOf } from "./peer.ts";
+import { readSysctl } from "./reading.ts";
 
 /** Processes of `iptables-save` at a time. */
 const READERS = 4;

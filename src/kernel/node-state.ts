@@ -1,10 +1,10 @@
 /** What the executor holds of one node: its namespace, a socket in it, and the numbers of its links. */
 import { DocknetError } from "../errors.ts";
 import type { IfName } from "../net/name.ts";
-import { NETLINK_ROUTE, NetlinkSocket } from "./netlink.ts";
+import { NETLINK_ROUTE, NetlinkSocket } from "./netlink/netlink.ts";
+import * as rt from "./netlink/rtnetlink.ts";
+import { decodeNsid, nsidOf } from "./netlink/rtnetlink-read.ts";
 import type { Netns } from "./netns.ts";
-import * as rt from "./rtnetlink.ts";
-import { decodeNsid, nsidOf } from "./rtnetlink-read.ts";
 
 export class NodeState {
   readonly ns: Netns;

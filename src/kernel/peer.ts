@@ -1,7 +1,7 @@
 /** Which two links belong together, across the namespaces of a lab: the ends of a veth pair, a macvlan and its parent. */
 import type { NodeName } from "../net/name.ts";
 import type { Executor } from "./executor.ts";
-import { decodeNsid, type LinkFacts, nsidOf } from "./rtnetlink-read.ts";
+import { decodeNsid, type LinkFacts, nsidOf } from "./netlink/rtnetlink-read.ts";
 
 /** By place: the other end of the veth that is there, the parent of the macvlan. */
 export type PeerMap = ReadonlyMap<string, { readonly node: NodeName; readonly name: string }>;

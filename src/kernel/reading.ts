@@ -2,8 +2,8 @@
 import { readFileSync } from "node:fs";
 import { execa } from "execa";
 import { DocknetError } from "../errors.ts";
+import { type KernelRule, readRules } from "./firewall/rules.ts";
 import { type Netns, sysctlPath } from "./netns.ts";
-import { type KernelRule, readRules } from "./rules.ts";
 
 export interface NodeReading {
   readonly links: readonly LinkReading[];

@@ -1,9 +1,9 @@
 /** Requests to one node whose refusals people read. */
 import { DocknetError } from "../errors.ts";
 import type { ForeignObject } from "../plan/observed.ts";
-import { NETLINK_NETFILTER, NetlinkError, NetlinkSocket } from "./netlink.ts";
+import { NETLINK_NETFILTER, NetlinkError, NetlinkSocket } from "./netlink/netlink.ts";
+import { deleteForeign } from "./netlink/rtnetlink-read.ts";
 import type { NodeState } from "./node-state.ts";
-import { deleteForeign } from "./rtnetlink-read.ts";
 
 /** What another deletion took with it is gone already. */
 const GONE = new Set(["ENODEV", "ENOENT", "ESRCH", "EADDRNOTAVAIL", "ENXIO"]);

@@ -1,7 +1,6 @@
 /** The links of all nodes that an executor holds, with their indexes, both ends of each veth pair and the parents of macvlans, by rtnetlink in process. */
 import type { NodeName } from "../net/name.ts";
 import type { Executor } from "./executor.ts";
-import { findPeers, placeOf } from "./peer.ts";
 import {
   decodeAddress,
   decodeLinkFacts,
@@ -10,7 +9,8 @@ import {
   dumpLinks,
   dumpRoutes,
   type LinkFacts,
-} from "./rtnetlink-read.ts";
+} from "./netlink/rtnetlink-read.ts";
+import { findPeers, placeOf } from "./peer.ts";
 
 /** What one namespace has. */
 export interface Wiring {

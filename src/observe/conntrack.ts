@@ -5,12 +5,12 @@
  */
 
 import type { Origin } from "../errors.ts";
-import type { ConntrackChange, ConntrackEntry, Tuple } from "../kernel/conntrack.ts";
+import type { ConntrackChange, ConntrackEntry, Tuple } from "../kernel/netlink/conntrack.ts";
 import { addressOf, contains, type Ipv4, isLoopback, type Subnet, subnetOf, toNumber } from "../net/address.ts";
 import { PROTO_ICMP, PROTO_TCP, PROTO_UDP } from "../net/frame.ts";
 import { HOST, type IfName, type NodeName, ROUTER } from "../net/name.ts";
+import { describePurpose, type Rule, renderRule } from "../plan/firewall/rule.ts";
 import { type Layout, type Node, nodeOf } from "../plan/layout.ts";
-import { describePurpose, type Rule, renderRule } from "../plan/rule.ts";
 import { bridgesOf, type State } from "../state/state.ts";
 import { matches } from "./translation.ts";
 

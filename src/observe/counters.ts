@@ -1,8 +1,8 @@
 /** Which rules counted packets between two readings of a namespace: the kernel's own word on what dropped or rewrote something. */
 
-import type { KernelRule } from "../kernel/rules.ts";
+import type { KernelRule } from "../kernel/firewall/rules.ts";
 import type { NodeName } from "../net/name.ts";
-import { explainRule, type Rule, type Ruleset, renderSpec } from "../plan/rule.ts";
+import { explainRule, type Rule, type Ruleset, renderSpec } from "../plan/firewall/rule.ts";
 import type { RuleSeen } from "./report.ts";
 
 export interface Moved {

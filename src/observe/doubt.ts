@@ -1,5 +1,5 @@
 /** Which probes of a verification are sent once more, and which of them alone. Pure. */
-import type { Check } from "../plan/check.ts";
+import type { Check } from "../plan/check/check.ts";
 import type { RuleSeen } from "./report.ts";
 import type { ProbeRun } from "./run.ts";
 

@@ -3,10 +3,10 @@
  * should be and which object of the lab wants it.
  */
 
+import type { KernelRule } from "../kernel/firewall/rules.ts";
 import type { NodeReading } from "../kernel/reading.ts";
-import type { KernelRule } from "../kernel/rules.ts";
+import { type Rule, renderSpec } from "../plan/firewall/rule.ts";
 import { type Layout, type Node, nodeOf, type Route } from "../plan/layout.ts";
-import { type Rule, renderSpec } from "../plan/rule.ts";
 import type { Instruments } from "./instruments.ts";
 import type { Drift } from "./report.ts";
 import { staleFlow, TRANSLATORS } from "./stale-flow.ts";

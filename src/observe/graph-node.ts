@@ -3,8 +3,8 @@ import type { WiredLink, Wiring } from "../kernel/wiring.ts";
 import { contains, DEFAULT_ROUTE, subnetOf } from "../net/address.ts";
 import { HOST, INTERNET, LAN, NEIGHBOUR, type NodeName, ROUTER } from "../net/name.ts";
 import { renderProtoPort } from "../net/port.ts";
-import { INTERNET_PORTS } from "../plan/internet.ts";
 import { type Layout, type Link, linkOf, type Node, nodeOf, pairOf } from "../plan/layout.ts";
+import { INTERNET_PORTS } from "../plan/predict/internet.ts";
 import { bridgesOf, type Container, networkById, type State, sandboxOwner } from "../state/state.ts";
 import type { GraphEnd, GraphGateway, GraphLink, GraphNode } from "./graph.ts";
 

@@ -3,17 +3,17 @@
  * test may put others. Nothing here decides anything.
  */
 
-import type { ConntrackEntry } from "../kernel/conntrack.ts";
-import type { Probe } from "../kernel/probe.ts";
+import type { KernelRule } from "../kernel/firewall/rules.ts";
+import type { ConntrackEntry } from "../kernel/netlink/conntrack.ts";
 import type { NodeReading } from "../kernel/reading.ts";
-import type { KernelRule } from "../kernel/rules.ts";
+import type { Probe } from "../kernel/speech/probe.ts";
 import type { Ipv4 } from "../net/address.ts";
 import type { Frame } from "../net/frame.ts";
 import type { Transfer } from "../net/ftp.ts";
 import type { Mac } from "../net/mac.ts";
 import type { IfName, NodeName } from "../net/name.ts";
 import type { Port } from "../net/port.ts";
-import type { ProbeProto } from "../plan/prediction.ts";
+import type { ProbeProto } from "../plan/predict/prediction.ts";
 
 export interface Instruments {
   probe(request: {

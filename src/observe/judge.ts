@@ -1,10 +1,10 @@
 /** One check's verdict from what was predicted, what came back and what was seen on the way. Pure; each reason is one sentence. */
 import { messageOf } from "../errors.ts";
-import type { ConntrackEntry } from "../kernel/conntrack.ts";
+import type { ConntrackEntry } from "../kernel/netlink/conntrack.ts";
 import type { NodeName } from "../net/name.ts";
-import type { Check } from "../plan/check.ts";
-import type { Outcome } from "../plan/prediction.ts";
-import { renderSpec } from "../plan/rule.ts";
+import type { Check } from "../plan/check/check.ts";
+import { renderSpec } from "../plan/firewall/rule.ts";
+import type { Outcome } from "../plan/predict/prediction.ts";
 import { describePlanned } from "./counters.ts";
 import type { CheckResult, Evidence, Lost, Observed, RuleSeen, TranslationSeen, Verdict } from "./report.ts";
 import type { ProbeRun, ProbeSource, Probing } from "./run.ts";

@@ -1,7 +1,7 @@
 /** Which cells that differ have one cause, as far as the table tells: what fails alike in one row or one column. Pure. */
-import type { Outcome } from "../plan/prediction.ts";
+import type { Outcome } from "../plan/predict/prediction.ts";
 import type { MatrixCell, MatrixWalk } from "./matrix.ts";
-import type { WalkVerdict } from "./walk.ts";
+import type { WalkVerdict } from "./walk/walk.ts";
 
 /** Cells that differ alike; `cell` stands for them. */
 export interface Cause {

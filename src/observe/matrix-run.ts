@@ -4,8 +4,8 @@
  */
 import { messageOf } from "../errors.ts";
 import type { NodeName } from "../net/name.ts";
-import type { MatrixColumn, MatrixPlan, PlannedCell, PlannedProbe } from "../plan/matrix.ts";
-import type { Outcome, Prediction } from "../plan/prediction.ts";
+import type { MatrixColumn, MatrixPlan, PlannedCell, PlannedProbe } from "../plan/check/matrix.ts";
+import type { Outcome, Prediction } from "../plan/predict/prediction.ts";
 import { describePlanned } from "./counters.ts";
 import type { Instruments } from "./instruments.ts";
 import { observedOf, wrongResponder } from "./judge.ts";

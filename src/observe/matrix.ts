@@ -1,8 +1,8 @@
 /** Who reaches what, predicted and measured, as plain data: what `docknet matrix` shows and `--format json` gives. */
 import type { Origin, Problem } from "../errors.ts";
-import type { Outcome, ProbeProto } from "../plan/prediction.ts";
+import type { Outcome, ProbeProto } from "../plan/predict/prediction.ts";
 import type { Drift, Observed, RuleSeen, Verdict } from "./report.ts";
-import type { Walk } from "./walk.ts";
+import type { Walk } from "./walk/walk.ts";
 
 export interface Matrix {
   readonly schema: 1;

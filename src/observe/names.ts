@@ -1,8 +1,8 @@
 /** Asks the questions of the name checks from inside the containers and compares the answers. */
 import { messageOf } from "../errors.ts";
 import type { Ipv4 } from "../net/address.ts";
-import type { NameCheck, NameExpectation } from "../plan/name-check.ts";
-import type { Outcome } from "../plan/prediction.ts";
+import type { NameCheck, NameExpectation } from "../plan/check/name.ts";
+import type { Outcome } from "../plan/predict/prediction.ts";
 import type { Instruments, NameReply } from "./instruments.ts";
 import type { CheckResult, Verdict } from "./report.ts";
 

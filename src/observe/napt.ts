@@ -1,5 +1,5 @@
 /** N:1 NAT seen from the server: senders behind one address are told apart by the port, and by nothing else. Pure. */
-import type { Check } from "../plan/check.ts";
+import type { Check } from "../plan/check/check.ts";
 import type { CheckResult } from "./report.ts";
 
 /**

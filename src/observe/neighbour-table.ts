@@ -5,7 +5,7 @@
  * each other before the next ones do.
  */
 import type { NodeName } from "../net/name.ts";
-import type { Prediction } from "../plan/prediction.ts";
+import type { Prediction } from "../plan/predict/prediction.ts";
 import type { Instruments } from "./instruments.ts";
 import type { CheckResult } from "./report.ts";
 

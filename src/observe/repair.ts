@@ -13,13 +13,13 @@
 import { DocknetError } from "../errors.ts";
 import { type IfAddr, subnetOf } from "../net/address.ts";
 import type { IfName } from "../net/name.ts";
+import type { RepairOp } from "../plan/firewall/repair-edit.ts";
+import { EMPTY_RULESET } from "../plan/firewall/rule.ts";
+import { repairRules } from "../plan/firewall/rule-repair.ts";
 import { type Layout, type Link, type Node, nodeOf, type Route } from "../plan/layout.ts";
 import type { ForeignObject, Observed, ObservedAddress, ObservedLink, ObservedNode } from "../plan/observed.ts";
 import type { Op } from "../plan/op.ts";
 import { planLab } from "../plan/plan.ts";
-import type { RepairOp } from "../plan/repair-op.ts";
-import { EMPTY_RULESET } from "../plan/rule.ts";
-import { repairRules } from "../plan/rule-repair.ts";
 import { BORN_WITH, foreignLinks, isSameLink } from "./link-match.ts";
 import { driftOf } from "./observed-drift.ts";
 import type { Drift } from "./report.ts";

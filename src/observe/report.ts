@@ -1,8 +1,8 @@
 /** The result of a verification as plain data: what `report/` renders and `--format json` prints. */
 import type { Origin, Problem } from "../errors.ts";
 import type { Transfer } from "../net/ftp.ts";
-import type { CheckGroup } from "../plan/check.ts";
-import type { Outcome } from "../plan/prediction.ts";
+import type { CheckGroup } from "../plan/check/check.ts";
+import type { Outcome } from "../plan/predict/prediction.ts";
 
 /** PASS: seen as expected. FAIL: seen otherwise. INCONCLUSIVE: not measured well enough to say (a control failed, a capture lost frames). */
 export type Verdict = "PASS" | "FAIL" | "INCONCLUSIVE";

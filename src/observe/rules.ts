@@ -3,8 +3,8 @@
  * and its owner. Chains stand in the order in which a packet meets them, across the tables. Pure.
  */
 import { DocknetError, type Origin } from "../errors.ts";
-import { BUILT_IN_CHAINS, describeChain } from "../plan/chain.ts";
-import { describePurpose, type Rule, type Ruleset, renderSpec } from "../plan/rule.ts";
+import { BUILT_IN_CHAINS, describeChain } from "../plan/firewall/chain.ts";
+import { describePurpose, type Rule, type Ruleset, renderSpec } from "../plan/firewall/rule.ts";
 
 export interface RuleListing {
   readonly schema: 1;

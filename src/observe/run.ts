@@ -3,9 +3,9 @@
  * sent after them over the same links have been answered, their fate is decided, and a short grace covers the rest.
  */
 
-import type { ProbeReply } from "../kernel/probe.ts";
+import type { ProbeReply } from "../kernel/speech/probe.ts";
 import type { Ipv4 } from "../net/address.ts";
-import type { Check } from "../plan/check.ts";
+import type { Check } from "../plan/check/check.ts";
 import type { Instruments } from "./instruments.ts";
 import { NeighbourTable } from "./neighbour-table.ts";
 

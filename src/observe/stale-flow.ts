@@ -2,12 +2,12 @@
  * Conntrack entries that contradict the NAT rules of the lab: NAT rules see a flow's first packet only, so a flow that began while they
  * were otherwise goes on as it began, and so does each new packet with the same addresses and ports. Pure.
  */
-import type { ConntrackEntry } from "../kernel/conntrack.ts";
+import type { ConntrackEntry } from "../kernel/netlink/conntrack.ts";
 import { addressOf, type Ipv4, isLoopback, toNumber } from "../net/address.ts";
 import { PROTO_ICMP, PROTO_TCP, PROTO_UDP } from "../net/frame.ts";
 import { HOST, type IfName, type NodeName, ROUTER } from "../net/name.ts";
+import { type Rule, renderRule } from "../plan/firewall/rule.ts";
 import { type Layout, type Node, nodeOf } from "../plan/layout.ts";
-import { type Rule, renderRule } from "../plan/rule.ts";
 import { linkTo } from "./conntrack.ts";
 import { renderConntrack } from "./judge.ts";
 import type { Drift } from "./report.ts";

@@ -1,10 +1,10 @@
 /** The way of one probe through the captures: its request on each link, compared with the legs that were predicted. */
 import { renderIpv4 } from "../net/frame.ts";
 import { HOST } from "../net/name.ts";
-import type { Leg, Prediction, ProbeSpec, Stop } from "../plan/prediction.ts";
-import { isRequest, type Recorder, type Sighting, sourcePortOf, targetPortOf } from "./recorder.ts";
+import type { Leg, Prediction, ProbeSpec, Stop } from "../plan/predict/prediction.ts";
 import type { Hop, TranslationSeen } from "./report.ts";
 import type { ProbeSource } from "./run.ts";
+import { isRequest, type Recorder, type Sighting, sourcePortOf, targetPortOf } from "./sightings.ts";
 
 /** RFC 792 */
 const ECHO_REPLY = 0;

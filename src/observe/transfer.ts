@@ -1,5 +1,5 @@
 /** A transfer is two flows: the control connection that the check names, and the data connection that decides. */
-import type { Check } from "../plan/check.ts";
+import type { Check } from "../plan/check/check.ts";
 import type { ProbeRun, ProbeSource } from "./run.ts";
 import type { Flow } from "./trail.ts";
 

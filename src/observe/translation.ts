@@ -6,7 +6,7 @@ import { contains, fromNumber, type Ipv4, type Subnet } from "../net/address.ts"
 import { type Flow, readFlow } from "../net/flow.ts";
 import { PROTO_ICMP, PROTO_TCP, PROTO_UDP } from "../net/frame.ts";
 import type { IfName, NodeName } from "../net/name.ts";
-import type { Match, Rule } from "../plan/rule.ts";
+import type { Match, Rule } from "../plan/firewall/rule.ts";
 
 /** What one namespace may translate by. Plain data. */
 export interface Translator {

@@ -4,23 +4,23 @@
  * that the counters that move are its own; and what had no answer once more together, where one of them alone has got it.
  */
 
-import type { ConntrackEntry } from "../kernel/conntrack.ts";
-import type { KernelRule } from "../kernel/rules.ts";
+import type { KernelRule } from "../kernel/firewall/rules.ts";
+import type { ConntrackEntry } from "../kernel/netlink/conntrack.ts";
 import { addressOf } from "../net/address.ts";
 import { HOST, type NodeName, ROUTER, WORLD_NODES } from "../net/name.ts";
-import type { Check } from "../plan/check.ts";
+import type { Check } from "../plan/check/check.ts";
+import type { Rule } from "../plan/firewall/rule.ts";
 import { type Layout, rulesIn } from "../plan/layout.ts";
-import type { Outcome } from "../plan/prediction.ts";
-import type { Rule } from "../plan/rule.ts";
+import type { Outcome } from "../plan/predict/prediction.ts";
 import { describeRule, isDrop, isRule, type Moved, movedRules } from "./counters.ts";
 import { chooseAlone, type DropCounts, isUnanswered, isUncounted } from "./doubt.ts";
 import { findDrift, relatedDrift, renderDrift } from "./drift.ts";
 import type { Instruments } from "./instruments.ts";
 import { indexConntrack, judge, observedOf, tupleKey } from "./judge.ts";
 import { compareNapt } from "./napt.ts";
-import { linksToCapture, Recorder, type UncapturedLink } from "./recorder.ts";
 import type { CheckResult, Drift, RuleSeen } from "./report.ts";
 import { type ProbeRun, runProbes } from "./run.ts";
+import { linksToCapture, Recorder, type UncapturedLink } from "./sightings.ts";
 import { complaintsInto, followTrail, framesInto, type Sender, type Trail } from "./trail.ts";
 import { decidingFlow, type FlowRun, namedFlow } from "./transfer.ts";
 

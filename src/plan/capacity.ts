@@ -5,7 +5,7 @@
 import type { Origin, Problem } from "../errors.ts";
 import type { IfName } from "../net/name.ts";
 import type { Container, State } from "../state/state.ts";
-import { hasResolverPorts } from "./embedded-dns.ts";
+import { hasResolverPorts } from "./firewall/embedded-dns.ts";
 import type { Layout } from "./layout.ts";
 
 /** What this process may have, read by `kernel/`. */

@@ -9,12 +9,21 @@ import { HOST } from "../net/name.ts";
 import type { Port } from "../net/port.ts";
 import { needsBridgeNetfilter } from "../state/network.ts";
 import type { CheckSpec, State } from "../state/state.ts";
-import { type Check, checksOf } from "./check.ts";
-import { predict } from "./predict.ts";
-import type { Outcome, Prediction, ProbeProto, ProbeSpec } from "./prediction.ts";
-import { type FirewallProfile, type Traits, traitsOf } from "./profile.ts";
-import { explainRule, type Purpose, type Rule, type Ruleset, renderRule, renderSpec, type Table } from "./rule.ts";
-import { longestCommon } from "./rule-diff.ts";
+import type { Check } from "./check/check.ts";
+import { checksOf } from "./check/checks.ts";
+import { type FirewallProfile, type Traits, traitsOf } from "./firewall/profile.ts";
+import {
+  explainRule,
+  type Purpose,
+  type Rule,
+  type Ruleset,
+  renderRule,
+  renderSpec,
+  type Table,
+} from "./firewall/rule.ts";
+import { longestCommon } from "./firewall/rule-diff.ts";
+import { predict } from "./predict/predict.ts";
+import type { Outcome, Prediction, ProbeProto, ProbeSpec } from "./predict/prediction.ts";
 
 /** The lab as one profile builds it. */
 export interface Side {

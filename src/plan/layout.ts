@@ -6,7 +6,7 @@ import type { IfAddr, Ipv4, Ipv6, Subnet } from "../net/address.ts";
 import type { Mac } from "../net/mac.ts";
 import { HOST, type IfName, type LabName, type NodeName, ROUTER } from "../net/name.ts";
 import type { Port, Proto } from "../net/port.ts";
-import { EMPTY_RULESET, type Owner, type Ruleset } from "./rule.ts";
+import { EMPTY_RULESET, type Owner, type Ruleset } from "./firewall/rule.ts";
 
 export interface Layout {
   readonly lab: LabName;

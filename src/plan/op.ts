@@ -2,11 +2,12 @@
  * One step on the kernel, as data. The same list is shown by `docknet plan` and done by the executor. Every op that adds has
  * one that removes; `invertOp` gives it, so a plan can be undone from its last step back.
  */
+
 import type { IfAddr } from "../net/address.ts";
 import type { Mac } from "../net/mac.ts";
 import type { IfName, NodeName } from "../net/name.ts";
+import { invertEdit, type RuleEdit } from "./firewall/rule-edit.ts";
 import type { MacvlanLink, ProxyListener, Route } from "./layout.ts";
-import type { Chain, Rule } from "./rule.ts";
 
 export type Op =
   /** A namespace with `lo` up. */
@@ -83,14 +84,6 @@ export interface VethEnd {
   readonly mtuBytes?: number;
 }
 
-/** Positions are 1-based and count at the moment of the edit, as iptables does; `atEnd` says that it is an append. */
-export type RuleEdit =
-  | { readonly kind: "chain.create"; readonly chain: Chain }
-  | { readonly kind: "chain.delete"; readonly chain: Chain }
-  | { readonly kind: "chain.policy"; readonly chain: Chain; readonly before: "ACCEPT" | "DROP" }
-  | { readonly kind: "rule.insert"; readonly rule: Rule; readonly position: number; readonly atEnd: boolean }
-  | { readonly kind: "rule.delete"; readonly rule: Rule; readonly position: number; readonly atEnd: boolean };
-
 /** What takes a step back. */
 export function invertOp(op: Op): Op {
   switch (op.kind) {
@@ -131,20 +124,5 @@ export function invertOp(op: Op): Op {
       return { ...op, kind: "proxy.close" };
     case "proxy.close":
       return { ...op, kind: "proxy.open" };
-  }
-}
-
-function invertEdit(edit: RuleEdit): RuleEdit {
-  switch (edit.kind) {
-    case "chain.create":
-      return { ...edit, kind: "chain.delete" };
-    case "chain.delete":
-      return { ...edit, kind: "chain.create" };
-    case "chain.policy":
-      return { ...edit, chain: { ...edit.chain, policy: edit.before }, before: edit.chain.policy ?? "ACCEPT" };
-    case "rule.insert":
-      return { ...edit, kind: "rule.delete" };
-    case "rule.delete":
-      return { ...edit, kind: "rule.insert" };
   }
 }

@@ -5,10 +5,10 @@
  */
 import { contains, subnetOf } from "../net/address.ts";
 import type { IfName, NodeName } from "../net/name.ts";
+import { EMPTY_RULESET, type Ruleset, renderSpec } from "./firewall/rule.ts";
+import { diffRulesets } from "./firewall/rule-diff.ts";
 import { type Layout, type Link, linkOf, type Node, nodeOf, type ProxyListener, pairOf, type Route } from "./layout.ts";
 import type { Op, VethEnd } from "./op.ts";
-import { EMPTY_RULESET, type Ruleset, renderSpec } from "./rule.ts";
-import { diffRulesets } from "./rule-diff.ts";
 
 export function planLab(before: Layout | undefined, after: Layout | undefined): Op[] {
   const [old, next] = [before?.nodes ?? [], after?.nodes ?? []];

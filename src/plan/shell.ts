@@ -4,9 +4,9 @@
  */
 import { prefixLength } from "../net/address.ts";
 import { type LabName, type NodeName, netnsName } from "../net/name.ts";
+import type { RepairOp } from "./firewall/repair-edit.ts";
+import { renderRepair, renderRestore } from "./firewall/restore.ts";
 import type { Op, VethEnd } from "./op.ts";
-import type { RepairOp } from "./repair-op.ts";
-import { renderRepair, renderRestore } from "./restore.ts";
 
 export function renderScript(lab: LabName, ops: readonly Op[]): string {
   const head = [

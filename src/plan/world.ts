@@ -13,10 +13,10 @@ import { DEFAULT_ROUTE, type IfAddr, type Ipv4, onLink, prefixLength, type Subne
 import { HOST, type IfName, INTERNET, LAN, NEIGHBOUR, type NodeName, ROUTER } from "../net/name.ts";
 import { deriveMac, worldMac } from "../state/id.ts";
 import { bridgesOf, type State } from "../state/state.ts";
+import { EMPTY_RULESET, type Owner, type Rule, type Ruleset, type Target } from "./firewall/rule.ts";
+import { staticAddresses, staticIn, staticOut } from "./firewall/static-nat.ts";
 import type { Link, Node, PeerLink, Route, Sysctl, VethLink } from "./layout.ts";
 import type { MachineFacts } from "./machine.ts";
-import { EMPTY_RULESET, type Owner, type Rule, type Ruleset, type Target } from "./rule.ts";
-import { staticAddresses, staticIn, staticOut } from "./static-nat.ts";
 
 const WORLD: Owner = { kind: "router", label: "the lab's world" };
 const ROUTER_OWNER: Owner = { kind: "router", label: "home router" };

@@ -1,6 +1,6 @@
 /** The sections of the report, in the order in which they are told: what each is called, and what a beginner should know first. */
 import type { CheckResult, Report } from "../observe/report.ts";
-import type { CheckGroup } from "../plan/check.ts";
+import type { CheckGroup } from "../plan/check/check.ts";
 
 export interface Section {
   readonly group: CheckGroup;

@@ -2,7 +2,7 @@
 import { renderOrigin } from "../errors.ts";
 import type { Matrix, MatrixCell, MatrixWalk, PredictedCell } from "../observe/matrix.ts";
 import type { Observed, Verdict } from "../observe/report.ts";
-import type { Outcome } from "../plan/prediction.ts";
+import type { Outcome } from "../plan/predict/prediction.ts";
 import { OUTCOME_WORDS } from "./outcome.ts";
 import { plural } from "./summary.ts";
 

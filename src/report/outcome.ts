@@ -1,5 +1,5 @@
 /** The four things that can become of a packet, as reports call them. */
-import type { Outcome } from "../plan/prediction.ts";
+import type { Outcome } from "../plan/predict/prediction.ts";
 
 export const OUTCOME_WORDS: Readonly<Record<Outcome, string>> = {
   reach: "reached",

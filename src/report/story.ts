@@ -4,7 +4,7 @@
  */
 import { renderOrigin } from "../errors.ts";
 import type { CheckResult, DataSeen, Drift, Evidence, Report, RuleSeen, TranslationSeen } from "../observe/report.ts";
-import type { Outcome } from "../plan/prediction.ts";
+import type { Outcome } from "../plan/predict/prediction.ts";
 import { plural } from "./summary.ts";
 
 export interface Fact {

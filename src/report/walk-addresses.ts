@@ -1,6 +1,6 @@
 /** What NAT made of a walk's packet, as one story: its addresses from link to link, and between them who changed them by which rule. */
 import { renderOrigin } from "../errors.ts";
-import type { MetRule, Walk, WalkHop, WalkStep, Way } from "../observe/walk.ts";
+import type { MetRule, Walk, WalkHop, WalkStep, Way } from "../observe/walk/walk.ts";
 import type { Pen } from "./pen.ts";
 
 /** Nothing where nothing was changed. */

@@ -1,6 +1,6 @@
 /** A walk as text: a story of numbered hops that a beginner reads top down, or one line a hop. And as JSON (walk.schema.json). */
 import { renderOrigin } from "../errors.ts";
-import type { MetRule, OnLink, Walk, WalkHop, WalkStep, WalkVerdict, Way } from "../observe/walk.ts";
+import type { MetRule, OnLink, Walk, WalkHop, WalkStep, WalkVerdict, Way } from "../observe/walk/walk.ts";
 import { cleanStrings, renderCleanJson } from "./clean.ts";
 import { Pen, type PenOptions, rulePieces, type Style } from "./pen.ts";
 import { addressLines } from "./walk-addresses.ts";

@@ -5,8 +5,8 @@
  */
 import type { Origin } from "../errors.ts";
 import { addressOf, broadcastOf, contains, type Ipv4, prefixLength } from "../net/address.ts";
+import type { DeclaredService } from "./declared-service.ts";
 import type { ProblemList } from "./problem-list.ts";
-import type { DeclaredService } from "./service.ts";
 import type { AttachmentSpec, IpamPoolSpec, NetworkSpec, ServiceSpec } from "./spec.ts";
 import { childOf, entryOf, type Mapping } from "./tree.ts";
 

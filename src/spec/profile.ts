@@ -2,8 +2,9 @@
  * Which services are active, and whether those have what they depend on.
  * Sources: Compose specification 15-profiles.md; compose-go types/project.go WithProfiles, loader/validate.go, graph/cycle.go.
  */
+
+import type { DeclaredService, Dependency } from "./declared-service.ts";
 import type { ProblemList } from "./problem-list.ts";
-import type { DeclaredService, Dependency } from "./service.ts";
 import type { ServiceSpec } from "./spec.ts";
 
 /** Services without profiles, and those with an active one; "*" activates all. */

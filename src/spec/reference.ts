@@ -4,8 +4,8 @@
  */
 import type { Origin } from "../errors.ts";
 import { sectionOf } from "./compose-shape.ts";
+import type { DeclaredService } from "./declared-service.ts";
 import type { ProblemList } from "./problem-list.ts";
-import type { DeclaredService } from "./service.ts";
 import { childOf, type Entry, entryOf, equalTrees, isNull, type Mapping, type Tree } from "./tree.ts";
 import { checkMounts } from "./volume.ts";
 

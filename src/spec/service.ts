@@ -1,10 +1,12 @@
 /** One service of `services:`. Source: Compose specification 05-services.md. */
+
 import type { Origin } from "../errors.ts";
 import { parseMac } from "../net/mac.ts";
 import { parseContainerName } from "../net/name.ts";
 import { readAttachments } from "./attachment.ts";
 import { splitCommand } from "./command.ts";
 import { RESOURCE_NAME } from "./compose-service-shape.ts";
+import type { DeclaredService, Dependency } from "./declared-service.ts";
 import { readExposed, readPorts } from "./port.ts";
 import type { ProblemList } from "./problem-list.ts";
 import { readBoolean, readInteger, readMapping, readPairs, readString, readTexts, toRecord } from "./reader.ts";
@@ -13,22 +15,6 @@ import { readResolution } from "./resolution.ts";
 import type { ServiceSpec } from "./spec.ts";
 import { childOf, type Entry, entryOf, type Mapping, type Tree } from "./tree.ts";
 import { readServiceExtension } from "./x-docknet.ts";
-
-/** A service with what only the choice of active services needs. */
-export interface DeclaredService {
-  readonly spec: ServiceSpec;
-  readonly profiles: readonly string[];
-  readonly dependencies: readonly Dependency[];
-  /** The service as written, to place messages. */
-  readonly body: Mapping;
-}
-
-/** What must be there before the service starts: `depends_on`, links, a shared network namespace. */
-export interface Dependency {
-  readonly service: string;
-  readonly required: boolean;
-  readonly at: Origin;
-}
 
 /** More containers than one bridge has ports (1023) cannot work; this is the sanity bound, not that rule. */
 const MAX_REPLICAS = 10_000;

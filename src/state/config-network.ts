@@ -2,7 +2,7 @@
  * `docker network create --config-only` and `--config-from`: settings under a name, and networks that are made with them.
  * Source: moby daemon/libnetwork/network.go validateConfiguration, applyConfigurationTo; texts and their order seen on 28.5.2.
  */
-import type { NetworkRequest } from "./network.ts";
+import type { NetworkRequest } from "./network-request.ts";
 import { refusal } from "./refusal.ts";
 import { type AnyNetwork, type ConfigNetwork, NEVER, type State } from "./state.ts";
 

@@ -87,3 +87,11 @@ export function containerById(state: State, id: string): Container {
 export function replaceContainer(state: State, container: Container): State {
   return { ...state, containers: changeContainers(state, containerById(state, container.id), container) };
 }
+
+/** The networks that a container is attached to, in the order of its attachments. */
+export function networksOf(state: State, container: Container): AnyNetwork[] {
+  return container.attachments.flatMap((a) => {
+    const ref = a.networkId ?? a.network;
+    return [findNetwork(state, ref)];
+  });
+}

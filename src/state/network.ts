@@ -1,5 +1,6 @@
 /** `docker network create`, `rm` and `prune` as transitions. Source: moby daemon/network.go, drivers/bridge/bridge_linux.go. */
-import type { DocknetError, Origin } from "../errors.ts";
+
+import type { DocknetError } from "../errors.ts";
 import { ANY_IPV4, addressOf, overlaps, parseIfAddr, subnetOf } from "../net/address.ts";
 import type { EngineSpec, WorldSpec } from "../spec/spec.ts";
 import { applyConfig, checkConfigRequest, configOf, isConfig, removeConfig } from "./config-network.ts";
@@ -9,7 +10,8 @@ import { bridgeName, deriveId } from "./id.ts";
 import { allocateGateway, allocateSubnet, requestSubnet, reserveOwn } from "./ipam.ts";
 import { parseMacvlanOptions } from "./macvlan.ts";
 import { OPTION, parseNetworkOptions } from "./network-options.ts";
-import { checkPools, type Pool, type PoolRequest, parsePool } from "./pool.ts";
+import type { NetworkRequest } from "./network-request.ts";
+import { checkPools, type Pool, parsePool } from "./pool.ts";
 import { originOf, refusal } from "./refusal.ts";
 import {
   type BridgeNetwork,
@@ -22,29 +24,6 @@ import {
   type State,
   type Timestamp,
 } from "./state.ts";
-
-export interface NetworkRequest extends PoolRequest {
-  /** 64 hex digits, not in use; absent: derived from the state. */
-  readonly id?: string;
-  readonly now?: Timestamp;
-  readonly name: string;
-  readonly driver?: string;
-  readonly internal?: boolean;
-  readonly attachable?: boolean;
-  readonly options?: Readonly<Record<string, string>>;
-  readonly labels?: Readonly<Record<string, string>>;
-  readonly ipamOptions?: Readonly<Record<string, string>>;
-  /** Pools beside the first; no driver of a lab takes them, but a configuration network does. */
-  readonly morePools?: readonly PoolRequest[];
-  /** Settings for others, and no network. */
-  readonly configOnly?: boolean;
-  /** Name or id of the configuration network whose settings it gets. */
-  readonly configFrom?: string;
-  /** Taken only to be refused beside `configOnly`. */
-  readonly scope?: string;
-  readonly ingress?: boolean;
-  readonly at?: Origin;
-}
 
 /** What an engine says of an overlay network outside a swarm (moby daemon/cluster/errors.go). */
 export const notSwarmManager = (): DocknetError =>

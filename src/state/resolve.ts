@@ -14,7 +14,8 @@ import { inferredPool } from "./external-network.ts";
 import { deriveId } from "./id.ts";
 import { exposedPorts } from "./image.ts";
 import { nameWarnings } from "./name-warning.ts";
-import { createNetwork, emptyState, type NetworkRequest } from "./network.ts";
+import { createNetwork, emptyState } from "./network.ts";
+import type { NetworkRequest } from "./network-request.ts";
 import { indexSpec } from "./spec-index.ts";
 import {
   type Container,

@@ -8,7 +8,8 @@ import type { ServiceSpec, Spec } from "../spec/spec.ts";
 import { type ContainerRequest, createContainer, removeContainer } from "./container.ts";
 import { deriveId } from "./id.ts";
 import { startContainer, stopContainer } from "./lifecycle.ts";
-import { createNetwork, emptyState, type NetworkRequest, removeNetwork } from "./network.ts";
+import { createNetwork, emptyState, removeNetwork } from "./network.ts";
+import type { NetworkRequest } from "./network-request.ts";
 import { networkRequest, plannedContainers, resolveState, usedNetworks } from "./resolve.ts";
 import type { Container, State, Timestamp } from "./state.ts";
 

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { type Capture, type CaptureOptions, openCapture, type Sighting } from "../../src/kernel/capture.ts";
 import type { Netns } from "../../src/kernel/netns.ts";
-import { startProbe } from "../../src/kernel/probe.ts";
-import { openResponder } from "../../src/kernel/responder.ts";
+import { type Capture, type CaptureOptions, openCapture, type Sighting } from "../../src/kernel/packets/capture.ts";
+import { startProbe } from "../../src/kernel/speech/probe.ts";
+import { openResponder } from "../../src/kernel/speech/responder.ts";
 import { renderFrame } from "../../src/net/frame.ts";
 import { descriptors, ifName, ip, link, openedSince, port, run, TinyNet, waitFor } from "../support/tiny-net.ts";
 

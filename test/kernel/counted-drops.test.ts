@@ -4,14 +4,14 @@
  */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { loadSpec, resolveState } from "../../src/index.ts";
-import type { Probe } from "../../src/kernel/probe.ts";
-import type { KernelRule } from "../../src/kernel/rules.ts";
+import type { KernelRule } from "../../src/kernel/firewall/rules.ts";
+import type { Probe } from "../../src/kernel/speech/probe.ts";
+import { Site } from "../../src/lab/site.ts";
+import { checksOfSite } from "../../src/lab/verify.ts";
 import { HOST, type LabName } from "../../src/net/name.ts";
 import type { Instruments } from "../../src/observe/instruments.ts";
 import type { CheckResult } from "../../src/observe/report.ts";
 import { verifyLayout } from "../../src/observe/verify.ts";
-import { Site } from "../../src/site.ts";
-import { checksOfSite } from "../../src/verification.ts";
 import { labText } from "../support/lab-text.ts";
 
 const LAB = `

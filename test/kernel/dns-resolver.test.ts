@@ -4,9 +4,9 @@
  */
 import { describe, expect, test } from "vitest";
 import { buildLab, type Lab, loadSpec, type Report } from "../../src/index.ts";
-import { exchange } from "../../src/kernel/exchange.ts";
+import { exchange } from "../../src/kernel/speech/exchange.ts";
+import type { Site } from "../../src/lab/site.ts";
 import type { NodeName } from "../../src/net/name.ts";
-import type { Site } from "../../src/site.ts";
 import { queryOf, readAnswer } from "../support/dns-message.ts";
 import { labText } from "../support/lab-text.ts";
 import { descriptors, ip, openedSince, waitFor } from "../support/tiny-net.ts";

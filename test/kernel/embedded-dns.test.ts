@@ -5,19 +5,24 @@ import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
 import { DisposerStack } from "../../src/dispose.ts";
 import { answerEmbedded, type NameView } from "../../src/dns/embedded.ts";
+import { closeFd, recv, send } from "../../src/kernel/libc.ts";
+import { Netns } from "../../src/kernel/netns.ts";
+import { Pool } from "../../src/kernel/pool.ts";
+import { watchReadiness } from "../../src/kernel/readiness.ts";
+import {
+  adoptConnection,
+  openTcpConnection,
+  openUdpConnection,
+  openUdpSocket,
+} from "../../src/kernel/socket/socket.ts";
+import { type Datagram, readDatagrams } from "../../src/kernel/socket/udp.ts";
 import {
   type EmbeddedDns,
   type EmbeddedDnsOptions,
   type ForwardServer,
   openEmbeddedDns,
-} from "../../src/kernel/embedded-dns.ts";
-import { closeFd, recv, send } from "../../src/kernel/libc.ts";
-import { openNameServer } from "../../src/kernel/name-server.ts";
-import { Netns } from "../../src/kernel/netns.ts";
-import { Pool } from "../../src/kernel/pool.ts";
-import { watchReadiness } from "../../src/kernel/readiness.ts";
-import { adoptConnection, openTcpConnection, openUdpConnection, openUdpSocket } from "../../src/kernel/socket.ts";
-import { type Datagram, readDatagrams } from "../../src/kernel/udp.ts";
+} from "../../src/kernel/speech/embedded-dns.ts";
+import { openNameServer } from "../../src/kernel/speech/name-server.ts";
 import { queryOf, RD, readAnswer } from "../support/dns-message.ts";
 import { descriptors, fdCount, ip, openedSince, port, run, TinyNet, waitFor } from "../support/tiny-net.ts";
 

@@ -5,12 +5,12 @@ import { dirname, join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { loadSpec, resolveState, type State } from "../../src/index.ts";
 import { removeOwned } from "../../src/kernel/clean.ts";
-import { readConntrack } from "../../src/kernel/conntrack.ts";
 import { Manifest } from "../../src/kernel/manifest.ts";
+import { readConntrack } from "../../src/kernel/netlink/conntrack.ts";
+import { Site } from "../../src/lab/site.ts";
 import type { Ipv4 } from "../../src/net/address.ts";
 import { HOST, type LabName, NEIGHBOUR } from "../../src/net/name.ts";
 import type { Port } from "../../src/net/port.ts";
-import { Site } from "../../src/site.ts";
 import { labText } from "../support/lab-text.ts";
 
 const HOST_ADDRESS = "192.168.0.10" as Ipv4;

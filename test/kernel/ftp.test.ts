@@ -5,10 +5,10 @@
 import { createServer, type Server } from "node:net";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { startTransfer, type TransferRequest } from "../../src/kernel/ftp-client.ts";
-import { startProbe } from "../../src/kernel/probe.ts";
-import { openResponder, type Responder } from "../../src/kernel/responder.ts";
-import { adoptConnection, openTcpConnection, openTcpListener } from "../../src/kernel/socket.ts";
+import { adoptConnection, openTcpConnection, openTcpListener } from "../../src/kernel/socket/socket.ts";
+import { startTransfer, type TransferRequest } from "../../src/kernel/speech/ftp-client.ts";
+import { startProbe } from "../../src/kernel/speech/probe.ts";
+import { openResponder, type Responder } from "../../src/kernel/speech/responder.ts";
 import { TRANSFERS, type Transfer } from "../../src/net/ftp.ts";
 import { descriptors, ip, openedSince, port, run, TinyNet, waitFor } from "../support/tiny-net.ts";
 

@@ -3,11 +3,11 @@
  * of the lab and after changes by hand.
  */
 import { afterEach, describe, expect, test } from "vitest";
-import { graphSite } from "../../src/graph.ts";
 import { buildLab, labFile, loadSpec } from "../../src/index.ts";
+import { graphSite } from "../../src/lab/graph.ts";
+import { Site } from "../../src/lab/site.ts";
 import { HOST, LAN, type LabName, type NodeName } from "../../src/net/name.ts";
 import type { Graph } from "../../src/observe/graph.ts";
-import { Site } from "../../src/site.ts";
 import { connectContainer, disconnectContainer } from "../../src/state/attachment.ts";
 import { resolveState } from "../../src/state/resolve.ts";
 import { GRAPH_LAB, stateOf } from "../support/graph-lab.ts";

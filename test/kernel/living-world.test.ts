@@ -2,9 +2,9 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { buildLab, type Lab, type LoadOptions, loadSpec, type Report, resolveState } from "../../src/index.ts";
+import type { Site } from "../../src/lab/site.ts";
+import { verifySite } from "../../src/lab/verify.ts";
 import { HOST, NEIGHBOUR, type NodeName } from "../../src/net/name.ts";
-import type { Site } from "../../src/site.ts";
-import { verifySite } from "../../src/verification.ts";
 import { labText } from "../support/lab-text.ts";
 import { run } from "../support/tiny-net.ts";
 

@@ -7,7 +7,7 @@ import { readMachine } from "../../src/kernel/machine.ts";
 import type { NodeName } from "../../src/net/name.ts";
 import { renderDrift } from "../../src/observe/drift.ts";
 import { reconcile } from "../../src/observe/repair.ts";
-import { layoutOf } from "../../src/plan/lab.ts";
+import { layoutOf } from "../../src/plan/layout-of.ts";
 import { planLab } from "../../src/plan/plan.ts";
 import { resolveState } from "../../src/state/resolve.ts";
 import { labText } from "../support/lab-text.ts";

@@ -1,14 +1,19 @@
 /** The internet's name server is asked by containers through both NATs, and by hand over its two transports. */
 import { describe, expect, test } from "vitest";
 import { buildLab, type Lab, loadSpec } from "../../src/index.ts";
-import { readConntrack } from "../../src/kernel/conntrack.ts";
 import { closeFd, recv, send } from "../../src/kernel/libc.ts";
-import { openNameServer } from "../../src/kernel/name-server.ts";
+import { readConntrack } from "../../src/kernel/netlink/conntrack.ts";
 import type { Netns } from "../../src/kernel/netns.ts";
 import { watchReadiness } from "../../src/kernel/readiness.ts";
-import { adoptConnection, localAddressOf, openTcpConnection, openUdpConnection } from "../../src/kernel/socket.ts";
+import {
+  adoptConnection,
+  localAddressOf,
+  openTcpConnection,
+  openUdpConnection,
+} from "../../src/kernel/socket/socket.ts";
+import { openNameServer } from "../../src/kernel/speech/name-server.ts";
+import type { Site } from "../../src/lab/site.ts";
 import type { NodeName } from "../../src/net/name.ts";
-import type { Site } from "../../src/site.ts";
 import { queryOf, readAnswer } from "../support/dns-message.ts";
 import { labText } from "../support/lab-text.ts";
 import { descriptors, ip, openedSince, TinyNet, waitFor } from "../support/tiny-net.ts";

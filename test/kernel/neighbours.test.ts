@@ -5,8 +5,8 @@
 import { spawnSync } from "node:child_process";
 import { expect, test } from "vitest";
 import { buildLab, loadSpec } from "../../src/index.ts";
-import { forgetNeighbours, readNeighbours } from "../../src/kernel/neighbours.ts";
-import { NETLINK_ROUTE, NetlinkSocket } from "../../src/kernel/netlink.ts";
+import { forgetNeighbours, readNeighbours } from "../../src/kernel/netlink/neighbours.ts";
+import { NETLINK_ROUTE, NetlinkSocket } from "../../src/kernel/netlink/netlink.ts";
 import { labText } from "../support/lab-text.ts";
 import { run, TinyNet } from "../support/tiny-net.ts";
 

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { closeFd } from "../../src/kernel/libc.ts";
-import { type ProbeRequest, startProbe } from "../../src/kernel/probe.ts";
-import { openResponder } from "../../src/kernel/responder.ts";
-import { openTcpListener } from "../../src/kernel/socket.ts";
+import { openTcpListener } from "../../src/kernel/socket/socket.ts";
+import { type ProbeRequest, startProbe } from "../../src/kernel/speech/probe.ts";
+import { openResponder } from "../../src/kernel/speech/responder.ts";
 import { descriptors, ip, openedSince, port, run, TinyNet, waitFor } from "../support/tiny-net.ts";
 
 const SERVER = ip("172.17.0.2");

@@ -2,8 +2,8 @@
 import { spawnSync } from "node:child_process";
 import { describe, expect, test } from "vitest";
 import { DisposerStack } from "../../src/dispose.ts";
+import { Site } from "../../src/lab/site.ts";
 import { HOST } from "../../src/net/name.ts";
-import { Site } from "../../src/site.ts";
 import { normalizeRules } from "../support/rules-text.ts";
 import { RECORDED, recordedRules, situationsOf, stateOf } from "../support/situations.ts";
 

@@ -2,10 +2,10 @@ import { randomBytes } from "node:crypto";
 import { createServer, type Socket } from "node:net";
 import { describe, expect, test } from "vitest";
 import { closeFd } from "../../src/kernel/libc.ts";
-import { startProbe } from "../../src/kernel/probe.ts";
-import { openProxy } from "../../src/kernel/proxy.ts";
-import { openResponder } from "../../src/kernel/responder.ts";
-import { adoptConnection, openTcpConnection, openTcpListener, openUdpSocket } from "../../src/kernel/socket.ts";
+import { adoptConnection, openTcpConnection, openTcpListener, openUdpSocket } from "../../src/kernel/socket/socket.ts";
+import { startProbe } from "../../src/kernel/speech/probe.ts";
+import { openProxy } from "../../src/kernel/speech/proxy.ts";
+import { openResponder } from "../../src/kernel/speech/responder.ts";
 import type { Ipv6 } from "../../src/net/address.ts";
 import { descriptors, ip, openedSince, port, run, TinyNet, waitFor } from "../support/tiny-net.ts";
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { DocknetError } from "../../src/errors.ts";
-import { startProbe } from "../../src/kernel/probe.ts";
-import { openResponder } from "../../src/kernel/responder.ts";
+import { startProbe } from "../../src/kernel/speech/probe.ts";
+import { openResponder } from "../../src/kernel/speech/responder.ts";
 import { descriptors, ip, openedSince, port, run, TinyNet, waitFor } from "../support/tiny-net.ts";
 
 const web = { service: "web", port: { port: port(80), proto: "tcp" } } as const;
@@ -68,7 +68,7 @@ describe("TCP responder", () => {
     await using net = new TinyNet();
     const before = descriptors();
     const responder = openResponder(net.server, web);
-    const { openTcpConnection } = await import("../../src/kernel/socket.ts");
+    const { openTcpConnection } = await import("../../src/kernel/socket/socket.ts");
     const { closeFd } = await import("../../src/kernel/libc.ts");
     const fd = openTcpConnection(net.client, ip("172.17.0.2"), 80);
     await waitFor("the connection is accepted", () => responder.counters.connections === 1);

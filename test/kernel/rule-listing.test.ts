@@ -13,11 +13,11 @@ import {
   type RuleListing,
   renderRulesJson,
 } from "../../src/index.ts";
-import { rulesOfSite, rulesOfState } from "../../src/inspection.ts";
+import { rulesOfSite, rulesOfState } from "../../src/lab/rules.ts";
+import { Site } from "../../src/lab/site.ts";
+import { walkSite } from "../../src/lab/walk.ts";
 import type { LabName, NodeName } from "../../src/net/name.ts";
-import { Site } from "../../src/site.ts";
 import { resolveState } from "../../src/state/resolve.ts";
-import { walkSite } from "../../src/walking.ts";
 import { labText } from "../support/lab-text.ts";
 import { SEED } from "../support/seed-view.ts";
 import { run } from "../support/tiny-net.ts";

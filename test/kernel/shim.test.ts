@@ -7,10 +7,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parseSignal } from "../../src/daemon/signal.ts";
-import { startTicks } from "../../src/kernel/container-process.ts";
-import { connectShim, startShim } from "../../src/kernel/shim-client.ts";
-import { type ExitEvent, LINE_MAX, parseHead, parseOperation } from "../../src/kernel/shim-protocol.ts";
-import { FrameReader, frame, LineReader } from "../../src/kernel/shim-wire.ts";
+import { connectShim, startShim } from "../../src/kernel/shim/client.ts";
+import { startTicks } from "../../src/kernel/shim/container-process.ts";
+import { type ExitEvent, LINE_MAX, parseHead, parseOperation } from "../../src/kernel/shim/protocol.ts";
+import { FrameReader, frame, LineReader } from "../../src/kernel/shim/wire.ts";
 import { bundleShim, CLIENT_BUNDLE, command, removeBundle, SHIM_BUNDLE, ShimLab, sh } from "../support/shim.ts";
 import { waitFor } from "../support/wait-for.ts";
 

@@ -1,8 +1,8 @@
 /** Who waits at a listening socket is taken in one turn of the event loop, however many they are. */
 import { expect, test } from "vitest";
 import { closeFd } from "../../src/kernel/libc.ts";
-import { openTcpConnection, openTcpListener } from "../../src/kernel/socket.ts";
-import { serveTcp } from "../../src/kernel/tcp-server.ts";
+import { openTcpConnection, openTcpListener } from "../../src/kernel/socket/socket.ts";
+import { serveTcp } from "../../src/kernel/socket/tcp-server.ts";
 import { descriptors, ip, openedSince, TinyNet, waitFor } from "../support/tiny-net.ts";
 
 const SERVER = ip("172.17.0.2");

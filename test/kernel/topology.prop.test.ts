@@ -5,7 +5,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { buildLab, type CheckResult, loadSpec } from "../../src/index.ts";
-import { PROFILES } from "../../src/plan/profile.ts";
+import { PROFILES } from "../../src/plan/firewall/profile.ts";
 import { labText } from "../support/lab-text.ts";
 import { propertyRuns } from "../support/property.ts";
 import { renderTopology, topology } from "../support/topology.ts";

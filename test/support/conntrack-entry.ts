@@ -1,5 +1,5 @@
 /** A conntrack entry in few words: "tcp SRC:PORT DST:PORT" for each direction; the protocol may be left out. */
-import type { ConntrackEntry, Tuple } from "../../src/kernel/conntrack.ts";
+import type { ConntrackEntry, Tuple } from "../../src/kernel/netlink/conntrack.ts";
 import type { Ipv4 } from "../../src/net/address.ts";
 
 export function conntrackEntry(original: string, reply: string, more: Partial<ConntrackEntry> = {}): ConntrackEntry {

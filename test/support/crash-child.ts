@@ -6,7 +6,7 @@ import { readLab } from "../../src/kernel/lab-reading.ts";
 import { readMachine } from "../../src/kernel/machine.ts";
 import { Manifest } from "../../src/kernel/manifest.ts";
 import { reconcile } from "../../src/observe/repair.ts";
-import { layoutOf } from "../../src/plan/lab.ts";
+import { layoutOf } from "../../src/plan/layout-of.ts";
 import { labText } from "./lab-text.ts";
 
 const [directory = "", file = ""] = process.argv.slice(2);

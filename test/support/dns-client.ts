@@ -3,7 +3,7 @@ import type { Socket } from "node:net";
 import { closeFd, recv, send } from "../../src/kernel/libc.ts";
 import type { Netns } from "../../src/kernel/netns.ts";
 import { watchReadiness } from "../../src/kernel/readiness.ts";
-import { adoptConnection, openTcpConnection, openUdpConnection } from "../../src/kernel/socket.ts";
+import { adoptConnection, openTcpConnection, openUdpConnection } from "../../src/kernel/socket/socket.ts";
 import type { Ipv4 } from "../../src/net/address.ts";
 
 const RESOLVER = "127.0.0.11" as Ipv4;

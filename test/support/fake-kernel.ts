@@ -5,9 +5,10 @@
  * fib_inetaddr_event), bridge ports with their bridge.
  */
 import { contains, type IfAddr, type Ipv4, subnetOf } from "../../src/net/address.ts";
+import { renderSpec } from "../../src/plan/firewall/rule.ts";
+import type { RuleEdit } from "../../src/plan/firewall/rule-edit.ts";
 import type { Route } from "../../src/plan/layout.ts";
-import type { Op, RuleEdit, VethEnd } from "../../src/plan/op.ts";
-import { renderSpec } from "../../src/plan/rule.ts";
+import type { Op, VethEnd } from "../../src/plan/op.ts";
 
 interface Link {
   readonly kind: "bridge" | "veth" | "macvlan" | "vlan" | "dummy";

@@ -1,12 +1,12 @@
 /** Predictions in few words: names for addresses in, one line out. */
 import type { Ipv4 } from "../../src/net/address.ts";
 import { HOST, type NodeName, ROUTER } from "../../src/net/name.ts";
-import { layoutOf } from "../../src/plan/lab.ts";
+import { EMPTY_RULESET, type Ruleset } from "../../src/plan/firewall/rule.ts";
 import { nodeOf } from "../../src/plan/layout.ts";
+import { layoutOf } from "../../src/plan/layout-of.ts";
 import { ORDINARY_MACHINE } from "../../src/plan/machine.ts";
-import { predict } from "../../src/plan/predict.ts";
-import type { Prediction, ProbeProto } from "../../src/plan/prediction.ts";
-import { EMPTY_RULESET, type Ruleset } from "../../src/plan/rule.ts";
+import { predict } from "../../src/plan/predict/predict.ts";
+import type { Prediction, ProbeProto } from "../../src/plan/predict/prediction.ts";
 import type { State } from "../../src/state/state.ts";
 import { addressOn, networkOf, protoPort } from "./state.ts";
 

@@ -1,5 +1,5 @@
 /** What iptables-save prints, less what differs from run to run and what does nothing: two hosts with the same rules print the same. */
-import { type Ruleset, renderRule, TABLES } from "../../src/plan/rule.ts";
+import { type Ruleset, renderRule, TABLES } from "../../src/plan/firewall/rule.ts";
 
 /**
  * Tables by name, chains by name, rules of a chain in their order; comments, counters and tables that do nothing left out.

@@ -1,5 +1,5 @@
 /** Rulesets as text, laid out like the listings of moby's own documents: `iptables -S` of filter, nat, raw. */
-import { type Chain, type Ruleset, renderRule, type Table } from "../../src/plan/rule.ts";
+import { type Chain, type Ruleset, renderRule, type Table } from "../../src/plan/firewall/rule.ts";
 
 const SHOWN: readonly Table[] = ["filter", "nat", "raw"];
 

@@ -1,6 +1,6 @@
 /** Matrices as a run would give them: one with every glyph and mark and a walk, one that is wide, one of a hostile lab. */
 import type { Matrix, MatrixCell, MatrixTarget } from "../../src/observe/matrix.ts";
-import type { Walk } from "../../src/observe/walk.ts";
+import type { Walk } from "../../src/observe/walk/walk.ts";
 
 const at = { file: "compose.yaml", line: 3, column: 3 };
 

@@ -14,7 +14,7 @@ import type {
   Topology,
   TranslationSeen,
 } from "../../src/observe/report.ts";
-import type { CheckGroup } from "../../src/plan/check.ts";
+import type { CheckGroup } from "../../src/plan/check/check.ts";
 
 const FILE = "labs/seed.yaml";
 const SECOND_BRIDGE = "br-03c601df8a3d";

@@ -2,10 +2,10 @@
 import { readFileSync } from "node:fs";
 import { loadSpec } from "../../src/index.ts";
 import type { NodeName } from "../../src/net/name.ts";
-import { layoutOf } from "../../src/plan/lab.ts";
+import { EMPTY_RULESET, type Ruleset } from "../../src/plan/firewall/rule.ts";
 import { nodeOf } from "../../src/plan/layout.ts";
+import { layoutOf } from "../../src/plan/layout-of.ts";
 import { ORDINARY_MACHINE } from "../../src/plan/machine.ts";
-import { EMPTY_RULESET, type Ruleset } from "../../src/plan/rule.ts";
 import { resolveState } from "../../src/state/resolve.ts";
 import { labText } from "./lab-text.ts";
 

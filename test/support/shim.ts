@@ -4,11 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
-import type { Command } from "../../src/kernel/container-process.ts";
 import { Netns } from "../../src/kernel/netns.ts";
-import { type Attached, connectShim, type OutputChunk, type Shim, startShim } from "../../src/kernel/shim-client.ts";
-import type { ContainerSpace, NodeSpace } from "../../src/kernel/shim-mounts.ts";
-import type { ProcessInfo, ProcessKey } from "../../src/kernel/shim-protocol.ts";
+import { type Attached, connectShim, type OutputChunk, type Shim, startShim } from "../../src/kernel/shim/client.ts";
+import type { Command } from "../../src/kernel/shim/container-process.ts";
+import type { ContainerSpace, NodeSpace } from "../../src/kernel/shim/mounts.ts";
+import type { ProcessInfo, ProcessKey } from "../../src/kernel/shim/protocol.ts";
 import { waitFor } from "./wait-for.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
@@ -20,7 +20,7 @@ export const CLIENT_BUNDLE = join(folder, "client.mjs");
 
 export async function bundleShim(): Promise<void> {
   await build({
-    entryPoints: { shim: join(ROOT, "src/shim.ts"), client: join(ROOT, "src/kernel/shim-client.ts") },
+    entryPoints: { shim: join(ROOT, "src/kernel/shim/main.ts"), client: join(ROOT, "src/kernel/shim/client.ts") },
     outdir: folder,
     bundle: true,
     platform: "node",

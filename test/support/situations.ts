@@ -1,6 +1,6 @@
 /** The situations of test/golden/profiles as States, and what a real dockerd has in iptables there. */
 import { readFileSync } from "node:fs";
-import type { FirewallProfile } from "../../src/plan/profile.ts";
+import type { FirewallProfile } from "../../src/plan/firewall/profile.ts";
 import type { State } from "../../src/state/state.ts";
 import { SITUATIONS, type Situation } from "../golden/profiles/situations.ts";
 import { runCommand } from "./commands.ts";

@@ -12,7 +12,8 @@ import {
   type SandboxRequest,
 } from "../../src/state/container.ts";
 import { findContainer } from "../../src/state/find.ts";
-import { createNetwork, emptyState, type NetworkRequest } from "../../src/state/network.ts";
+import { createNetwork, emptyState } from "../../src/state/network.ts";
+import type { NetworkRequest } from "../../src/state/network-request.ts";
 import {
   type BridgeNetwork,
   type Container,

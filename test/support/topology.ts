@@ -1,6 +1,6 @@
 /** Random labs as compose text: networks with every option that bears on reachability, containers in every mode, bindings. */
 import fc from "fast-check";
-import type { FirewallProfile } from "../../src/plan/profile.ts";
+import type { FirewallProfile } from "../../src/plan/firewall/profile.ts";
 
 interface RandomNetwork {
   readonly internal: boolean;

@@ -4,8 +4,8 @@ import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { Netns } from "../../src/kernel/netns.ts";
+import type { Site } from "../../src/lab/site.ts";
 import type { NodeName } from "../../src/net/name.ts";
-import type { Site } from "../../src/site.ts";
 import { run } from "./tiny-net.ts";
 import { waitFor } from "./wait-for.ts";
 

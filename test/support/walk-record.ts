@@ -1,6 +1,7 @@
 /** What a walk's eyes would have recorded, in few words: frames, traces and routes of a host with one bridge. */
-import type { RouteAnswer } from "../../src/kernel/route-query.ts";
-import type { KernelRule } from "../../src/kernel/rules.ts";
+
+import type { KernelRule } from "../../src/kernel/firewall/rules.ts";
+import type { RouteAnswer } from "../../src/kernel/netlink/route-query.ts";
 import type { Ipv4 } from "../../src/net/address.ts";
 import type { Frame, Ipv4Packet } from "../../src/net/frame.ts";
 import type { Mac } from "../../src/net/mac.ts";
@@ -12,8 +13,8 @@ import {
   ruleKey,
   type WalkLink,
   type WalkRecord,
-} from "../../src/observe/walk-record.ts";
-import { EMPTY_RULESET } from "../../src/plan/rule.ts";
+} from "../../src/observe/walk/record.ts";
+import { EMPTY_RULESET } from "../../src/plan/firewall/rule.ts";
 
 export const WEB = "web" as NodeName;
 const MAC = (n: number): Mac => `02:00:00:00:00:0${n}` as Mac;

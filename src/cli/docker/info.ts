@@ -3,7 +3,7 @@ import { writeOut } from "../terminal.ts";
 import { CLIENT_VERSION } from "./client-version.ts";
 import type { CommandSpec } from "./command.ts";
 import { inspectFormatFlag } from "./format-flag.ts";
-import { isObject, openStruct } from "./go-types.ts";
+import { isObject, openStruct } from "./go/types.ts";
 import { humanBytes } from "./human.ts";
 import { fillOnce, templateOrFail } from "./template-once.ts";
 

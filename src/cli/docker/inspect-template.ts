@@ -1,6 +1,6 @@
 /** An inspected object through a template. Pure. Source: docker/cli cli/command/inspect/inspector.go. */
-import { type Template, TemplateError } from "./go-template.ts";
-import { typedValue, untypedValue } from "./go-types.ts";
+import { type Template, TemplateError } from "./go/template.ts";
+import { typedValue, untypedValue } from "./go/types.ts";
 import { StatusError } from "./status.ts";
 
 /** An object as the daemon gave it, and the Go struct that templates know it as. */

@@ -1,6 +1,6 @@
 /** Lists by `--format`: a table with a header, one line a row by a template, or JSON. Source: docker/cli cli/command/formatter. */
-import { parseTemplate, TemplateError } from "./go-template.ts";
-import { GoMap, type GoMethod, GoStruct, type GoValue } from "./go-value.ts";
+import { parseTemplate, TemplateError } from "./go/template.ts";
+import { GoMap, type GoMethod, GoStruct, type GoValue } from "./go/value.ts";
 import { StatusError } from "./status.ts";
 import { alignColumns } from "./table.ts";
 

@@ -3,7 +3,7 @@ import { writeOut } from "../terminal.ts";
 import type { CommandSpec } from "./command.ts";
 import { encodeFilters, filterFlag } from "./filter.ts";
 import { listFormatFlag } from "./format-flag.ts";
-import { formatGoTime } from "./go-time.ts";
+import { formatGoTime } from "./go/time.ts";
 import { compareNatural, shortId } from "./human.ts";
 import { joinLabels, type Labels, renderListing, rowOf } from "./listing.ts";
 

@@ -4,7 +4,7 @@ import type { Call, CommandSpec } from "./command.ts";
 import { type ContainerSummary, containerRow } from "./container-row.ts";
 import { encodeFilters, filterFlag } from "./filter.ts";
 import { listFormatFlag } from "./format-flag.ts";
-import { parseTemplate, TemplateError } from "./go-template.ts";
+import { parseTemplate, TemplateError } from "./go/template.ts";
 import { renderListing } from "./listing.ts";
 import { StatusError } from "./status.ts";
 

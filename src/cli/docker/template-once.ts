@@ -1,7 +1,7 @@
 /** `--format` of commands that print one thing (version, info). */
 import { writeOut } from "../terminal.ts";
-import { parseTemplate, type Template, TemplateError } from "./go-template.ts";
-import type { GoValue } from "./go-value.ts";
+import { parseTemplate, type Template, TemplateError } from "./go/template.ts";
+import type { GoValue } from "./go/value.ts";
 import { StatusError } from "./status.ts";
 
 /** The template, or none for an empty format. Throws StatusError with 64 for one that cannot be parsed. */

@@ -1,7 +1,7 @@
-/** POST /docknet/capture: a stream of frames (src/recording-process.ts). POST /docknet/capture/stop ends one by its id; so does going away, at once. */
+/** POST /docknet/capture: a stream of frames (src/lab/capture-process.ts). POST /docknet/capture/stop ends one by its id; so does going away, at once. */
 import type { FastifyInstance } from "fastify";
 import { DocknetError } from "../../errors.ts";
-import { frame, STDERR } from "../../kernel/shim-wire.ts";
+import { frame, STDERR } from "../../kernel/shim/wire.ts";
 import { type CaptureRequest, Captures } from "../capture.ts";
 import type { Engine } from "../engine.ts";
 import type { JsonObject } from "../record.ts";

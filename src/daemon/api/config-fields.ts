@@ -2,7 +2,7 @@
  * Config and HostConfig of a container, field by field in the order and with the defaults of dockerd 28.5.2: what was given is
  * kept if it has the right type, and shown by inspect. Source: moby api/types/container/config.go, hostconfig.go.
  */
-import { MASKED_PATHS, READONLY_PATHS } from "../../kernel/guarded-path.ts";
+import { MASKED_PATHS, READONLY_PATHS } from "../../kernel/shim/guarded-path.ts";
 import type { Json, JsonObject } from "../record.ts";
 import type { Fields } from "./fields.ts";
 import { sortedMap } from "./json.ts";

@@ -3,7 +3,8 @@
  * lines, {"watching":true}, then {"event":...} for each change and {"lost":...} where some are missing, until the client goes away.
  */
 import type { FastifyInstance, FastifyReply } from "fastify";
-import { type ConntrackOptions, conntrackOfSite, type RulesOptions, watchSite } from "../../inspection.ts";
+import { type ConntrackOptions, conntrackOfSite, watchSite } from "../../lab/conntrack.ts";
+import type { RulesOptions } from "../../lab/rules.ts";
 import type { Engine } from "../engine.ts";
 import { rules } from "../lab.ts";
 import type { JsonObject } from "../record.ts";

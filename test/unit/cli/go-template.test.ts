@@ -2,8 +2,8 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { parseTemplate, TemplateError } from "../../../src/cli/docker/go-template.ts";
-import { openStruct, typedValue, untypedValue } from "../../../src/cli/docker/go-types.ts";
+import { parseTemplate, TemplateError } from "../../../src/cli/docker/go/template.ts";
+import { openStruct, typedValue, untypedValue } from "../../../src/cli/docker/go/types.ts";
 import { fillTemplate } from "../../../src/cli/docker/inspect-template.ts";
 import { StatusError } from "../../../src/cli/docker/status.ts";
 import { templateOrFail } from "../../../src/cli/docker/template-once.ts";

@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type ContainerSummary, containerRow } from "../../../src/cli/docker/container-row.ts";
-import { formatGoTime } from "../../../src/cli/docker/go-time.ts";
+import { formatGoTime } from "../../../src/cli/docker/go/time.ts";
 import { compareNatural, ellipsis, humanBytes, humanDuration, humanSize } from "../../../src/cli/docker/human.ts";
 import { splitDocuments } from "../../../src/cli/docker/json-stream.ts";
 import { compactJson, indentJson } from "../../../src/cli/docker/json-text.ts";

@@ -1,10 +1,10 @@
 /** Conntrack entries in the words of NAT: who is inside, as whom the outside knows it, and whose rule did it. */
 import { expect, test } from "vitest";
-import type { ConntrackEntry } from "../../../src/kernel/conntrack.ts";
+import type { ConntrackEntry } from "../../../src/kernel/netlink/conntrack.ts";
 import type { Ipv4 } from "../../../src/net/address.ts";
 import { HOST, type NodeName, ROUTER } from "../../../src/net/name.ts";
 import { type NatRow, natRow, natRows, natView } from "../../../src/observe/conntrack.ts";
-import { layoutOf } from "../../../src/plan/lab.ts";
+import { layoutOf } from "../../../src/plan/layout-of.ts";
 import { ORDINARY_MACHINE } from "../../../src/plan/machine.ts";
 import { renderEnd } from "../../../src/report/conntrack.ts";
 import { conntrackEntry as entry } from "../../support/conntrack-entry.ts";

@@ -1,6 +1,6 @@
 /** Measuring a matrix over a network that is only said: what each answer makes of its cell, what proves a silence, and what is one cause. */
 import { describe, expect, test } from "vitest";
-import type { Probe, ProbeReply } from "../../../src/kernel/probe.ts";
+import type { Probe, ProbeReply } from "../../../src/kernel/speech/probe.ts";
 import type { Ipv4 } from "../../../src/net/address.ts";
 import type { MatrixCell, MatrixWalk } from "../../../src/observe/matrix.ts";
 import { causesOf, countWalks, isRepeated } from "../../../src/observe/matrix-cause.ts";
@@ -10,9 +10,9 @@ import {
   measureMatrix,
   predictMatrix,
 } from "../../../src/observe/matrix-run.ts";
-import type { Walk } from "../../../src/observe/walk.ts";
-import { type MatrixPlan, matrixOf } from "../../../src/plan/matrix.ts";
-import type { Prediction } from "../../../src/plan/prediction.ts";
+import type { Walk } from "../../../src/observe/walk/walk.ts";
+import { type MatrixPlan, matrixOf } from "../../../src/plan/check/matrix.ts";
+import type { Prediction } from "../../../src/plan/predict/prediction.ts";
 import { rulesOf } from "../../support/predict.ts";
 import { newDaemon, withContainer, withNetwork } from "../../support/state.ts";
 

@@ -4,7 +4,7 @@ import type { NodeName } from "../../../src/net/name.ts";
 import type { Instruments, NameReply } from "../../../src/observe/instruments.ts";
 import { verifyNames } from "../../../src/observe/names.ts";
 import { excuseSilence } from "../../../src/observe/neighbour-table.ts";
-import type { NameCheck } from "../../../src/plan/name-check.ts";
+import type { NameCheck } from "../../../src/plan/check/name.ts";
 
 const DB = "172.18.0.3" as Ipv4;
 const check = (name: string): NameCheck => ({

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { compareNapt } from "../../../src/observe/napt.ts";
 import type { CheckResult } from "../../../src/observe/report.ts";
-import type { Check } from "../../../src/plan/check.ts";
+import type { Check } from "../../../src/plan/check/check.ts";
 
 interface Sent {
   readonly from: string;

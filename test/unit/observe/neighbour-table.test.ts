@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { IfName, NodeName } from "../../../src/net/name.ts";
 import { NeighbourTable } from "../../../src/observe/neighbour-table.ts";
-import type { Leg, Prediction } from "../../../src/plan/prediction.ts";
+import type { Leg, Prediction } from "../../../src/plan/predict/prediction.ts";
 
 const leg = (node: string, direction: Leg["direction"], link = "eth0"): Leg => ({
   node: node as NodeName,

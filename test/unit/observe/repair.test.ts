@@ -1,14 +1,14 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { parseSave, parseTables } from "../../../src/kernel/rules.ts";
+import { parseSave, parseTables } from "../../../src/kernel/firewall/rules.ts";
 import type { IfName, LabName, NodeName } from "../../../src/net/name.ts";
 import { planRepair, reconcile } from "../../../src/observe/repair.ts";
+import type { RepairEdit } from "../../../src/plan/firewall/repair-edit.ts";
+import { renderRepair } from "../../../src/plan/firewall/restore.ts";
+import { EMPTY_RULESET, type Rule, renderSpec } from "../../../src/plan/firewall/rule.ts";
+import { repairRules } from "../../../src/plan/firewall/rule-repair.ts";
 import type { Layout } from "../../../src/plan/layout.ts";
 import type { Observed, ObservedChain, ObservedRule } from "../../../src/plan/observed.ts";
-import type { RepairEdit } from "../../../src/plan/repair-op.ts";
-import { renderRepair } from "../../../src/plan/restore.ts";
-import { EMPTY_RULESET, type Rule, renderSpec } from "../../../src/plan/rule.ts";
-import { repairRules } from "../../../src/plan/rule-repair.ts";
 
 const owner = { kind: "engine", label: "test" } as const;
 const CHAIN = { table: "filter", name: "ONE" } as const;

@@ -7,7 +7,7 @@ import {
   listChains,
   type RuleListing,
 } from "../../../src/observe/rules.ts";
-import { renderSpec } from "../../../src/plan/rule.ts";
+import { renderSpec } from "../../../src/plan/firewall/rule.ts";
 import { seedRules } from "../../support/seed-view.ts";
 
 const PLANNED = seedRules("@host");

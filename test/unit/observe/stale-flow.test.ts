@@ -1,11 +1,11 @@
 /** Which conntrack entries contradict the NAT rules that the lab wants, and which only look like it. */
 import { describe, expect, test } from "vitest";
 import { loadSpec, resolveState } from "../../../src/index.ts";
-import type { ConntrackEntry } from "../../../src/kernel/conntrack.ts";
+import type { ConntrackEntry } from "../../../src/kernel/netlink/conntrack.ts";
 import type { Ipv4 } from "../../../src/net/address.ts";
 import { HOST, type NodeName, ROUTER } from "../../../src/net/name.ts";
 import { staleFlow } from "../../../src/observe/stale-flow.ts";
-import { layoutOf } from "../../../src/plan/lab.ts";
+import { layoutOf } from "../../../src/plan/layout-of.ts";
 import { ORDINARY_MACHINE } from "../../../src/plan/machine.ts";
 import { labText } from "../../support/lab-text.ts";
 

@@ -4,7 +4,7 @@ import type { Mac } from "../../../src/net/mac.ts";
 import type { IfName, NodeName } from "../../../src/net/name.ts";
 import type { Port } from "../../../src/net/port.ts";
 import { TranslationWatch } from "../../../src/observe/translation.ts";
-import type { Match, Rule, Target } from "../../../src/plan/rule.ts";
+import type { Match, Rule, Target } from "../../../src/plan/firewall/rule.ts";
 
 const rule = (chain: string, match: object, target: object, label: string): Rule => ({
   table: "nat",

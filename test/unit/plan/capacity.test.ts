@@ -1,8 +1,8 @@
 /** What does not fit is told with its number and a remedy before anything is made. */
 import { describe, expect, test } from "vitest";
 import { type Capacity, capacityProblems, type Listeners } from "../../../src/plan/capacity.ts";
-import { resolverPorts } from "../../../src/plan/embedded-dns.ts";
-import { layoutOf } from "../../../src/plan/lab.ts";
+import { resolverPorts } from "../../../src/plan/firewall/embedded-dns.ts";
+import { layoutOf } from "../../../src/plan/layout-of.ts";
 import { ORDINARY_MACHINE } from "../../../src/plan/machine.ts";
 import type { State } from "../../../src/state/state.ts";
 import { labOf } from "../../support/ranges.ts";

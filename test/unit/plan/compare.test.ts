@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { compareLab, labFile, loadSpec } from "../../../src/index.ts";
 import type { Cell, Comparison } from "../../../src/plan/compare.ts";
-import { type FirewallProfile, PROFILES } from "../../../src/plan/profile.ts";
+import { type FirewallProfile, PROFILES } from "../../../src/plan/firewall/profile.ts";
 import { renderComparisonJson, renderComparisonMarkdown, renderComparisonText } from "../../../src/report/compare.ts";
 import { expectGolden } from "../../support/golden.ts";
 import { labText } from "../../support/lab-text.ts";

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { NEIGHBOUR } from "../../../src/net/name.ts";
-import { layoutOf } from "../../../src/plan/lab.ts";
 import type { Layout } from "../../../src/plan/layout.ts";
+import { layoutOf } from "../../../src/plan/layout-of.ts";
 import { ORDINARY_MACHINE } from "../../../src/plan/machine.ts";
 import { invertOp, type Op } from "../../../src/plan/op.ts";
 import { planLab } from "../../../src/plan/plan.ts";

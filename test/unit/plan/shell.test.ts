@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import type { IfAddr, Ipv4, Subnet } from "../../../src/net/address.ts";
 import type { IfName, LabName, NodeName } from "../../../src/net/name.ts";
 import type { Port } from "../../../src/net/port.ts";
-import { layoutOf } from "../../../src/plan/lab.ts";
+import { layoutOf } from "../../../src/plan/layout-of.ts";
 import { ORDINARY_MACHINE } from "../../../src/plan/machine.ts";
 import type { Op } from "../../../src/plan/op.ts";
 import { planLab } from "../../../src/plan/plan.ts";

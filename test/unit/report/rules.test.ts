@@ -1,7 +1,7 @@
 /** Rules as text: golden, within the width, harmless to a terminal; and as JSON. */
 import { expect, test } from "vitest";
 import { listChains, type RuleListing } from "../../../src/observe/rules.ts";
-import { renderSpec } from "../../../src/plan/rule.ts";
+import { renderSpec } from "../../../src/plan/firewall/rule.ts";
 import { renderCount, renderRules, renderRulesJson } from "../../../src/report/rules.ts";
 import { expectGolden } from "../../support/golden.ts";
 import { seedRules } from "../../support/seed-view.ts";

@@ -1,6 +1,6 @@
 /** A walk as text does no harm to a terminal, and breaks to its width. */
 import { expect, test } from "vitest";
-import type { Walk } from "../../../src/observe/walk.ts";
+import type { Walk } from "../../../src/observe/walk/walk.ts";
 import { renderWalk, renderWalkJson } from "../../../src/report/walk.ts";
 
 const HOSTILE = "web\u001b[31m\u202e";

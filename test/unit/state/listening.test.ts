@@ -1,9 +1,9 @@
 /** One port of a network stack has one listener; whoever wants it second ends, and the file says so before anything is built. */
 import { describe, expect, test } from "vitest";
 import { renderProblem } from "../../../src/errors.ts";
-import { checksOf } from "../../../src/plan/check.ts";
-import { layoutOf } from "../../../src/plan/lab.ts";
+import { checksOf } from "../../../src/plan/check/checks.ts";
 import { firewallsOf } from "../../../src/plan/layout.ts";
+import { layoutOf } from "../../../src/plan/layout-of.ts";
 import { ORDINARY_MACHINE } from "../../../src/plan/machine.ts";
 import { startContainer, stopContainer } from "../../../src/state/lifecycle.ts";
 import { resolveState } from "../../../src/state/resolve.ts";
