@@ -4,7 +4,7 @@
  *   dist/bin/docknet.js     the CLI: one CommonJS file for the commands in Docker's grammar, which are to start fast,
  *                           and main.mjs with its chunks for all others, bundled and split by esbuild
  *   dist/bin/docknetd.mjs   the daemon of a lab that lives, from the same chunks
- *   dist/bin/docknet-recording.mjs  the process that records packets for a daemon, from the same chunks
+ *   dist/bin/docknet-capture.mjs  the process that records packets for a daemon, from the same chunks
  *   dist/bin/docknet-shim.mjs  the parent of a lab's container processes, from the same chunks
  *   dist/index.js, *.d.ts   the library, file by file, by tsc (not with --fast)
  *   dist/labs, dist/schema  what ships beside the code
@@ -48,7 +48,7 @@ async function bundleCli() {
       main: "src/cli/main.ts",
       docknetd: "src/daemon/main.ts",
       "docknet-shim": "src/kernel/shim/main.ts",
-      "docknet-recording": "src/lab/capture-process.ts",
+      "docknet-capture": "src/lab/capture-process.ts",
     },
     splitting: true,
     format: "esm",

@@ -27,11 +27,11 @@ export {
 } from "./kernel/privilege.ts";
 export { labsWithRemains } from "./kernel/remains.ts";
 export {
+  type CapturedLink,
   type CapturedPacket,
-  type RecordedLink,
-  Recording,
-  type RecordingLimits,
-  type RecordingSummary,
+  type CaptureLimits,
+  type CaptureSummary,
+  LabCapture,
   toLine,
 } from "./lab/capture.ts";
 export { type Compared, compareLab, type MeasureOptions, measureComparison } from "./lab/compare.ts";

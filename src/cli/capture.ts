@@ -1,6 +1,6 @@
 /** docknet capture: every packet of a lab on all its links, as a live view or as one pcapng file; of the lab that lives, or of a file's while it is proven. */
 import { closeSync, openSync, write } from "node:fs";
-import type { PacketLine, Recording, RecordingLimits, RecordingSummary, Report } from "../index.ts";
+import type { CaptureLimits, CaptureSummary, LabCapture, PacketLine, Report } from "../index.ts";
 import { labOf, specToBuild } from "./chosen-lab.ts";
 import { EXIT } from "./exit.ts";
 import type { LabFlags } from "./lab-options.ts";
@@ -31,11 +31,11 @@ export async function capture(places: readonly string[], flags: CaptureFlags, si
 
 /** Either is missing when it was interrupted. */
 interface Captured {
-  readonly summary?: RecordingSummary;
+  readonly summary?: CaptureSummary;
   readonly report?: Report;
 }
 
-function limitsOf({ filter, count, duration, snaplen }: CaptureFlags): RecordingLimits {
+function limitsOf({ filter, count, duration, snaplen }: CaptureFlags): CaptureLimits {
   return {
     ...(filter ? { filter } : {}),
     ...(count ? { count } : {}),
@@ -64,7 +64,7 @@ async function captureLiving(places: readonly string[], flags: CaptureFlags, sig
     (bytes) => told.push(bytes),
   );
   let output: Output | undefined;
-  let summary: RecordingSummary | undefined;
+  let summary: CaptureSummary | undefined;
   signal.addEventListener("abort", end, { once: true });
   try {
     for await (const chunk of chunks) {
@@ -76,7 +76,7 @@ async function captureLiving(places: readonly string[], flags: CaptureFlags, sig
         if (!links) continue;
         output = await openOutput(flags, links, lab);
         if (signal.aborted) end();
-        // the recording ends with it
+        // the capture ends with it
         else if (flags.while)
           report = follow<Report>(client, "verify", {}, { signal, onProgress: () => {} }).finally(end);
         report?.catch(() => {}); // told below
@@ -98,7 +98,7 @@ async function captureLiving(places: readonly string[], flags: CaptureFlags, sig
 /** Documents of stream 2 (src/lab/capture-process.ts), or the daemon's refusal. */
 interface ToldByTap {
   readonly links?: readonly string[];
-  readonly summary?: RecordingSummary;
+  readonly summary?: CaptureSummary;
   readonly error?: string | import("./lab-client.ts").Told;
 }
 
@@ -108,25 +108,25 @@ async function captureFile(places: readonly string[], flags: CaptureFlags, signa
   const { buildLab } = await import("../index.ts");
   const spec = await specToBuild(flags);
   await using lab = await buildLab(spec, { signal });
-  await using recording = lab.capture({ ...limitsOf(flags), nodes: places });
-  const output = await openOutput(flags, recording.links, spec.name);
-  const stop = (): void => recording.stop();
+  await using capture = lab.capture({ ...limitsOf(flags), nodes: places });
+  const output = await openOutput(flags, capture.links, spec.name);
+  const stop = (): void => capture.stop();
   signal.addEventListener("abort", stop, { once: true });
   const verified = lab.verify().finally(stop);
   verified.catch(() => {}); // told below, when the capture is whole
   try {
-    for await (const bytes of flags.write === undefined ? linesOf(recording) : recording.pcapng())
+    for await (const bytes of flags.write === undefined ? linesOf(capture) : capture.pcapng())
       if (!(await output.write(bytes))) return {};
   } finally {
     output.close();
   }
-  const summary = recording.summary();
+  const summary = capture.summary();
   return signal.aborted ? { summary } : { summary, report: await verified };
 }
 
-async function* linesOf(recording: Recording): AsyncGenerator<Buffer> {
+async function* linesOf(capture: LabCapture): AsyncGenerator<Buffer> {
   const { toLine } = await import("../index.ts");
-  for await (const packet of recording) yield Buffer.from(`${JSON.stringify(toLine(packet))}\n`);
+  for await (const packet of capture) yield Buffer.from(`${JSON.stringify(toLine(packet))}\n`);
 }
 
 // --- where it goes ---------------------------------------------------------------------------------------------------
@@ -199,7 +199,7 @@ function writeSome(fd: number, bytes: Buffer): Promise<{ written: number; code?:
 }
 
 /** On standard error, when it is over. */
-function tell({ packets, dropped, links }: RecordingSummary): void {
+function tell({ packets, dropped, links }: CaptureSummary): void {
   const seen = links.filter((l) => l.delivered > 0).length;
   const lost = links.filter((l) => l.dropped > 0).map((l) => `${l.node}/${l.link} ${l.dropped}`);
   const drops = dropped === 0 ? "none dropped" : `${dropped} DROPPED (${lost.join(", ")})`;

@@ -11,8 +11,8 @@ import { fileURLToPath } from "node:url";
 import { DocknetError } from "../errors.ts";
 import { openDescriptorChannel, sendDescriptors } from "../kernel/descriptor-channel.ts";
 import { closeFd } from "../kernel/libc.ts";
-import type { RecordingLimits } from "../lab/capture.ts";
-import { type TapChange, TappedLinks, type Taps } from "../lab/taps.ts";
+import type { CaptureLimits } from "../lab/capture.ts";
+import { type CaptureChange, CaptureLinks, type OpenSockets } from "../lab/capture-links.ts";
 import type { Engine } from "./engine.ts";
 
 export interface CaptureRequest {
@@ -20,7 +20,7 @@ export interface CaptureRequest {
   readonly id: string;
   /** "web", "web/eth0"; none: all links. */
   readonly nodes: readonly string[];
-  readonly limits: RecordingLimits;
+  readonly limits: CaptureLimits;
   /** A file's bytes, or a JSON document a line and packet. */
   readonly format: "pcapng" | "lines";
 }
@@ -33,7 +33,7 @@ export interface RunningCapture {
 }
 
 /** The bundle of src/lab/capture-process.ts: beside the daemon's. */
-const BUNDLE = fileURLToPath(new URL("./docknet-recording.mjs", import.meta.url));
+const BUNDLE = fileURLToPath(new URL("./docknet-capture.mjs", import.meta.url));
 /** Each has a process and a socket for each link. */
 const MAX_CAPTURES = 32;
 const FINISH_MS = 5000;
@@ -48,21 +48,21 @@ export class Captures {
     if (this.running.has(id)) throw new DocknetError("CONFLICT", `Cannot capture: capture ${id} runs already`);
     if (this.running.size >= MAX_CAPTURES)
       throw new DocknetError("CONFLICT", `Cannot capture: ${MAX_CAPTURES} captures run already`);
-    const links = new TappedLinks(engine.site, nodes, limits);
-    const taps = links.open();
+    const links = new CaptureLinks(engine.site, nodes, limits);
+    const opened = links.open();
     const { sender, receiver } = openDescriptorChannel();
-    let child: ReturnType<typeof spawnRecording>;
+    let child: ReturnType<typeof spawnCapture>;
     try {
-      child = spawnRecording(receiver);
+      child = spawnCapture(receiver);
     } catch (error) {
-      for (const socket of taps.sockets) void socket.close();
+      for (const socket of opened.sockets) void socket.close();
       closeFd(sender);
       throw error;
     } finally {
       closeFd(receiver);
     }
     this.running.set(id, child);
-    const tell = (told: object, { plan, sockets }: Taps): void => {
+    const tell = (told: object, { plan, sockets }: OpenSockets): void => {
       try {
         sendDescriptors(
           sender,
@@ -78,7 +78,7 @@ export class Captures {
       }
     };
     const follow = (): void => {
-      const { gone, ...came }: TapChange = links.follow();
+      const { gone, ...came }: CaptureChange = links.follow();
       if (gone.length > 0 || came.sockets.length > 0) tell({ gone }, came);
     };
     child.once("close", () => {
@@ -88,7 +88,7 @@ export class Captures {
     });
     child.once("error", () => child.stdout.destroy());
     child.stdin.on("error", () => {}); // it has ended
-    tell({ limits, format }, taps);
+    tell({ limits, format }, opened);
     engine.followers.add(follow);
     return { output: child.stdout, abandon: () => void child.kill("SIGKILL") };
   }
@@ -111,7 +111,7 @@ export class Captures {
 }
 
 /** @param channel by which it gets its sockets: its descriptor 3 */
-const spawnRecording = (channel: number): ChildProcessByStdio<Writable, Readable, null> =>
+const spawnCapture = (channel: number): ChildProcessByStdio<Writable, Readable, null> =>
   spawn(process.execPath, ["--", BUNDLE], {
     stdio: ["pipe", "pipe", "inherit", channel],
     cwd: "/",

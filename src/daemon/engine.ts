@@ -158,15 +158,15 @@ export class Engine {
       this.files.follow(next.state);
       await this.site.become(next.state);
       next = await this.endUnbound(next);
-      this.tellFollowers();
+      this.notifyFollowers();
       await work?.().catch(async (error: unknown) => {
         await this.site.become(this.state);
-        this.tellFollowers();
+        this.notifyFollowers();
         throw error;
       });
     } catch (error) {
       this.journal.abandon();
-      this.followQuietly();
+      this.writeFilesIfPossible();
       throw error;
     }
     this.noteUnbound(this.state, next.state);
@@ -211,7 +211,7 @@ export class Engine {
   }
 
   /** They only look on: what goes wrong with them is not the change's. */
-  tellFollowers(): void {
+  notifyFollowers(): void {
     for (const follow of this.followers) {
       try {
         follow();
@@ -367,7 +367,7 @@ export class Engine {
   }
 
   /** What cannot be written now, on a full disk, is written with the next change. */
-  private followQuietly(): void {
+  private writeFilesIfPossible(): void {
     try {
       this.files.follow(this.state);
     } catch {

@@ -3,7 +3,7 @@ import { networksOf } from "../state/find.ts";
 
 import { DocknetError, type Problem } from "../errors.ts";
 import { rfc3339Nano } from "../kernel/clock.ts";
-import { processesByNetns } from "../kernel/speech/inhabitants.ts";
+import { processesByNetns } from "../kernel/netns-processes.ts";
 import { type GraphOptions, graphSite } from "../lab/graph.ts";
 import { type MatrixOptions, matrixSite } from "../lab/matrix.ts";
 import { type RulesOptions, rulesOfSite } from "../lab/rules.ts";
@@ -195,7 +195,7 @@ export interface Reconciled {
 export function reconcile(engine: Engine): Promise<Reconciled> {
   return engine.exclusive(async () => {
     const { drift: found, done } = await engine.site.reconcile();
-    engine.tellFollowers();
+    engine.notifyFollowers();
     return { drift: found, commands: done.flatMap((op) => renderRepairOp(engine.lab, op)) };
   });
 }

@@ -100,8 +100,8 @@ export class Processes {
     for (const { id, execId, kind, exit } of list) {
       const wanted = this.running.has(id) || kind === "exec" || id.startsWith("node.") || this.isUp(id);
       // execs of a daemon that is gone have nobody to tell; what belongs to no running container is the rest of a half-done step
-      if (exit) await quietly(shim.acknowledge({ id, execId }));
-      else if (!wanted) await quietly(shim.signal({ id, execId }, 9));
+      if (exit) await unlessGone(shim.acknowledge({ id, execId }));
+      else if (!wanted) await unlessGone(shim.signal({ id, execId }, 9));
     }
   }
 
@@ -146,7 +146,7 @@ export class Processes {
   /** Of a process that has ended meanwhile nothing is said. */
   async signal(id: string, signal: number): Promise<void> {
     const shim = await this.shim;
-    if (shim) await quietly(shim.signal({ id }, signal));
+    if (shim) await unlessGone(shim.signal({ id }, signal));
   }
 
   /** SIGKILL, and waits for its end; the engine is told as of any other end. @throws DocknetError TIMEOUT in moby's words */
@@ -173,7 +173,7 @@ export class Processes {
 
   /** Its end is written down: the shim may forget it. */
   acknowledge(id: string): void {
-    if (this.ends.delete(id)) void this.shim?.then((shim) => quietly(shim.acknowledge({ id }))).catch(() => {});
+    if (this.ends.delete(id)) void this.shim?.then((shim) => unlessGone(shim.acknowledge({ id }))).catch(() => {});
   }
 
   async resize(id: string, size: Size, execId?: string): Promise<void> {
@@ -217,7 +217,7 @@ export class Processes {
     if (!this.shim) return;
     const shim = await this.shim;
     const info = (await shim.list()).find((p) => p.id === id && p.kind === "pause" && !p.exit);
-    if (info) await quietly(shim.signal({ id }, 9));
+    if (info) await unlessGone(shim.signal({ id }, 9));
   }
 
   /** What somebody made by hand in the nodes of the world. */
@@ -289,7 +289,7 @@ export class Processes {
       return;
     }
     this.engine.execs.ended(execId, exitCode);
-    void this.shim?.then((shim) => quietly(shim.acknowledge({ id, execId }))).catch(() => {});
+    void this.shim?.then((shim) => unlessGone(shim.acknowledge({ id, execId }))).catch(() => {});
   }
 
   /** Somebody killed it, and its processes with it. */
@@ -306,7 +306,7 @@ export class Processes {
     for (const done of this.onGone.get(id) ?? []) done();
     this.onGone.delete(id);
     // whoever waits for the end is told why it cannot be written down
-    this.engine.ended(id, exitCode).catch((error: unknown) => tellProblem(`the end of container ${id}`, error));
+    this.engine.ended(id, exitCode).catch((error: unknown) => reportProblem(`the end of container ${id}`, error));
   }
 
   /** What its legacy links tell it of other containers. */
@@ -334,13 +334,13 @@ export class Processes {
     this.namesShown = names;
     for (const node of this.entered)
       void this.shim
-        ?.then((shim) => quietly(shim.names(nodeId(node), nodeSpace(this.engine, node))))
-        .catch((error: unknown) => tellProblem(`the names that ${node} sees`, error));
+        ?.then((shim) => unlessGone(shim.names(nodeId(node), nodeSpace(this.engine, node))))
+        .catch((error: unknown) => reportProblem(`the names that ${node} sees`, error));
   }
 }
 
 /** What a shim that has died, or has forgotten the process, cannot do is done. */
-async function quietly(work: Promise<unknown>): Promise<void> {
+async function unlessGone(work: Promise<unknown>): Promise<void> {
   try {
     await work;
   } catch (error) {
@@ -348,6 +348,6 @@ async function quietly(work: Promise<unknown>): Promise<void> {
   }
 }
 
-function tellProblem(what: string, error: unknown): void {
+function reportProblem(what: string, error: unknown): void {
   process.stderr.write(`docknetd: ${what}: ${messageOf(error)}\n`);
 }

@@ -17,8 +17,8 @@ import {
   readOwned,
 } from "./manifest.ts";
 import { removeName } from "./netns.ts";
+import { pidsIn, processesByNetns, processName } from "./netns-processes.ts";
 import { provenNamespaces, provenProcesses } from "./remains.ts";
-import { pidsIn, processesByNetns, processName } from "./speech/inhabitants.ts";
 import { TrustedDirectory } from "./trusted-directory.ts";
 
 /** One thing that was removed: "process 4711 (daemon)", "namespace lab.web", "directory /run/docknet/lab". */
@@ -92,8 +92,8 @@ async function removeAll(place: TrustedDirectory, cleaned: Cleaning): Promise<vo
     return;
   }
   try {
-    const inhabitants = processesByNetns();
-    for (const owned of namespacesOf(place)) removeNamespace(lab, owned, inhabitants, removed, left);
+    const processes = processesByNetns();
+    for (const owned of namespacesOf(place)) removeNamespace(lab, owned, processes, removed, left);
     // what is ours and could not be removed must stay recorded
     if (!left.some((l) => l.ours) && place.isInPlace()) rmSync(place.path, { recursive: true });
   } catch (error) {
@@ -160,7 +160,7 @@ async function endProcess(owned: OwnedProcess, removed: Removed[], left: Left[])
 function removeNamespace(
   lab: LabName,
   owned: OwnedNetns,
-  inhabitants: ReadonlyMap<string, number[]>,
+  processes: ReadonlyMap<string, number[]>,
   removed: Removed[],
   left: Left[],
 ): void {
@@ -170,7 +170,7 @@ function removeNamespace(
     const outcome = removeName(path, owned);
     if (outcome === "foreign") left.push({ what, why: "it is another one: docknet did not make it", ours: false });
     if (outcome !== "removed") return;
-    const users = pidsIn(inhabitants, owned).map((pid) => `${pid} (${processName(pid)})`);
+    const users = pidsIn(processes, owned).map((pid) => `${pid} (${processName(pid)})`);
     removed.push({
       what,
       ...(users.length > 0 ? { note: `it lives on without a name, used by process ${users.join(", ")}` } : {}),

@@ -13,11 +13,11 @@ import { linksReady } from "./netlink/link-ready.ts";
 import type { NetlinkSocket, Request } from "./netlink/netlink.ts";
 import * as rt from "./netlink/rtnetlink.ts";
 import { isUnfinishedName, Netns, type NetnsPlace, removeName } from "./netns.ts";
+import { commitsEnded, pidsIn, processesByNetns } from "./netns-processes.ts";
 import { NodeState } from "./node-state.ts";
 import { refusal, removeForeign } from "./request.ts";
-import { commitsEnded, pidsIn, processesByNetns } from "./speech/inhabitants.ts";
 import { openProxy } from "./speech/proxy.ts";
-import { BornValues, setSysctl } from "./sysctl.ts";
+import { InitialValues, setSysctl } from "./sysctl.ts";
 
 export interface ExecutorOptions {
   readonly lab: LabName;
@@ -48,7 +48,7 @@ export class Executor {
   private commits: Promise<unknown>[] = [];
   /** Nodes of the commits that are under way. */
   private readonly committing = new Set<NodeName>();
-  private readonly born = new BornValues();
+  private readonly initial = new InitialValues();
   /** Counts calls of `apply`: what the kernel has may have changed between two. */
   private round = 1;
 
@@ -101,7 +101,7 @@ export class Executor {
   async apply(ops: readonly Op[]): Promise<void> {
     const done: Op[] = [];
     this.round++;
-    this.born.forget();
+    this.initial.forget();
     try {
       for (const op of ops) {
         if (this.options.signal?.aborted) throw new DocknetError("ABORTED", "Interrupted while building the lab");
@@ -167,7 +167,7 @@ export class Executor {
         await this.settle();
         return this.deleteNode(op.node);
       case "sysctl.set":
-        if (this.born.has(this.stateOf(op.node), op)) return;
+        if (this.initial.has(this.stateOf(op.node), op)) return;
         this.flush();
         return setSysctl(this.netns(op.node), op);
       case "rules.commit":

@@ -36,7 +36,7 @@ export class ReadySet implements Disposable {
     }
   }
 
-  /** The descriptor stays the caller's. @param position by which `taps` names it. @throws SystemError */
+  /** The descriptor stays the caller's. @param position by which `readable` names it. @throws SystemError */
   add(fd: number, position: number): void {
     const event = Buffer.alloc(EVENT_BYTES);
     event.writeUInt32LE(EPOLLIN, 0);
@@ -58,7 +58,7 @@ export class ReadySet implements Disposable {
   }
 
   /** Positions of those that can be read now. */
-  taps(): number[] {
+  readable(): number[] {
     if (this.count === 0) return [];
     const count = check("epoll_wait", native.wait(this.fd, this.events, this.events.length / EVENT_BYTES, 0));
     return Array.from({ length: count }, (_, i) => this.events.readUInt32LE(i * EVENT_BYTES + DATA_AT));

@@ -13,7 +13,7 @@ export interface Setting {
  * What namespaces are born with. All start as copies of the machine's first one, so what one of them was born with is asked once;
  * most of what a lab wants is the kernel's default.
  */
-export class BornValues {
+export class InitialValues {
   /** undefined: the key does not exist. */
   private readonly values = new Map<string, string | undefined>();
 

@@ -9,7 +9,7 @@ import { readPackets } from "../kernel/packets/packet-reader.ts";
 import { PacketSockets } from "../kernel/packets/packet-sockets.ts";
 import { decodeFrame, type Frame, renderFrame } from "../net/frame.ts";
 import type { IfName, NodeName } from "../net/name.ts";
-import type { AddressName, TappedLink } from "../observe/capture-plan.ts";
+import type { AddressName, CaptureLink } from "../observe/capture-plan.ts";
 import { TranslationWatch } from "../observe/translation.ts";
 import type { PacketLine } from "../report/packet-line.ts";
 import {
@@ -22,11 +22,11 @@ import {
   type RECEPTION,
   type Time,
 } from "../report/pcapng.ts";
-import type { TapChange, TapOptions, Taps } from "./taps.ts";
+import type { CaptureChange, LinkChoice, OpenSockets } from "./capture-links.ts";
 import { VERSION } from "./verify.ts";
 
 /** How much is recorded. Plain data. */
-export interface RecordingLimits extends TapOptions {
+export interface CaptureLimits extends LinkChoice {
   /** Ends after so many packets. */
   readonly count?: number;
   /** Ends after so long. */
@@ -46,7 +46,7 @@ export interface CapturedPacket {
   readonly comment?: string;
 }
 
-export interface RecordedLink {
+export interface CapturedLink {
   readonly node: NodeName;
   readonly link: IfName;
   /** Frames that passed the filter, and of those, frames that found no room. */
@@ -56,10 +56,10 @@ export interface RecordedLink {
   readonly delivered: number;
 }
 
-export interface RecordingSummary {
+export interface CaptureSummary {
   readonly packets: number;
   readonly dropped: number;
-  readonly links: readonly RecordedLink[];
+  readonly links: readonly CapturedLink[];
 }
 
 /** For people. */
@@ -69,10 +69,10 @@ export function toLine({ time, node, link, direction, frame, comment }: Captured
 }
 
 /** To be read once, as packets or as pcapng; closed by its owner. */
-export class Recording implements AsyncDisposable {
-  private readonly limits: RecordingLimits;
+export class LabCapture implements AsyncDisposable {
+  private readonly limits: CaptureLimits;
   /** All that there ever were, in the order of their sockets. */
-  private readonly tapped: TappedLink[];
+  private readonly capturedLinks: CaptureLink[];
   private readonly sockets: PacketSockets;
   private readonly translations: TranslationWatch;
   private readonly delivered: number[] = [];
@@ -84,29 +84,29 @@ export class Recording implements AsyncDisposable {
   private readonly ending = new AbortController();
 
   /** Takes over the sockets. */
-  constructor({ plan, sockets }: Taps, limits: RecordingLimits = {}) {
+  constructor({ plan, sockets }: OpenSockets, limits: CaptureLimits = {}) {
     this.limits = limits;
-    this.tapped = [...plan.links];
+    this.capturedLinks = [...plan.links];
     this.sockets = new PacketSockets(sockets);
     this.translations = new TranslationWatch(plan.translators);
     this.names = plan.names;
   }
 
   /** The lab has changed: new links are recorded too, and of those that went what has come in by now. Takes over the sockets. */
-  follow({ plan, sockets, gone }: TapChange): void {
+  follow({ plan, sockets, gone }: CaptureChange): void {
     if (this.ending.signal.aborted) {
       for (const socket of sockets) void socket.close();
       return;
     }
     for (const position of gone) this.sockets.leave(position);
     for (const socket of sockets) this.sockets.add(socket);
-    this.tapped.push(...plan.links);
+    this.capturedLinks.push(...plan.links);
     this.translations.follow(plan.translators);
     this.names = plan.names;
   }
 
   get links(): readonly string[] {
-    return this.tapped.map(({ node, link }) => `${node}/${link}`);
+    return this.capturedLinks.map(({ node, link }) => `${node}/${link}`);
   }
 
   /** No packet comes in from now on; those that came are still given out, and then reading ends. Idempotent. */
@@ -115,12 +115,12 @@ export class Recording implements AsyncDisposable {
   }
 
   /** Counted by the kernel until now. */
-  summary(): RecordingSummary {
-    const links = this.tapped.map(({ node, link }, i): RecordedLink => {
+  summary(): CaptureSummary {
+    const links = this.capturedLinks.map(({ node, link }, i): CapturedLink => {
       const { received, dropped } = this.sockets.at(i)?.statistics() ?? { received: 0, dropped: 0 };
       return { node, link, received, dropped, delivered: this.delivered[i] ?? 0 };
     });
-    const sum = (of: (link: RecordedLink) => number): number => links.reduce((n, l) => n + of(l), 0);
+    const sum = (of: (link: CapturedLink) => number): number => links.reduce((n, l) => n + of(l), 0);
     return { packets: sum((l) => l.delivered), dropped: sum((l) => l.dropped), links };
   }
 
@@ -128,7 +128,7 @@ export class Recording implements AsyncDisposable {
   async *[Symbol.asyncIterator](): AsyncGenerator<CapturedPacket, void, void> {
     for await (const batch of this.batches())
       for (const { packet, comment } of batch) {
-        const link = this.tapped[packet.tap];
+        const link = this.capturedLinks[packet.position];
         if (!link) continue;
         const { seconds, nanos, direction, length, data } = packet;
         const told = comment === undefined ? {} : { comment };
@@ -181,8 +181,8 @@ export class Recording implements AsyncDisposable {
   }
 
   private take(packet: Packet): Commented {
-    this.delivered[packet.tap] = (this.delivered[packet.tap] ?? 0) + 1;
-    const place = this.tapped[packet.tap];
+    this.delivered[packet.position] = (this.delivered[packet.position] ?? 0) + 1;
+    const place = this.capturedLinks[packet.position];
     const comment = place && this.translations.see(packet.data, place, packet.seconds * 1000 + packet.nanos / 1e6);
     return comment === undefined ? { packet } : { packet, comment };
   }
@@ -197,9 +197,9 @@ export class Recording implements AsyncDisposable {
   /** Blocks for the links and names that the file does not know yet: they may stand anywhere before they are used (pcapng, 3.3). */
   private news(): Buffer[] {
     const { snapBytes = 0, filter } = this.limits;
-    const links = this.tapped.slice(this.described);
+    const links = this.capturedLinks.slice(this.described);
     const names = this.names.filter(({ address, name }) => !this.named.has(`${address} ${name}`));
-    this.described = this.tapped.length;
+    this.described = this.capturedLinks.length;
     for (const { address, name } of names) this.named.add(`${address} ${name}`);
     return [
       ...links.map(({ node, link, mac, description }) =>
@@ -242,7 +242,7 @@ const RECEPTION_OF: Readonly<Record<Packet["to"], keyof typeof RECEPTION>> = {
 };
 
 function toBlock({ packet, comment }: Commented): EnhancedPacket {
-  const { tap: interfaceId, seconds, nanos, direction, to, length, data } = packet;
+  const { position: interfaceId, seconds, nanos, direction, to, length, data } = packet;
   const reception = direction === "out" ? "unspecified" : RECEPTION_OF[to];
   return comment === undefined
     ? { interfaceId, seconds, nanos, length, data, direction, reception }

@@ -25,13 +25,13 @@ import { type LoadOptions, loadSpec } from "../spec/load.ts";
 import type { Spec } from "../spec/spec.ts";
 import { type Resolved, resolveState } from "../state/resolve.ts";
 import type { State } from "../state/state.ts";
-import { Recording, type RecordingLimits } from "./capture.ts";
+import { type CaptureLimits, LabCapture } from "./capture.ts";
+import { CaptureLinks } from "./capture-links.ts";
 import { type ConntrackOptions, conntrackOfSite, watchSite } from "./conntrack.ts";
 import { type GraphOptions, graphSite } from "./graph.ts";
 import { type MatrixOptions, matrixSite } from "./matrix.ts";
 import { type RulesOptions, rulesOfSite } from "./rules.ts";
 import { Site } from "./site.ts";
-import { TappedLinks } from "./taps.ts";
 import { checksOfSite, type VerifySiteOptions, verifySite } from "./verify.ts";
 import { type WalkOptions, walkSite } from "./walk.ts";
 
@@ -46,7 +46,7 @@ export type VerifyLabOptions = Pick<VerifySiteOptions, "answerDeadlineMs" | "sil
 
 export type MatrixLabOptions = Omit<MatrixOptions, "signal">;
 
-export interface CaptureLabOptions extends RecordingLimits {
+export interface CaptureLabOptions extends CaptureLimits {
   readonly nodes?: readonly string[];
 }
 
@@ -124,10 +124,10 @@ export class Lab implements AsyncDisposable {
 
   /**
    * Records packets from now on, on all links or those of `nodes` ("web", "web/eth0", "@host"). Read it as packets, `for await (const p
-   * of recording)`, or as a file's bytes, `recording.pcapng()`; the caller closes it. @throws DocknetError NOT_FOUND, USAGE for the filter
+   * of capture)`, or as a file's bytes, `capture.pcapng()`; the caller closes it. @throws DocknetError NOT_FOUND, USAGE for the filter
    */
-  capture({ nodes = [], ...limits }: CaptureLabOptions = {}): Recording {
-    return new Recording(new TappedLinks(this.parts.site, nodes, limits).open(), limits);
+  capture({ nodes = [], ...limits }: CaptureLabOptions = {}): LabCapture {
+    return new LabCapture(new CaptureLinks(this.parts.site, nodes, limits).open(), limits);
   }
 
   /** Sends one packet and follows it from socket to socket. @throws DocknetError USAGE, NOT_FOUND, CONFLICT */

@@ -9,7 +9,7 @@ import { type Layout, rulesIn } from "../plan/layout.ts";
 import { layoutOf } from "../plan/layout-of.ts";
 import { walkSender } from "../plan/predict/walk-target.ts";
 import type { State } from "../state/state.ts";
-import { sandboxNode } from "./residents.ts";
+import { sandboxNode } from "./servers.ts";
 import type { Site } from "./site.ts";
 import { VERSION } from "./verify.ts";
 

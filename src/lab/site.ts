@@ -17,7 +17,7 @@ import { forgetFlows, readConntrack } from "../kernel/netlink/conntrack.ts";
 import { forgetNeighbours, timesTableFull } from "../kernel/netlink/neighbours.ts";
 import type { Netns } from "../kernel/netns.ts";
 import { type CaptureOptions, openCapture } from "../kernel/packets/capture.ts";
-import { openLinkTap } from "../kernel/packets/link-tap.ts";
+import { openLinkFrames } from "../kernel/packets/link-frames.ts";
 import { readNode } from "../kernel/reading.ts";
 import { exchange } from "../kernel/speech/exchange.ts";
 import { startTransfer } from "../kernel/speech/ftp-client.ts";
@@ -26,7 +26,7 @@ import { parseAnswer } from "../kernel/speech/probe-speech.ts";
 import { HOST, type LabName, type NodeName } from "../net/name.ts";
 import type { ProtoPort } from "../net/port.ts";
 import type { Instruments, NameReply } from "../observe/instruments.ts";
-import { type Reconciled, reconcile, type Workshop } from "../observe/repair.ts";
+import { type Reconciled, type RepairKernel, reconcile } from "../observe/repair.ts";
 import type { Drift } from "../observe/report.ts";
 import { staleFlow, TRANSLATORS } from "../observe/stale-flow.ts";
 import { capacityProblems, countProxies } from "../plan/capacity.ts";
@@ -38,7 +38,7 @@ import { planLab } from "../plan/plan.ts";
 import { nameServerAt } from "../plan/predict/name-forward.ts";
 import type { ProbeSpec } from "../plan/predict/prediction.ts";
 import type { Container, State } from "../state/state.ts";
-import { type Resident, residentsOf, sandboxNode } from "./residents.ts";
+import { type LabServer, sandboxNode, serversOf } from "./servers.ts";
 
 export interface SiteOptions {
   readonly lab: LabName;
@@ -57,7 +57,7 @@ export class Site {
   private readonly options: SiteOptions;
   private readonly facts = readMachine();
   private current: { readonly state: State; readonly layout: Layout } | undefined;
-  private readonly residents = new Map<string, { close(): void | Promise<void> }>();
+  private readonly servers = new Map<string, { close(): void | Promise<void> }>();
 
   constructor(options: SiteOptions) {
     this.options = options;
@@ -84,17 +84,17 @@ export class Site {
       return;
     }
     const layout = layoutOf(next, this.facts);
-    const wanted = this.residentsOf(next);
+    const wanted = this.serversOf(next);
     this.checkCapacity(next, layout, wanted);
     const keys = new Set(wanted.map((r) => r.key));
     // a socket that is open keeps its namespace alive
-    for (const key of [...this.residents.keys()]) if (!keys.has(key)) await this.dismiss(key);
+    for (const key of [...this.servers.keys()]) if (!keys.has(key)) await this.closeServer(key);
     try {
       await this.executor.apply(planLab(standing, layout));
       this.current = { state: next, layout };
       if (before) this.forgetFlows(before.state, next);
       if (before && before.state.world !== next.world) this.forgetWorld();
-      this.admit(wanted);
+      this.openServers(wanted);
     } catch (error) {
       await this.putBack(before, layout);
       throw error;
@@ -103,12 +103,12 @@ export class Site {
 
   /** Would `next` fit into this process and this kernel? @throws ProblemsError KERNEL_REFUSED with everything that would not */
   checkFits(next: State): void {
-    this.checkCapacity(next, layoutOf(next, this.facts), this.residentsOf(next));
+    this.checkCapacity(next, layoutOf(next, this.facts), this.serversOf(next));
   }
 
-  private checkCapacity(next: State, layout: Layout, residents: readonly Resident[]): void {
-    const wanted = residents.reduce((sum, { sockets = 1 }) => sum + sockets, 0);
-    const open = this.residents.size + (this.current ? countProxies(this.current.layout) : 0);
+  private checkCapacity(next: State, layout: Layout, servers: readonly LabServer[]): void {
+    const wanted = servers.reduce((sum, { sockets = 1 }) => sum + sockets, 0);
+    const open = this.servers.size + (this.current ? countProxies(this.current.layout) : 0);
     const problems = capacityProblems(next, layout, { wanted, open }, readCapacity());
     if (problems.length > 0) throw new ProblemsError("KERNEL_REFUSED", problems);
   }
@@ -117,19 +117,19 @@ export class Site {
   async adopt(state: State): Promise<void> {
     await this.executor.adopt(this.options.manifest?.nodes() ?? []);
     const layout = layoutOf(state, this.facts);
-    await reconcile(this.workshop(), layout);
+    await reconcile(this.repairKernel(), layout);
     this.forgetFlowsToNobody(state);
     this.current = { state, layout };
-    this.admit(this.residentsOf(state));
+    this.openServers(this.serversOf(state));
   }
 
   /** Puts back on the kernel what others changed there. @throws DocknetError when something comes back each time */
   async reconcile(): Promise<Reconciled> {
     const { state, layout } = this.standing();
-    const reconciled = await reconcile(this.workshop(), layout);
+    const reconciled = await reconcile(this.repairKernel(), layout);
     const stale = TRANSLATORS.flatMap((node) => this.forgetStaleFlows(node, layout));
-    for (const key of [...this.residents.keys()]) await this.dismiss(key);
-    this.admit(this.residentsOf(state));
+    for (const key of [...this.servers.keys()]) await this.closeServer(key);
+    this.openServers(this.serversOf(state));
     return { ...reconciled, drift: [...reconciled.drift, ...stale] };
   }
 
@@ -144,7 +144,7 @@ export class Site {
     return stale;
   }
 
-  private workshop(): Workshop {
+  private repairKernel(): RepairKernel {
     return {
       read: (wanted) => readLab(this.executor, wanted),
       repair: (ops) => this.executor.repair(ops),
@@ -190,7 +190,7 @@ export class Site {
           filter: STORY_FILTER,
           onFrame: ({ frame, direction }) => onFrame(frame, direction),
         };
-        return shared ? openLinkTap(netns(node), link, options) : openCapture(netns(node), link, options);
+        return shared ? openLinkFrames(netns(node), link, options) : openCapture(netns(node), link, options);
       },
       resolve: ({ node, name, deadlineMs }) => resolveName(netns(node), name, deadlineMs),
       identify: ({ node, deadlineMs }) => identifyServer(netns(node), deadlineMs),
@@ -217,13 +217,13 @@ export class Site {
   async close(): Promise<void> {
     await using undo = new DisposerStack();
     undo.use("the lab's namespaces", this.executor);
-    for (const [key, resident] of this.residents) undo.use(key, resident);
-    this.residents.clear();
+    for (const [key, server] of this.servers) undo.use(key, server);
+    this.servers.clear();
   }
 
   /** Lets go of a lab with names: what listens in it ends with this process, the rest stays. */
   async detach(): Promise<void> {
-    for (const key of [...this.residents.keys()]) await this.dismiss(key);
+    for (const key of [...this.servers.keys()]) await this.closeServer(key);
     await this.executor.detach();
   }
 
@@ -270,50 +270,50 @@ export class Site {
     throw new DocknetError("INTERNAL", `Lab ${this.options.lab} is not built`);
   }
 
-  private residentsOf(state: State): Resident[] {
+  private serversOf(state: State): LabServer[] {
     const { onAnswer } = this.options;
-    return residentsOf(state, {
+    return serversOf(state, {
       state: () => this.state,
       netns: (node) => this.netns(node),
       ...(onAnswer ? { onAnswer } : {}),
     });
   }
 
-  private admit(wanted: readonly Resident[]): void {
-    for (const resident of wanted) {
-      if (this.residents.has(resident.key)) continue;
-      const opened = this.open(resident);
-      if (opened) this.residents.set(resident.key, opened);
+  private openServers(wanted: readonly LabServer[]): void {
+    for (const server of wanted) {
+      if (this.servers.has(server.key)) continue;
+      const opened = this.open(server);
+      if (opened) this.servers.set(server.key, opened);
     }
   }
 
-  private open(resident: Resident): { close(): void | Promise<void> } | undefined {
+  private open(server: LabServer): { close(): void | Promise<void> } | undefined {
     const { onTaken } = this.options;
     try {
-      return resident.open();
+      return server.open();
     } catch (error) {
-      if (!resident.serves || !onTaken || !(error instanceof DocknetError) || error.code !== "CONFLICT") throw error;
-      onTaken(resident.serves.container, resident.serves.port);
+      if (!server.serves || !onTaken || !(error instanceof DocknetError) || error.code !== "CONFLICT") throw error;
+      onTaken(server.serves.container, server.serves.port);
       return undefined;
     }
   }
 
-  private async dismiss(key: string): Promise<void> {
-    const resident = this.residents.get(key);
-    this.residents.delete(key);
-    await resident?.close();
+  private async closeServer(key: string): Promise<void> {
+    const server = this.servers.get(key);
+    this.servers.delete(key);
+    await server?.close();
   }
 
-  /** The executor has taken back what it did, unless it was a resident that failed. */
+  /** The executor has taken back what it did, unless it was a server that failed. */
   private async putBack(before: typeof this.current, tried: Layout): Promise<void> {
     const built = this.current !== before;
     if (!before) return;
-    const old = this.residentsOf(before.state);
+    const old = this.serversOf(before.state);
     const keys = new Set(old.map((r) => r.key));
-    for (const key of [...this.residents.keys()]) if (!keys.has(key)) await this.dismiss(key);
+    for (const key of [...this.servers.keys()]) if (!keys.has(key)) await this.closeServer(key);
     if (built) await this.executor.apply(planLab(tried, before.layout));
     this.current = before;
-    this.admit(old);
+    this.openServers(old);
   }
 }
 

@@ -1,10 +1,10 @@
 /** Proves what stands on the kernel, whoever built it: checks from the State, packets, verdicts, one Report. */
 import { DocknetError, type Problem } from "../errors.ts";
 import { kernelRelease } from "../kernel/machine.ts";
+import type { UncapturedLink } from "../observe/captured-packets.ts";
 import { verifyNames } from "../observe/names.ts";
 import { excuseSilence } from "../observe/neighbour-table.ts";
 import type { CheckResult, Drift, Report } from "../observe/report.ts";
-import type { UncapturedLink } from "../observe/sightings.ts";
 import { describeTopology } from "../observe/topology.ts";
 import { verifyLayout } from "../observe/verify.ts";
 import type { Check } from "../plan/check/check.ts";

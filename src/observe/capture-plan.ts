@@ -7,7 +7,7 @@ import type { Layout, Link, Node } from "../plan/layout.ts";
 import { bridgesOf, type State } from "../state/state.ts";
 import type { Translator } from "./translation.ts";
 
-export interface TappedLink {
+export interface CaptureLink {
   readonly node: NodeName;
   readonly link: IfName;
   readonly mac?: Mac;
@@ -22,7 +22,7 @@ export interface AddressName {
 }
 
 export interface CapturePlan {
-  readonly links: readonly TappedLink[];
+  readonly links: readonly CaptureLink[];
   readonly names: readonly AddressName[];
   readonly translators: readonly Translator[];
 }
@@ -65,10 +65,10 @@ export function replanCapture(...[state, layout, wanted, nodesOf]: Parameters<ty
   return planCapture(state, layout, present, nodesOf);
 }
 
-const isFirst = (link: TappedLink, i: number, all: readonly TappedLink[]): boolean =>
+const isFirst = (link: CaptureLink, i: number, all: readonly CaptureLink[]): boolean =>
   all.findIndex((l) => l.node === link.node && l.link === link.link) === i;
 
-function find(layout: Layout, wanted: string, nodesOf: NodesOf): TappedLink[] {
+function find(layout: Layout, wanted: string, nodesOf: NodesOf): CaptureLink[] {
   const slash = wanted.indexOf("/");
   const name = slash < 0 ? wanted : wanted.slice(0, slash);
   const nodes = nodesNamed(layout, name, nodesOf);
@@ -95,7 +95,7 @@ function nodesNamed({ nodes }: Layout, name: string, nodesOf: NodesOf): Node[] {
 }
 
 /** Bridges last: a frame comes in at a port before it comes in at the bridge, with the same time stamp. */
-function linksOf(node: Node): TappedLink[] {
+function linksOf(node: Node): CaptureLink[] {
   const ports = node.links.filter((l) => l.kind !== "bridge");
   const bridges = node.links.filter((l) => l.kind === "bridge");
   return [...ports, ...bridges].map((l) => ({

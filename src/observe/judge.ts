@@ -11,7 +11,7 @@ import type { ProbeRun, ProbeSource, Probing } from "./run.ts";
 import { type Flow, hopOf, rewritesOf, type Trail } from "./trail.ts";
 import { decidingFlow, type FlowRun, namedFlow, wrongDataSource, wrongStage } from "./transfer.ts";
 
-export interface Testimony {
+export interface Observations {
   readonly run: ProbeRun;
   /** Of the flow whose fate is the outcome. */
   readonly trail: Trail;
@@ -28,25 +28,25 @@ export interface Testimony {
   readonly framesLost: number;
 }
 
-export function judge(check: Check, testimony: Testimony): CheckResult {
-  const observed = observedOf(testimony.run);
+export function judge(check: Check, observations: Observations): CheckResult {
+  const observed = observedOf(observations.run);
   const wrong = [
     ...(check.fault ? [check.fault] : []),
-    ...wrongOutcome(check, observed, testimony),
-    ...wrongStage(check, testimony.run),
-    ...wrongAnswer(check, observed, testimony),
+    ...wrongOutcome(check, observed, observations),
+    ...wrongStage(check, observations.run),
+    ...wrongAnswer(check, observed, observations),
   ];
-  const unseen = wrong.length === 0 ? wrongWay(check, observed, testimony) : [];
-  const uncounted = testimony.unproven === true && wrong.length === 0 && unseen.length === 0;
+  const unseen = wrong.length === 0 ? wrongWay(check, observed, observations) : [];
+  const uncounted = observations.unproven === true && wrong.length === 0 && unseen.length === 0;
   const inconclusive =
     check.fault === undefined &&
-    (testimony.run.failure !== undefined ||
+    (observations.run.failure !== undefined ||
       uncounted ||
-      (wrong.length === 0 && unseen.length > 0 && testimony.framesLost > 0));
+      (wrong.length === 0 && unseen.length > 0 && observations.framesLost > 0));
   const verdict: Verdict = inconclusive ? "INCONCLUSIVE" : wrong.length + unseen.length > 0 ? "FAIL" : "PASS";
   const reasons =
-    testimony.run.failure !== undefined
-      ? [...(check.fault ? [check.fault] : []), `the probe could not be made: ${messageOf(testimony.run.failure)}`]
+    observations.run.failure !== undefined
+      ? [...(check.fault ? [check.fault] : []), `the probe could not be made: ${messageOf(observations.run.failure)}`]
       : uncounted
         ? ["it was dropped, but the counter of the rule that should have done it does not agree"]
         : [...wrong, ...unseen];
@@ -67,7 +67,7 @@ export function judge(check: Check, testimony: Testimony): CheckResult {
     predicted: { outcome, ...(seenAs ? { seenAs } : {}), because },
     observed,
     reasons,
-    ...evidencesOf(check, observed, testimony),
+    ...evidencesOf(check, observed, observations),
     ...(check.control ? { control: check.control } : {}),
     ...(check.at ? { at: check.at } : {}),
   };
@@ -93,7 +93,7 @@ const VERB: Readonly<Record<Outcome, string>> = {
   unreachable: "there was no way",
 };
 
-function wrongOutcome(check: Check, observed: Observed, { trail, dropper }: Testimony): string[] {
+function wrongOutcome(check: Check, observed: Observed, { trail, dropper }: Observations): string[] {
   if (observed.outcome === check.expected.outcome) return [];
   const reasons = [
     `expected ${check.expected.outcome}, but ${VERB[observed.outcome]}${observed.errno ? ` (${observed.errno})` : ""}`,
@@ -118,7 +118,7 @@ function wrongEchoSource(check: Check, { request }: Trail): string[] {
   return [`the echo request arrived from ${seen ?? "nowhere that was captured"}, not ${check.expected.seenAs}`];
 }
 
-function wrongAnswer(check: Check, observed: Observed, { run, trail }: Testimony): string[] {
+function wrongAnswer(check: Check, observed: Observed, { run, trail }: Observations): string[] {
   if (observed.outcome !== "reach" || check.expected.outcome !== "reach") return [];
   if (check.probe.proto === "icmp") return wrongEchoSource(check, trail);
   return [...wrongResponder(check, run.reply), ...wrongDataSource(check, run)];
@@ -142,17 +142,17 @@ export function wrongResponder(check: Probing, { answer }: ProbeRun["reply"]): s
 }
 
 /** The outcome is right; was the way? */
-function wrongWay(check: Check, observed: Observed, testimony: Testimony): string[] {
+function wrongWay(check: Check, observed: Observed, observations: Observations): string[] {
   if (check.predicted.outcome !== observed.outcome) return [];
-  const { control } = testimony;
+  const { control } = observations;
   const reasons = [
-    ...wayReasons(testimony.trail),
+    ...wayReasons(observations.trail),
     ...(control ? wayReasons(control).map((reason) => `the control connection: ${reason}`) : []),
   ];
   const rule = check.predicted.stop?.rule;
-  if (testimony.dropCounted !== false || !rule) return reasons;
-  const other = testimony.dropper
-    ? `; ${testimony.dropper.table} ${testimony.dropper.chain} did: ${testimony.dropper.rule}`
+  if (observations.dropCounted !== false || !rule) return reasons;
+  const other = observations.dropper
+    ? `; ${observations.dropper.table} ${observations.dropper.chain} did: ${observations.dropper.rule}`
     : "";
   return [
     `it was dropped, but not by ${rule.table} ${rule.chain}: -A ${rule.chain} ${renderSpec(rule)} (${rule.owner.label})${other}`,
@@ -180,9 +180,13 @@ function wayReasons({ missing, extra, request }: Trail): string[] {
 }
 
 /** Of what the check names, and of a transfer's data connection beside it. */
-function evidencesOf(check: Check, observed: Observed, testimony: Testimony): Pick<CheckResult, "evidence" | "data"> {
-  const { run, trail, control, conntrack } = testimony;
-  const lost = observed.outcome === "drop" ? { lost: lostOf(check, testimony) } : {};
+function evidencesOf(
+  check: Check,
+  observed: Observed,
+  observations: Observations,
+): Pick<CheckResult, "evidence" | "data"> {
+  const { run, trail, control, conntrack } = observations;
+  const lost = observed.outcome === "drop" ? { lost: lostOf(check, observations) } : {};
   const deciding = { ...evidenceOf(decidingFlow(run), trail, conntrack), ...lost };
   const { data } = run.reply;
   if (!control || !data) return { evidence: deciding };
@@ -221,7 +225,7 @@ function translationsOf({ predicted }: Flow, trail: Trail): TranslationSeen[] {
 const sameTarget = (r: { before: string; after: string }): boolean =>
   r.before.split(" -> ")[1] === r.after.split(" -> ")[1];
 
-function lostOf(check: Check, { trail, dropper, dropCounted }: Testimony): Lost {
+function lostOf(check: Check, { trail, dropper, dropCounted }: Observations): Lost {
   const way = trail.reply.length > 0 ? trail.reply : trail.request;
   const last = way.at(-1);
   const answered = trail.reply.length > 0;

@@ -45,7 +45,7 @@ export function planRepair(observed: Observed, wanted: Layout): Repair {
 }
 
 /** What `reconcile` needs of the kernel. */
-export interface Workshop {
+export interface RepairKernel {
   read(wanted: Layout): Promise<Observed>;
   repair(ops: readonly RepairOp[]): Promise<void>;
   apply(ops: readonly Op[]): Promise<void>;
@@ -62,7 +62,7 @@ export interface Reconciled {
 const ROUNDS = 5;
 
 /** Puts everything back. @throws DocknetError, KERNEL_REFUSED when something is changed again and again */
-export async function reconcile(kernel: Workshop, wanted: Layout): Promise<Reconciled> {
+export async function reconcile(kernel: RepairKernel, wanted: Layout): Promise<Reconciled> {
   let drift: readonly Drift[] | undefined;
   const done: (RepairOp | Op)[] = [];
   for (let round = 0; round < ROUNDS; round++) {

@@ -12,6 +12,7 @@ import type { Check } from "../plan/check/check.ts";
 import type { Rule } from "../plan/firewall/rule.ts";
 import { type Layout, rulesIn } from "../plan/layout.ts";
 import type { Outcome } from "../plan/predict/prediction.ts";
+import { CapturedPackets, linksToCapture, type UncapturedLink } from "./captured-packets.ts";
 import { describeRule, isDrop, isRule, type Moved, movedRules } from "./counters.ts";
 import { chooseAlone, type DropCounts, isUnanswered, isUncounted } from "./doubt.ts";
 import { findDrift, relatedDrift, renderDrift } from "./drift.ts";
@@ -20,7 +21,6 @@ import { indexConntrack, judge, observedOf, tupleKey } from "./judge.ts";
 import { compareNapt } from "./napt.ts";
 import type { CheckResult, Drift, RuleSeen } from "./report.ts";
 import { type ProbeRun, runProbes } from "./run.ts";
-import { linksToCapture, Recorder, type UncapturedLink } from "./sightings.ts";
 import { complaintsInto, followTrail, framesInto, type Sender, type Trail } from "./trail.ts";
 import { decidingFlow, type FlowRun, namedFlow } from "./transfer.ts";
 
@@ -55,16 +55,16 @@ export async function verifyLayout(
   checks: readonly Check[],
   options: VerifyOptions,
 ): Promise<Verified> {
-  const recorder = new Recorder(instruments, linksToCapture(layout));
+  const captured = new CapturedPackets(instruments, linksToCapture(layout));
   try {
-    const session = new Session(instruments, layout, recorder, options);
+    const session = new Session(instruments, layout, captured, options);
     return await session.verify(checks);
   } finally {
-    await recorder.close();
+    await captured.close();
   }
 }
 
-/** A probe's run, and the order of the last sighting before it. */
+/** A probe's run, and the order of the last packet before it. */
 interface MeasuredRun extends ProbeRun {
   readonly since: number;
 }
@@ -81,7 +81,7 @@ interface Measured {
 class Session {
   private readonly instruments: Instruments;
   private readonly layout: Layout;
-  private readonly recorder: Recorder;
+  private readonly captured: CapturedPackets;
   private readonly options: VerifyOptions;
   /** Addresses of containers on bridges. */
   private readonly bridged: ReadonlySet<string>;
@@ -90,10 +90,10 @@ class Session {
   /** Of all measurements, by node and original tuple. */
   private readonly conntrack = new Map(FIREWALLS.map((node) => [node, new Map<string, ConntrackEntry>()]));
 
-  constructor(instruments: Instruments, layout: Layout, recorder: Recorder, options: VerifyOptions) {
+  constructor(instruments: Instruments, layout: Layout, captured: CapturedPackets, options: VerifyOptions) {
     this.instruments = instruments;
     this.layout = layout;
-    this.recorder = recorder;
+    this.captured = captured;
     this.options = options;
     const containers = layout.nodes.filter((n) => !WORLD_NODES.includes(n.name));
     this.bridged = new Set(
@@ -116,7 +116,7 @@ class Session {
     const runs = isUnsteady ? await this.askAgain(once, counted) : once;
     const renewed = runs.filter((run, i) => run !== once[i]);
     for (const { check } of renewed) alone.delete(check);
-    const { dropped } = this.recorder.totals();
+    const { dropped } = this.captured.totals();
     const framesLost = dropped + (this.unread ? 1 : 0);
     const results = runs.map((run) => {
       const { check } = run;
@@ -136,24 +136,24 @@ class Session {
       });
     });
     const judged = compareNapt(withControls(results), checks);
-    const { uncaptured } = this.recorder;
+    const { uncaptured } = this.captured;
     const wanted = this.options.drift || uncaptured.length > 0 || judged.some((r) => r.verdict === "FAIL");
     const drift = wanted ? await findDrift(this.instruments, this.layout) : [];
-    const { received } = this.recorder.totals();
+    const { received } = this.captured.totals();
     return {
       results: judged.map((r) => withDrift(r, drift)),
       drift,
-      captures: { links: this.recorder.links, frames: received, dropped },
+      captures: { links: this.captured.links, frames: received, dropped },
       uncaptured,
       askedAgain: renewed.length,
     };
   }
 
   private async measure(checks: readonly Check[], options: VerifyOptions = this.options): Promise<Measured> {
-    const [first, before] = [this.recorder.last, await this.readRules()];
+    const [first, before] = [this.captured.last, await this.readRules()];
     const runs = await runProbes(this.instruments, checks, { ...options, concurrency: CONCURRENCY });
     await this.drain();
-    const settled = this.recorder.last;
+    const settled = this.captured.last;
     const after = await this.readRules();
     await this.drain();
     this.noteConntrack();
@@ -166,7 +166,7 @@ class Session {
   }
 
   private async drain(): Promise<void> {
-    if (!(await this.recorder.drain(DRAIN_MS))) this.unread = true;
+    if (!(await this.captured.drain(DRAIN_MS))) this.unread = true;
   }
 
   private async readRules(): Promise<Map<NodeName, readonly KernelRule[]>> {
@@ -176,7 +176,7 @@ class Session {
   }
 
   private trailOf(run: FlowRun, since: number): Trail {
-    return followTrail(this.recorder, run.flow, this.senderOf(run, since), run.serverSaw);
+    return followTrail(this.captured, run.flow, this.senderOf(run, since), run.serverSaw);
   }
 
   /** Host and router translate what they send themselves, too: its source port may be another's already. */
@@ -211,15 +211,15 @@ class Session {
         return { flow: deciding.flow, sender: this.senderOf(deciding, run.since) };
       });
       const framesUntil = (until: number): number[] =>
-        asked.map(({ flow, sender }) => (sender ? framesInto(this.recorder, flow, sender, until) : 0));
+        asked.map(({ flow, sender }) => (sender ? framesInto(this.captured, flow, sender, until) : 0));
       const frames = framesUntil(settled);
       const least = frames.reduce((n, f) => n + f, 0);
       // a server goes on answering a sender that is gone: such a frame may come while the counters are read
-      const late = framesUntil(this.recorder.last);
+      const late = framesUntil(this.captured.last);
       // a packet that a bridge turns around may pass FORWARD twice, routed and bridged (br_nf_pre_routing_finish_bridge_slow)
       const most = its.reduce(
         (n, run, i) => n + (late[i] ?? 0) * (run.check.predicted.unsure ? 2 : 1),
-        asked[0] ? complaintsInto(this.recorder, asked[0].flow, this.bridged, before) : 0,
+        asked[0] ? complaintsInto(this.captured, asked[0].flow, this.bridged, before) : 0,
       );
       const counter = moved.find((m) => m.node === node && isRule(m.rule, rule));
       const exact = counter !== undefined && counter.packets >= least && counter.packets <= most;

@@ -60,7 +60,7 @@ export interface PeerLink extends LinkBase {
   readonly kind: "peer";
 }
 
-/** A virtual station on a link of another node: frames of both share that link, and neither hands any to the other. */
+/** A virtual macvlan on a link of another node: frames of both share that link, and neither hands any to the other. */
 export interface MacvlanLink extends LinkBase {
   readonly kind: "macvlan";
   readonly parent: { readonly node: NodeName; readonly name: IfName };

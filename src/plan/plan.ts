@@ -18,7 +18,7 @@ export function planLab(before: Layout | undefined, after: Layout | undefined): 
   return [
     ...old.flatMap((node) => closeProxies(node, after)),
     ...old.filter((n) => !isGone(n)).flatMap((node) => deleteRoutes(node, change)),
-    ...old.flatMap((node) => deleteStations(node, change)),
+    ...old.flatMap((node) => deleteMacvlans(node, change)),
     ...old.flatMap((node) => deleteLinks(node, change)),
     ...old
       .filter(isGone)
@@ -56,7 +56,7 @@ function changeSysctls(node: Node, before: Layout | undefined): Op[] {
 // --- removal ---------------------------------------------------------------------------------------------------------
 
 /** First of all: a macvlan goes with its parent, and then there would be nothing left to delete. */
-function deleteStations(node: Node, change: Change): Op[] {
+function deleteMacvlans(node: Node, change: Change): Op[] {
   return leavingLinks(node, change)
     .filter((l) => l.kind === "macvlan")
     .map((l) => deleteLink(node.name, l, change));

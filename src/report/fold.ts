@@ -3,7 +3,7 @@
  * "DNAT by the host", "dropped by raw PREROUTING of the host", "no route". What is not PASS is never folded.
  */
 import type { CheckResult } from "../observe/report.ts";
-import { changesSourcePort, ruleWords } from "./story.ts";
+import { changesSourcePort, ruleWords } from "./facts.ts";
 
 export interface Folded {
   readonly first: CheckResult;

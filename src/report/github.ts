@@ -6,7 +6,7 @@
 import type { Origin, Problem } from "../errors.ts";
 import type { CheckResult, Report } from "../observe/report.ts";
 import { cleanStrings } from "./clean.ts";
-import { factsOf, plainLines } from "./story.ts";
+import { factsOf, plainLines } from "./facts.ts";
 import { plural } from "./summary.ts";
 
 const SHOWN_PER_STEP = 10;

@@ -5,8 +5,8 @@
  */
 import type { CheckResult, Report } from "../observe/report.ts";
 import { cleanStrings } from "./clean.ts";
+import { factsOf, plainLines } from "./facts.ts";
 import { type Section, sectionsOf } from "./group.ts";
-import { factsOf, plainLines } from "./story.ts";
 
 export function renderJunit(dirty: Report): string {
   const report = cleanStrings(dirty);

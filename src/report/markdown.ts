@@ -2,8 +2,8 @@
 import { renderOrigin } from "../errors.ts";
 import type { CheckResult, Report, Verdict } from "../observe/report.ts";
 import { cleanStrings } from "./clean.ts";
+import { driftWords, factsOf, gist, plainLines } from "./facts.ts";
 import { type Section, sectionsOf, troubles } from "./group.ts";
-import { driftWords, factsOf, gist, plainLines } from "./story.ts";
 import { summaryParts } from "./summary.ts";
 
 /** A longer table is folded when all of it passed. */

@@ -5,6 +5,7 @@
 import { renderOrigin } from "../errors.ts";
 import type { Matrix, MatrixCell, MatrixTarget, MatrixWalk } from "../observe/matrix.ts";
 import { cleanStrings } from "./clean.ts";
+import { driftWords } from "./facts.ts";
 import {
   deadWords,
   FICKLE,
@@ -20,7 +21,6 @@ import {
   troublesOf,
   walkTitle,
 } from "./matrix-words.ts";
-import { driftWords } from "./story.ts";
 import { renderWalk } from "./walk.ts";
 
 const WALK_WIDTH = 120;

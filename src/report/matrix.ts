@@ -2,6 +2,7 @@
 import { renderOrigin } from "../errors.ts";
 import type { Matrix, MatrixCell, MatrixTarget, MatrixWalk } from "../observe/matrix.ts";
 import { cleanStrings, renderCleanJson } from "./clean.ts";
+import { driftWords } from "./facts.ts";
 import {
   type CellGlyph,
   deadWords,
@@ -19,7 +20,6 @@ import {
   walkTitle,
 } from "./matrix-words.ts";
 import { Pen, type PenOptions, type Style, VERDICT_STYLE } from "./pen.ts";
-import { driftWords } from "./story.ts";
 import { plural } from "./summary.ts";
 import { renderWalk } from "./walk.ts";
 

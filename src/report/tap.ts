@@ -8,8 +8,8 @@
 import { renderOrigin } from "../errors.ts";
 import type { CheckResult, Report } from "../observe/report.ts";
 import { cleanStrings } from "./clean.ts";
+import { factsOf, plainLines } from "./facts.ts";
 import { sectionsOf } from "./group.ts";
-import { factsOf, plainLines } from "./story.ts";
 import { summaryLine } from "./summary.ts";
 
 export function renderTap(dirty: Report): string {

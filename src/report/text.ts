@@ -6,10 +6,10 @@ import { renderOrigin } from "../errors.ts";
 import type { CheckResult, Report } from "../observe/report.ts";
 import { cleanStrings } from "./clean.ts";
 import { drawLab } from "./drawing.ts";
+import { driftWords, type Fact, factsOf } from "./facts.ts";
 import { countBySender, type Folded, foldStories } from "./fold.ts";
 import { type Section, sectionsOf, troubles } from "./group.ts";
 import { framePieces, Pen, type PenOptions, rulePieces, type Style, VERDICT_STYLE } from "./pen.ts";
-import { driftWords, type Fact, factsOf } from "./story.ts";
 import { plural, summaryParts } from "./summary.ts";
 
 export interface TextOptions extends PenOptions {

@@ -55,8 +55,7 @@ function taps(): number[] {
       try {
         const words = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
         return (
-          words.some((w) => w.endsWith("docknet-recording.mjs")) &&
-          environmentOf(pid).includes(`DOCKNET_PROJECT=${lab}`)
+          words.some((w) => w.endsWith("docknet-capture.mjs")) && environmentOf(pid).includes(`DOCKNET_PROJECT=${lab}`)
         );
       } catch {
         return false;

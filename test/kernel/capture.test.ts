@@ -1,6 +1,11 @@
 import { describe, expect, test } from "vitest";
 import type { Netns } from "../../src/kernel/netns.ts";
-import { type Capture, type CaptureOptions, openCapture, type Sighting } from "../../src/kernel/packets/capture.ts";
+import {
+  type Capture,
+  type CapturedFrame,
+  type CaptureOptions,
+  openCapture,
+} from "../../src/kernel/packets/capture.ts";
 import { startProbe } from "../../src/kernel/speech/probe.ts";
 import { openResponder } from "../../src/kernel/speech/responder.ts";
 import { renderFrame } from "../../src/net/frame.ts";
@@ -9,8 +14,12 @@ import { descriptors, ifName, ip, link, openedSince, port, run, TinyNet, waitFor
 const SERVER = ip("172.17.0.2");
 const web = { service: "web", port: { port: port(80), proto: "tcp" } } as const;
 
-function watch(ns: Netns, name: string, options: Partial<CaptureOptions> = {}): { capture: Capture; seen: Sighting[] } {
-  const seen: Sighting[] = [];
+function watch(
+  ns: Netns,
+  name: string,
+  options: Partial<CaptureOptions> = {},
+): { capture: Capture; seen: CapturedFrame[] } {
+  const seen: CapturedFrame[] = [];
   return { seen, capture: openCapture(ns, ifName(name), { onFrame: (s) => seen.push(s), ...options }) };
 }
 
@@ -36,7 +45,7 @@ describe("a capture", () => {
     });
     expect((await probe.result).outcome).toBe("reach");
     await waitFor("the SYN and its answer on both interfaces", () => outer.seen.length > 1 && inner.seen.length > 1);
-    const first = (seen: Sighting[]) => seen.slice(0, 2).map((s) => `${s.direction} ${renderFrame(s.frame)}`);
+    const first = (seen: CapturedFrame[]) => seen.slice(0, 2).map((s) => `${s.direction} ${renderFrame(s.frame)}`);
     expect(first(outer.seen)).toEqual([
       "in 10.1.0.2:45678 > 172.17.0.2:80 tcp SYN ttl 64",
       "out 172.17.0.2:80 > 10.1.0.2:45678 tcp SYN,ACK ttl 63",

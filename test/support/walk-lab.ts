@@ -1,4 +1,4 @@
-/** A lab with every situation that a walk tells of, and independent eyes on it: iptables' counters and tcpdump. */
+/** A lab with every situation that a walk tells of, and independent observer on it: iptables' counters and tcpdump. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";

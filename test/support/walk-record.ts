@@ -1,4 +1,4 @@
-/** What a walk's eyes would have recorded, in few words: frames, traces and routes of a host with one bridge. */
+/** What a walk's observer would have recorded, in few words: frames, traces and routes of a host with one bridge. */
 
 import type { KernelRule } from "../../src/kernel/firewall/rules.ts";
 import type { RouteAnswer } from "../../src/kernel/netlink/route-query.ts";
@@ -63,7 +63,7 @@ export function packet({ src, dst, ttl = 64, flags = "S", id = 7 }: PacketText):
 }
 
 export class RecordBuilder {
-  private readonly sightings: WalkRecord["sightings"][number][] = [];
+  private readonly packets: WalkRecord["packets"][number][] = [];
   private readonly traces: NodeTrace[] = [];
   private readonly rules = new Map<string, KernelRule>();
   private readonly routes = new Map<NodeName, RouteAnswer>();
@@ -79,8 +79,8 @@ export class RecordBuilder {
       length: 74,
       ip,
     };
-    const order = this.sightings.length;
-    this.sightings.push({
+    const order = this.packets.length;
+    this.packets.push({
       node,
       link: name,
       direction: direction as "in" | "out",
@@ -98,9 +98,9 @@ export class RecordBuilder {
       targetMac: MAC(0),
       targetIp: target as Ipv4,
     };
-    const order = this.sightings.length;
+    const order = this.packets.length;
     const frame: Frame = { srcMac: MAC(1), dstMac: "ff:ff:ff:ff:ff:ff" as Mac, etherType: 0x806, length: 42, arp };
-    this.sightings.push({ node, link, direction: "out", order, frame });
+    this.packets.push({ node, link, direction: "out", order, frame });
     return this;
   }
 
@@ -159,7 +159,7 @@ export class RecordBuilder {
       neighbours: [],
     });
     return {
-      sightings: this.sightings,
+      packets: this.packets,
       traces: this.traces,
       nodes: new Map([WEB, HOST].map((n) => [n, facts(n)])),
       peers,

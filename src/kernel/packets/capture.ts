@@ -54,11 +54,11 @@ export interface CaptureOptions {
   readonly filter?: string;
   /** Of the kernel's ring; 512 KiB unless said: 328 frames at an MTU of 1500, and 8 on lo, whose MTU is 64 KiB. */
   readonly bufferBytes?: number;
-  readonly onFrame: (sighting: Sighting) => void;
+  readonly onFrame: (captured: CapturedFrame) => void;
 }
 
 /** One frame on one interface. Owned by the receiver; no view on capture memory. */
-export interface Sighting {
+export interface CapturedFrame {
   /** Position among all frames of all captures of this process, in order of arrival here, which is not the order on the wire. */
   readonly seq: number;
   readonly frame: Frame;

@@ -20,7 +20,7 @@ import { MAX_SNAP_BYTES } from "./packet-socket.ts";
 /** One frame on one interface. Owned by the receiver. */
 export interface Packet {
   /** Which of the sockets that are read. */
-  readonly tap: number;
+  readonly position: number;
   /** Of the kernel's clock (CLOCK_REALTIME), when the frame passed. */
   readonly seconds: number;
   readonly nanos: number;
@@ -88,7 +88,7 @@ function area(): Area {
 }
 
 /** Appends what waits, at most `BATCH`, to `packets`. @returns how many; fewer than `BATCH`: none are left. @throws SystemError */
-export function readBatch(fd: number, tap: number, packets: Packet[]): number {
+export function readBatch(fd: number, position: number, packets: Packet[]): number {
   const { address, words } = area();
   for (let i = 0; i < BATCH; i++) {
     const header = (i * HEADER_BYTES) >>> 2;
@@ -100,10 +100,10 @@ export function readBatch(fd: number, tap: number, packets: Packet[]): number {
     const errno = koffi.errno();
     if (errno === EAGAIN) return 0;
     // told once; packets may wait behind it
-    if (errno === ENETDOWN || errno === EINTR) return readBatch(fd, tap, packets);
+    if (errno === ENETDOWN || errno === EINTR) return readBatch(fd, position, packets);
     throw new SystemError("recvmmsg", errno);
   }
-  for (let i = 0; i < count; i++) packets.push(decode(i, tap));
+  for (let i = 0; i < count; i++) packets.push(decode(i, position));
   return count;
 }
 
@@ -112,7 +112,7 @@ const MAC_BYTES = 12;
 /** By struct sockaddr_ll sll_pkttype. */
 const RECEPTION = ["host", "broadcast", "multicast", "other"] as const;
 
-function decode(i: number, tap: number): Packet {
+function decode(i: number, position: number): Packet {
   const { bytes, words } = area();
   const captured = words[(i * HEADER_BYTES + LENGTH_AT) >>> 2] ?? 0;
   const start = dataAt + i * MAX_SNAP_BYTES;
@@ -143,7 +143,7 @@ function decode(i: number, tap: number): Packet {
   }
   const type = bytes[namesAt + i * NAME_BYTES + 10] ?? 0;
   const direction = type === PACKET_OUTGOING ? "out" : "in";
-  return { tap, seconds, nanos, direction, to: RECEPTION[type] ?? "unknown", length, data };
+  return { position, seconds, nanos, direction, to: RECEPTION[type] ?? "unknown", length, data };
 }
 
 /** Puts the 802.1Q tag back that the kernel took off and keeps beside the packet. */

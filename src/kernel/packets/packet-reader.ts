@@ -37,7 +37,7 @@ export async function* readPackets(
       await new Promise((resolve) => setTimeout(resolve, TURN_MS));
     }
     const settledMs = Date.now() - SETTLE_MS;
-    const readable = sockets.ready.taps();
+    const readable = sockets.ready.readable();
     const { isEmpty, completeMs } = readTurn(sockets, readable, pending);
     sockets.dismiss(readable);
     pending.sort(byTime);
@@ -53,18 +53,18 @@ export async function* readPackets(
 /** A batch of each, again and again, until they are empty or enough is read. @returns up to when nothing is missing */
 function readTurn(
   sockets: PacketSockets,
-  taps: readonly number[],
+  readable: readonly number[],
   packets: Packet[],
 ): { isEmpty: boolean; completeMs: number } {
-  let left = taps;
+  let left = readable;
   let completeMs = Number.POSITIVE_INFINITY;
   for (let batches = 0; left.length > 0; ) {
     const full: number[] = [];
     completeMs = Number.POSITIVE_INFINITY;
-    for (const tap of left) {
-      const socket = sockets.at(tap);
-      if (!socket || readBatch(socket.fd, tap, packets) < BATCH) continue;
-      full.push(tap);
+    for (const position of left) {
+      const socket = sockets.at(position);
+      if (!socket || readBatch(socket.fd, position, packets) < BATCH) continue;
+      full.push(position);
       const last = packets.at(-1);
       if (last) completeMs = Math.min(completeMs, millisOf(last));
     }
@@ -77,7 +77,7 @@ function readTurn(
 
 const millisOf = (p: Packet): number => p.seconds * 1000 + p.nanos / 1e6;
 
-const byTime = (a: Packet, b: Packet): number => a.seconds - b.seconds || a.nanos - b.nanos || a.tap - b.tap;
+const byTime = (a: Packet, b: Packet): number => a.seconds - b.seconds || a.nanos - b.nanos || a.position - b.position;
 
 function countUntil(packets: readonly Packet[], settledMs: number, completeMs: number): number {
   const endMs = Math.min(settledMs, completeMs);

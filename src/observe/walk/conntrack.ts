@@ -2,8 +2,8 @@
 import type { ConntrackEntry, FirstPacket } from "../../kernel/netlink/conntrack.ts";
 import type { Ipv4Packet } from "../../net/frame.ts";
 import type { NodeName } from "../../net/name.ts";
+import { sourcePortOf, targetPortOf } from "../captured-packets.ts";
 import { renderConntrack } from "../judge.ts";
-import { sourcePortOf, targetPortOf } from "../sightings.ts";
 import { identityOf, type WalkRecord } from "./record.ts";
 import type { Walk } from "./walk.ts";
 
@@ -23,7 +23,7 @@ export function conntrackOf(
   for (const first of firsts) {
     const isIt = identityOf(first);
     for (const node of nodes) {
-      const seen = [...record.sightings.map((s) => ({ node: s.node, ip: s.frame.ip })), ...record.traces]
+      const seen = [...record.packets.map((s) => ({ node: s.node, ip: s.frame.ip })), ...record.traces]
         .flatMap((s) => (s.node === node && s.ip && isIt(s.ip) ? [s.ip] : []))
         .flatMap((ip) => firstPacketOf(ip) ?? []);
       for (const packet of seen) {

@@ -4,8 +4,8 @@ import { isLoopback } from "../../net/address.ts";
 import { type Ipv4Packet, PROTO_ICMP, PROTO_TCP, PROTO_UDP } from "../../net/frame.ts";
 import type { NodeName } from "../../net/name.ts";
 import type { ProxyListener } from "../../plan/layout.ts";
-import { isRequest, sourcePortOf, targetPortOf } from "../sightings.ts";
-import { endsOf, identityOf, placeOf, type WalkLink, type WalkRecord, type WalkSighting } from "./record.ts";
+import { isRequest, sourcePortOf, targetPortOf } from "../captured-packets.ts";
+import { endsOf, identityOf, placeOf, type WalkLink, type WalkPacket, type WalkRecord } from "./record.ts";
 import type { MetRule, Walk, WalkVerdict, Way } from "./walk.ts";
 import { followPacket, ghostOf, type Visit } from "./way.ts";
 
@@ -93,13 +93,13 @@ const NUMBERS = { tcp: PROTO_TCP, udp: PROTO_UDP, icmp: PROTO_ICMP } as const;
 
 // --- finding packets ---------------------------------------------------------------------------------------------------
 
-const byOrder = (a: WalkSighting, b: WalkSighting): number => a.order - b.order;
+const byOrder = (a: WalkPacket, b: WalkPacket): number => a.order - b.order;
 
 /** The first that its sender sent: on a link, or in a chain that took it before any link. undefined: it was never made. */
 function requestOf(record: WalkRecord, { sender, sport, proto }: WalkCourse): Ipv4Packet | undefined {
   const isIt = (ip: Ipv4Packet | undefined): boolean =>
     ip !== undefined && ip.proto === NUMBERS[proto] && sourcePortOf(ip) === sport && isRequest(ip);
-  const sent = record.sightings
+  const sent = record.packets
     .filter((s) => s.node === sender && s.direction === "out" && isIt(s.frame.ip))
     .sort(byOrder)[0];
   return sent?.frame.ip ?? record.traces.find((t) => t.node === sender && isIt(t.ip))?.ip;
@@ -112,7 +112,7 @@ interface Answer {
 
 /** What the namespace where the packet ended sent back: on a link, or in a chain that took it before any link. */
 function answerTo(record: WalkRecord, { node, last, seen }: Visit): Answer | undefined {
-  const sent = record.sightings
+  const sent = record.packets
     .filter((s) => s.node === node && s.direction === "out" && (!seen || s.order > seen.order))
     .sort(byOrder)
     .map((s) => s.frame.ip);
@@ -137,7 +137,7 @@ function secondOf(record: WalkRecord, { sender, sport }: WalkCourse, first: Ipv4
     if (first.tcp) return ip.tcp?.seq === (first.tcp.seq + 1) >>> 0 && !ip.tcp.flags.syn && ip.tcp.flags.ack;
     return isRequest(ip) && ip.id !== first.id;
   };
-  const sent = record.sightings
+  const sent = record.packets
     .filter((s) => s.node === sender && s.direction === "out" && s.frame.ip && follows(s.frame.ip))
     .sort(byOrder)[0]?.frame.ip;
   return sent && told("second", packetWords(sent), followPacket(record, sender, identityOf(sent)), record);
@@ -154,7 +154,7 @@ function proxyOf(record: WalkRecord, course: WalkCourse, visits: readonly Visit[
   const end = visits.at(-1);
   const proxy = end && proxyAt(course, end);
   if (!proxy) return undefined;
-  const own = record.sightings
+  const own = record.packets
     .filter((s) => s.node === course.host && s.direction === "out" && end.seen && s.order > end.seen.order)
     .sort(byOrder)
     .find(
@@ -274,7 +274,7 @@ function isAsked(record: WalkRecord, node: NodeName, address: string): boolean {
   const failed = record.nodes.get(node)?.neighbours.some((n) => n.address === address && n.state !== "known");
   return (
     failed === true ||
-    record.sightings.some(
+    record.packets.some(
       (s) =>
         s.node === node && s.direction === "out" && s.frame.arp?.operation === 1 && s.frame.arp.targetIp === address,
     )

@@ -7,10 +7,10 @@ import type { RouteAnswer, RouteQuestion } from "../../kernel/netlink/route-quer
 import type { Frame, Ipv4Packet } from "../../net/frame.ts";
 import type { NodeName } from "../../net/name.ts";
 import type { Ruleset } from "../../plan/firewall/rule.ts";
-import { sourcePortOf, targetPortOf } from "../sightings.ts";
+import { sourcePortOf, targetPortOf } from "../captured-packets.ts";
 
 /** One frame on one link. */
-export interface WalkSighting {
+export interface WalkPacket {
   readonly node: NodeName;
   readonly link: string;
   readonly direction: "in" | "out";
@@ -48,7 +48,7 @@ export interface NodeFacts {
 }
 
 export interface WalkRecord {
-  readonly sightings: readonly WalkSighting[];
+  readonly packets: readonly WalkPacket[];
   /** In order, namespace by namespace. */
   readonly traces: readonly NodeTrace[];
   readonly nodes: ReadonlyMap<NodeName, NodeFacts>;

@@ -1,5 +1,5 @@
 /**
- * Does a walk: opens its eyes in every namespace that can matter, sends one packet, waits for what becomes of it, and closes them.
+ * Does a walk: opens its observer in every namespace that can matter, sends one packet, waits for what becomes of it, and closes them.
  * The kernel is seen by an interface; lab/walk.ts puts the real one behind it.
  */
 import { DocknetError } from "../../errors.ts";
@@ -16,14 +16,7 @@ import { type Layout, type ProxyListener, rulesIn } from "../../plan/layout.ts";
 import { EventWatch } from "../event-watch.ts";
 import { conntrackOf, type FindConntrack } from "./conntrack.ts";
 import { hasSecond, isComplete, joinWalk, type WalkCourse } from "./join.ts";
-import {
-  type NodeFacts,
-  type NodeTrace,
-  placeOf,
-  type WalkLink,
-  type WalkRecord,
-  type WalkSighting,
-} from "./record.ts";
+import { type NodeFacts, type NodeTrace, placeOf, type WalkLink, type WalkPacket, type WalkRecord } from "./record.ts";
 import type { Walk } from "./walk.ts";
 
 export interface WalkInstruments {
@@ -69,10 +62,10 @@ const SOON_MS = 250;
 export async function runWalk(instruments: WalkInstruments, order: WalkOrder): Promise<Walked> {
   const { signal, silenceMs } = order;
   const watch = new EventWatch(signal);
-  const eyes = new Eyes(instruments, order);
+  const observer = new WalkObserver(instruments, order);
   const stimulus = instruments.stimulus(order.sender, order);
   try {
-    eyes.open(stimulus, () => watch.look());
+    observer.open(stimulus, () => watch.look());
     const course: WalkCourse = { ...order, sport: stimulus.port, host: HOST };
     let reaction: Reaction | undefined;
     const reacted = stimulus.fire().then((r) => {
@@ -80,14 +73,14 @@ export async function runWalk(instruments: WalkInstruments, order: WalkOrder): P
       watch.look();
     });
     reacted.catch(() => watch.look());
-    const early = eyes.record();
+    const early = observer.record();
     // what other walks' tables choose is told here too: a drop must be ours
     const isDropped = (): boolean =>
-      eyes.traces.some((t) => t.verdict.kind === "DROP") && joinWalk(early, course).rule !== undefined;
+      observer.traces.some((t) => t.verdict.kind === "DROP") && joinWalk(early, course).rule !== undefined;
     await watch.until(() => reaction !== undefined || isDropped(), silenceMs);
     if (reaction === undefined && isDropped()) {
-      await eyes.readRules();
-      const { rule } = joinWalk(eyes.record(), course);
+      await observer.readRules();
+      const { rule } = joinWalk(observer.record(), course);
       // of a DROP nobody is told
       if (rule?.verdict === "REJECT" || rule?.see) await watch.until(() => reaction !== undefined, SOON_MS);
     }
@@ -99,12 +92,12 @@ export async function runWalk(instruments: WalkInstruments, order: WalkOrder): P
       }
     }
     if (signal?.aborted) throw new DocknetError("ABORTED", "The walk was interrupted");
-    const whole = eyes.drain();
-    await eyes.readRules();
-    const record = eyes.record();
+    const whole = observer.drain();
+    await observer.readRules();
+    const record = observer.record();
     const { firsts, ...story } = joinWalk(record, { ...course, ...(reaction ? { reaction } : {}) });
     const met = story.ways.flatMap((way) => way.hops.map((hop) => hop.node as NodeName));
-    const tracked = [...new Set(met)].filter((node) => eyes.tabled.includes(node));
+    const tracked = [...new Set(met)].filter((node) => observer.tabled.includes(node));
     return {
       ...story,
       conntrack: conntrackOf(record, tracked, firsts, instruments.conntrack),
@@ -112,21 +105,21 @@ export async function runWalk(instruments: WalkInstruments, order: WalkOrder): P
     };
   } finally {
     stimulus.close();
-    eyes.close();
+    observer.close();
   }
 }
 
 /** All that looks on, and what it has seen. */
-class Eyes {
+class WalkObserver {
   readonly traces: NodeTrace[] = [];
   /** Namespaces that have rules or chains. */
   readonly tabled: readonly NodeName[];
-  private readonly sightings: WalkSighting[] = [];
+  private readonly packets: WalkPacket[] = [];
   private readonly instruments: WalkInstruments;
   private readonly order: WalkOrder;
   private readonly links: ReadonlyMap<NodeName, readonly WalkLink[]>;
   private readonly peers: ReadonlyMap<string, readonly string[]>;
-  private readonly stations: ReadonlyMap<string, readonly Mac[]>;
+  private readonly macvlans: ReadonlyMap<string, readonly Mac[]>;
   private readonly rules = new Map<NodeName, NodeFacts["rules"]>();
   private readonly looking: (FrameWatch | Trace)[] = [];
 
@@ -136,18 +129,18 @@ class Eyes {
     this.links = new Map(order.nodes.map((node) => [node, instruments.links(node)]));
     this.tabled = order.nodes.filter((node) => instruments.hasTables(node));
     this.peers = peersOf(order.layout);
-    this.stations = stationsOf(order.layout);
+    this.macvlans = macvlansOf(order.layout);
   }
 
   /** From its return on nothing is missed. */
   open(stimulus: Stimulus, onEvent: () => void): void {
-    const { order, instruments, sightings, traces } = this;
+    const { order, instruments, packets, traces } = this;
     for (const node of order.nodes) {
       const nameOf = new Map(this.links.get(node)?.map((l) => [l.index, l.name]));
       const watched = instruments.watch(node, ({ index, direction, frame }) => {
         const link = nameOf.get(index);
         if (link === undefined || this.passesBy(node, link, frame)) return;
-        sightings.push({ node, link, direction, order: sightings.length, frame });
+        packets.push({ node, link, direction, order: packets.length, frame });
         onEvent();
       });
       this.looking.push(watched);
@@ -166,7 +159,7 @@ class Eyes {
 
   /** Is it a macvlan's own, which its parent's node neither sends nor gets? */
   private passesBy(node: NodeName, link: string, { srcMac, dstMac }: Frame): boolean {
-    return this.stations.get(placeOf(node, link))?.some((mac) => mac === srcMac || mac === dstMac) ?? false;
+    return this.macvlans.get(placeOf(node, link))?.some((mac) => mac === srcMac || mac === dstMac) ?? false;
   }
 
   /** Of the namespaces whose chains were met. */
@@ -177,7 +170,7 @@ class Eyes {
 
   /** Frames and traces are added to it as they come; the rest is as it is now. */
   record(): WalkRecord {
-    const { order, instruments, sightings, traces, peers } = this;
+    const { order, instruments, packets, traces, peers } = this;
     const facts = (node: NodeName): NodeFacts => ({
       links: this.links.get(node) ?? [],
       rules: this.rules.get(node) ?? new Map(),
@@ -186,7 +179,7 @@ class Eyes {
       forwards: (index) => instruments.forwards(node, index),
       neighbours: instruments.neighbours(node),
     });
-    return { sightings, traces, nodes: new Map(order.nodes.map((node) => [node, facts(node)])), peers };
+    return { packets, traces, nodes: new Map(order.nodes.map((node) => [node, facts(node)])), peers };
   }
 
   /** @returns false when something was lost */
@@ -218,7 +211,7 @@ function selectorsOf(order: WalkOrder, { port, sequence }: Stimulus): TraceSelec
 }
 
 /** By the place of a parent: the MACs of the macvlans on it. */
-function stationsOf({ nodes }: Layout): ReadonlyMap<string, readonly Mac[]> {
+function macvlansOf({ nodes }: Layout): ReadonlyMap<string, readonly Mac[]> {
   const on = new Map<string, Mac[]>();
   for (const link of nodes.flatMap((n) => n.links)) {
     if (link.kind !== "macvlan" || link.mode === "passthru" || !link.mac) continue;
@@ -237,12 +230,12 @@ function peersOf({ nodes }: Layout): Map<string, readonly string[]> {
   const peers = new Map<string, readonly string[]>(
     pairs.flatMap(([one, other]) => [[one, [other]] as const, [other, [one]] as const]),
   );
-  const stations = ends.flatMap(({ link, place }) =>
+  const macvlans = ends.flatMap(({ link, place }) =>
     link.kind === "macvlan" ? [{ place, parent: placeOf(link.parent.node, link.parent.name) }] : [],
   );
-  for (const { place, parent } of stations) {
+  for (const { place, parent } of macvlans) {
     const beyond = peers.get(parent)?.[0];
-    const others = stations.filter((s) => s.parent === parent && s.place !== place).map((s) => s.place);
+    const others = macvlans.filter((s) => s.parent === parent && s.place !== place).map((s) => s.place);
     peers.set(place, [...(beyond ? [beyond] : []), ...others]);
     if (beyond) peers.set(beyond, [...(peers.get(beyond) ?? []), place]);
   }

@@ -8,7 +8,7 @@ import type { RouteAnswer } from "../../kernel/netlink/route-query.ts";
 import type { Ipv4Packet } from "../../net/frame.ts";
 import type { NodeName } from "../../net/name.ts";
 import { chainStep, droppedBy, specOf, translatorOf } from "./chain.ts";
-import { findPassages, type Passage, type Seen } from "./passage.ts";
+import { findHops, type HopFrames, type Seen } from "./hop-frames.ts";
 import {
   type ChainRun,
   type Ends,
@@ -18,8 +18,8 @@ import {
   renderEnds,
   runsOf,
   type WalkLink,
+  type WalkPacket,
   type WalkRecord,
-  type WalkSighting,
 } from "./record.ts";
 import type { MetRule, OnLink, WalkHop, WalkStep } from "./walk.ts";
 
@@ -30,9 +30,9 @@ export interface Visit {
   /** The packet as it left the namespace, or was last seen in it. */
   readonly last: Ipv4Packet;
   /** The frame by which it came in, or went out of its sender. */
-  readonly seen?: WalkSighting;
+  readonly seen?: WalkPacket;
   /** The frame by which it went out. */
-  readonly left?: WalkSighting;
+  readonly left?: WalkPacket;
   readonly route?: RouteAnswer;
   readonly mark?: number;
   /** The rule or policy that took it. */
@@ -41,18 +41,18 @@ export interface Visit {
 
 /** @param sender where it starts: it may have died there before any link saw it */
 export function followPacket(record: WalkRecord, sender: NodeName, isIt: Identity): Visit[] {
-  const passages = findPassages(record, sender, isIt);
-  if (passages[0]?.node !== sender || passages[0].in) {
-    if (runsOf(record, sender, isIt).length > 0 || passages.length === 0) passages.unshift({ node: sender });
+  const hops = findHops(record, sender, isIt);
+  if (hops[0]?.node !== sender || hops[0].in) {
+    if (runsOf(record, sender, isIt).length > 0 || hops.length === 0) hops.unshift({ node: sender });
   }
   const groups = new Map<NodeName, ChainRun[][]>();
-  return passages.flatMap((passage): Visit[] => {
-    const { node } = passage;
+  return hops.flatMap((frames): Visit[] => {
+    const { node } = frames;
     const waiting = groups.get(node) ?? groupRuns(runsOf(record, node, isIt));
     groups.set(node, waiting);
     const facts = record.nodes.get(node);
-    const runs = takeRuns(waiting, passage);
-    const visit = facts && visitOf(node, facts, passage, runs);
+    const runs = takeRuns(waiting, frames);
+    const visit = facts && visitOf(node, facts, frames, runs);
     return visit ? [visit] : [];
   });
 }
@@ -81,10 +81,10 @@ function groupRuns(runs: readonly ChainRun[]): ChainRun[][] {
 }
 
 /** A namespace where it is sent meets OUTPUT, one where it comes in PREROUTING. */
-function takeRuns(waiting: ChainRun[][], passage: Passage): ChainRun[] {
+function takeRuns(waiting: ChainRun[][], frames: HopFrames): ChainRun[] {
   const first = waiting[0]?.find(isNamed) ?? waiting[0]?.[0];
   if (!first) return [];
-  const sent = passage.in === undefined;
+  const sent = frames.in === undefined;
   const leaves = first.chain === "OUTPUT" || first.chain === "POSTROUTING";
   const fits = isNamed(first) ? (sent ? leaves : first.chain !== "OUTPUT") : sent === (first.iif === undefined);
   return fits ? (waiting.shift() ?? []) : [];
@@ -92,16 +92,16 @@ function takeRuns(waiting: ChainRun[][], passage: Passage): ChainRun[] {
 
 // --- one visit -------------------------------------------------------------------------------------------------------------
 
-function visitOf(node: NodeName, facts: NodeFacts, passage: Passage, runs: readonly ChainRun[]): Visit | undefined {
-  const came = passage.in?.sighting.frame.ip;
-  const led = passage.out ? undefined : ledBy(facts, runs);
-  const went = passage.out?.sighting.frame.ip ?? led;
+function visitOf(node: NodeName, facts: NodeFacts, frames: HopFrames, runs: readonly ChainRun[]): Visit | undefined {
+  const came = frames.in?.packet.frame.ip;
+  const led = frames.out ? undefined : ledBy(facts, runs);
+  const went = frames.out?.packet.frame.ip ?? led;
   const first = came ?? runs[0]?.ip ?? went;
   if (!first) return undefined;
   const last = went ?? runs.at(-1)?.ip ?? first;
-  const switched = isSwitched(facts.links, passage);
-  const dropped = droppedBy(node, facts, runs, passage.out !== undefined);
-  const entry = passage.in && facts.links.find((l) => l.name === passage.in?.link);
+  const switched = isSwitched(facts.links, frames);
+  const dropped = droppedBy(node, facts, runs, frames.out !== undefined);
+  const entry = frames.in && facts.links.find((l) => l.name === frames.in?.link);
   const asked = switched ? undefined : (led ?? routedAs(runs, last));
   const route =
     asked &&
@@ -119,25 +119,25 @@ function visitOf(node: NodeName, facts: NodeFacts, passage: Passage, runs: reado
   });
   const action = dropped
     ? "drop"
-    : switched && passage.out
+    : switched && frames.out
       ? "switch"
-      : passage.out
-        ? passage.in
+      : frames.out
+        ? frames.in
           ? "forward"
           : "send"
         : // what a node sends to itself comes in by lo
-          route?.type === "local" && passage.in
+          route?.type === "local" && frames.in
           ? "receive"
           : "end";
   const hop: WalkHop = {
     node,
     action,
-    ...(passage.in ? { in: onLink(facts.links, passage.in) } : {}),
-    ...(passage.out && !dropped ? { out: onLink(facts.links, passage.out) } : {}),
+    ...(frames.in ? { in: onLink(facts.links, frames.in) } : {}),
+    ...(frames.out && !dropped ? { out: onLink(facts.links, frames.out) } : {}),
     steps,
   };
-  const seen = passage.in?.sighting ?? passage.out?.sighting;
-  const left = passage.out?.sighting;
+  const seen = frames.in?.packet ?? frames.out?.packet;
+  const left = frames.out?.packet;
   return {
     node,
     hop,
@@ -170,7 +170,7 @@ function ledBy(facts: NodeFacts, runs: readonly ChainRun[]): Ipv4Packet | undefi
 }
 
 /** From port to port of a bridge, without the bridge's own device. */
-function isSwitched(links: readonly WalkLink[], { in: came }: Passage): boolean {
+function isSwitched(links: readonly WalkLink[], { in: came }: HopFrames): boolean {
   return came !== undefined && came.port === undefined && links.find((l) => l.name === came.link)?.master !== undefined;
 }
 
@@ -202,8 +202,8 @@ function isBeforeRouting(runs: readonly ChainRun[], at: number, stays = false): 
   return isIn && (!stays || runs.slice(at).some((r) => r.chain === "PREROUTING"));
 }
 
-function onLink(links: readonly WalkLink[], { sighting, link, port }: Seen): OnLink {
-  const { ip } = sighting.frame;
+function onLink(links: readonly WalkLink[], { packet, link, port }: Seen): OnLink {
+  const { ip } = packet.frame;
   const own = links.find((l) => l.name === link);
   const master = own?.master;
   return {

@@ -10,24 +10,27 @@ import { hasStatic } from "../firewall/static-nat.ts";
 import type { Place } from "./state-index.ts";
 
 /** A macvlan interface of a running container. */
-export interface Station extends Place {
+export interface MacvlanEndpoint extends Place {
   readonly network: MacvlanNetwork;
 }
 
-/** Who answers ARP: a machine of the LAN, or a station. Else why nobody does. */
-export type Heard = { readonly machine: NodeName } | { readonly station: Station } | { readonly because: string };
+/** Who answers ARP: a machine of the LAN, or a macvlan. Else why nobody does. */
+export type Heard =
+  | { readonly machine: NodeName }
+  | { readonly macvlan: MacvlanEndpoint }
+  | { readonly because: string };
 
-/** @param from a machine of the LAN, or the network of the station that asks */
+/** @param from a machine of the LAN, or the network of the macvlan that asks */
 export function hear(state: State, from: NodeName | MacvlanNetwork, address: Ipv4): Heard {
   const machine = typeof from === "string";
   const parent = machine ? UPLINK : from.parent;
   const asked = parent === UPLINK ? machineAt(state, address) : undefined;
   if (asked) return hearMachine(state, from, asked, address);
-  const station = stationsOn(state, parent).find((s) => s.endpoint.address === address);
-  if (!station) return nobody(address);
-  if (from === HOST) return { because: `${OWN_CHILD}, and ${station.container.node} is one of @host's ${parent}` };
-  if (machine || (from.mode === "bridge" && station.network.mode === "bridge")) return { station };
-  const mode = from.mode === "bridge" ? station.network.mode : from.mode;
+  const macvlan = macvlansOn(state, parent).find((s) => s.endpoint.address === address);
+  if (!macvlan) return nobody(address);
+  if (from === HOST) return { because: `${OWN_CHILD}, and ${macvlan.container.node} is one of @host's ${parent}` };
+  if (machine || (from.mode === "bridge" && macvlan.network.mode === "bridge")) return { macvlan };
+  const mode = from.mode === "bridge" ? macvlan.network.mode : from.mode;
   return { because: `${MODE_WORDS[mode]}: ARP for ${address} is not answered` };
 }
 
@@ -46,9 +49,11 @@ function hearMachine(state: State, from: NodeName | MacvlanNetwork, asked: NodeN
     return {
       because: `frames of a macvlan are not handed to its own parent: @host does not hear who asks for ${address}`,
     };
-  const thief = passthruStation(state);
-  if (from === HOST && thief)
-    return { because: `${thief.container.node} in mode passthru has ${UPLINK} to itself: answers to @host go to it` };
+  const passthru = passthruMacvlan(state);
+  if (from === HOST && passthru)
+    return {
+      because: `${passthru.container.node} in mode passthru has ${UPLINK} to itself: answers to @host go to it`,
+    };
   return { machine: asked };
 }
 
@@ -63,8 +68,8 @@ function machineAt({ world }: State, address: Ipv4): NodeName | undefined {
  * Who gets every frame for one machine that comes in at the host's uplink; the host still hears broadcasts. So it knows the MAC of who
  * asked for its own, and what it sends there is lost on the way back, where else it has no way at all.
  */
-export function passthruStation(state: State): Station | undefined {
-  return stationsOn(state, UPLINK).find((s) => s.network.mode === "passthru");
+export function passthruMacvlan(state: State): MacvlanEndpoint | undefined {
+  return macvlansOn(state, UPLINK).find((s) => s.network.mode === "passthru");
 }
 
 /**
@@ -74,9 +79,9 @@ export function passthruStation(state: State): Station | undefined {
 export function rivalsOf(
   state: State,
   from: NodeName | MacvlanNetwork,
-  { container, endpoint, network }: Station,
-): Station[] {
-  return stationsOn(state, network.parent).filter(
+  { container, endpoint, network }: MacvlanEndpoint,
+): MacvlanEndpoint[] {
+  return macvlansOn(state, network.parent).filter(
     (s) =>
       s.container === container && s.endpoint !== endpoint && (typeof from === "string" || s.network.mode === "bridge"),
   );
@@ -84,19 +89,19 @@ export function rivalsOf(
 
 /** Is it an address that the host knows on its uplink and cannot reach? */
 export function isOwnChild(state: State, address: Ipv4): boolean {
-  return contains(state.world.lan, address) && stationsOn(state, UPLINK).some((s) => s.endpoint.address === address);
+  return contains(state.world.lan, address) && macvlansOn(state, UPLINK).some((s) => s.endpoint.address === address);
 }
 
 /** Made once per state, which never changes: predictions ask by the thousand. */
-const known = new WeakMap<State, readonly Station[]>();
+const known = new WeakMap<State, readonly MacvlanEndpoint[]>();
 
-function stationsOn(state: State, parent: IfName): readonly Station[] {
-  const stations = known.get(state) ?? allStations(state);
-  known.set(state, stations);
-  return stations.filter((s) => s.network.parent === parent);
+function macvlansOn(state: State, parent: IfName): readonly MacvlanEndpoint[] {
+  const macvlans = known.get(state) ?? allMacvlans(state);
+  known.set(state, macvlans);
+  return macvlans.filter((s) => s.network.parent === parent);
 }
 
-function allStations(state: State): Station[] {
+function allMacvlans(state: State): MacvlanEndpoint[] {
   return state.containers.flatMap((container) =>
     container.endpoints.flatMap((endpoint) => {
       const network = networkById(state, endpoint.network);

@@ -3,7 +3,7 @@ import { contains, type Ipv4, isPrivate } from "../../net/address.ts";
 import { HOST, NEIGHBOUR, type NodeName, ROUTER } from "../../net/name.ts";
 import { bridgesOf, type MacvlanNetwork } from "../../state/state.ts";
 import { eth0 } from "../world.ts";
-import { hear, isOwnChild, passthruStation, rivalsOf, type Station } from "./lan-segment.ts";
+import { hear, isOwnChild, type MacvlanEndpoint, passthruMacvlan, rivalsOf } from "./lan-segment.ts";
 import { PacketAtRouter } from "./packet-router.ts";
 import type { Prediction, Stop } from "./prediction.ts";
 
@@ -13,22 +13,22 @@ export class PacketOnLan extends PacketAtRouter {
     const onLink = contains(world.lan, this.dst);
     const heard = hear(this.state, from, onLink ? this.dst : world.router.lan);
     if ("because" in heard) return this.nobody(from, heard.because);
-    if ("station" in heard) {
+    if ("macvlan" in heard) {
       this.leg(HOST, eth0, "in");
-      return this.toStation(from, heard.station, "a macvlan is a machine of its own on the LAN");
+      return this.toMacvlan(from, heard.macvlan, "a macvlan is a machine of its own on the LAN");
     }
     if (heard.machine === HOST) return this.hostFromLan();
     return heard.machine === NEIGHBOUR ? this.neighbourInput(lostReply) : this.routerFromLan(lostReply);
   }
 
   /** What a container on a macvlan sends. @param nextHop absent: its network has no gateway, and then it has no route either */
-  protected fromStation(node: NodeName, network: MacvlanNetwork, nextHop = this.dst): Prediction {
+  protected fromMacvlan(node: NodeName, network: MacvlanNetwork, nextHop = this.dst): Prediction {
     const heard = hear(this.state, network, nextHop);
     if ("because" in heard) return this.nobody(node, heard.because);
-    if ("station" in heard) {
+    if ("macvlan" in heard) {
       // the kernel takes it by the parent, for who listens there (macvlan_queue_xmit: "send to lowerdev first for its network taps")
       this.leg(HOST, network.parent, "in");
-      return this.toStation(network, heard.station, `both are macvlans on ${network.parent}`);
+      return this.toMacvlan(network, heard.macvlan, `both are macvlans on ${network.parent}`);
     }
     this.leg(HOST, eth0, "out");
     if (heard.machine === ROUTER) return this.routerFromLan();
@@ -41,28 +41,28 @@ export class PacketOnLan extends PacketAtRouter {
     );
   }
 
-  /** @param from who sent it on this Ethernet: a machine, or the network of another station */
-  private toStation(from: NodeName | MacvlanNetwork, station: Station, because: string): Prediction {
-    const { container, endpoint } = station;
-    const rivals = rivalsOf(this.state, from, station);
+  /** @param from who sent it on this Ethernet: a machine, or the network of another macvlan */
+  private toMacvlan(from: NodeName | MacvlanNetwork, macvlan: MacvlanEndpoint, because: string): Prediction {
+    const { container, endpoint } = macvlan;
+    const rivals = rivalsOf(this.state, from, macvlan);
     if (rivals.length === 0) return this.arrive(container, endpoint, because);
     const arrived = this.arrive(container, endpoint, because);
     // it comes in by one of several links: none is promised
     this.legs.pop();
-    this.unsure.push(...[station, ...rivals].map((s) => ({ node: s.container.node, link: s.endpoint.ifName })));
+    this.unsure.push(...[macvlan, ...rivals].map((s) => ({ node: s.container.node, link: s.endpoint.ifName })));
     return { ...arrived, ...this.way() };
   }
 
   /** By the uplink: to the host, unless a container has the uplink to itself. */
   protected hostFromLan(): Prediction {
-    const thief = passthruStation(this.state);
-    if (thief) {
+    const passthru = passthruMacvlan(this.state);
+    if (passthru) {
       this.leg(HOST, eth0, "in");
-      this.leg(thief.container.node, thief.endpoint.ifName, "in");
+      this.leg(passthru.container.node, passthru.endpoint.ifName, "in");
       return this.end(
         "unreachable",
-        { node: thief.container.node },
-        `${thief.container.node} in mode passthru has ${eth0} to itself: what is for @host comes to it, and it knows no way on`,
+        { node: passthru.container.node },
+        `${passthru.container.node} in mode passthru has ${eth0} to itself: what is for @host comes to it, and it knows no way on`,
       );
     }
     if (!isOwnChild(this.state, this.src)) return this.hostIngress(eth0);

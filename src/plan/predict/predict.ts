@@ -70,7 +70,7 @@ class Walk extends PacketOnLan {
       );
     const network = this.networkOf(way);
     return this.send(sender.node, way.ifName, way.address, () => {
-      if (!isBridge(network)) return this.fromStation(sender.node, network, onLink ? this.dst : network.gateway);
+      if (!isBridge(network)) return this.fromMacvlan(sender.node, network, onLink ? this.dst : network.gateway);
       if (onLink && network.gateway !== this.dst) return this.bridged(network);
       return bearsAddress(network) ? this.hostIngress(network.bridge) : this.nobody(sender.node);
     });

@@ -10,15 +10,15 @@ import {
   describeSharer,
   linkLabel,
   linkTrouble,
+  type MacvlanEndpoint,
+  macvlanLabel,
+  macvlansOn,
   networksOn,
   networkTraits,
   parentsOf,
   publishedPorts,
-  type Station,
   servedText,
   sharersOf,
-  stationLabel,
-  stationsOn,
   wayInText,
   waysIn,
 } from "./words.ts";
@@ -41,7 +41,7 @@ export function renderGraphMermaid(dirty: Graph): string {
     ...graph.pairs.map((pair) => `  ${pairEdge(graph, pair, ids)}`),
     ...graph.nodes.flatMap((node) =>
       parentsOf(graph, node).flatMap((parent) =>
-        stationsOn(graph, node, parent).map((station) => `  ${macvlanEdge(graph, node, parent, station, ids)}`),
+        macvlansOn(graph, node, parent).map((macvlan) => `  ${macvlanEdge(graph, node, parent, macvlan, ids)}`),
       ),
     ),
     ...publishedPorts(graph.published).map(
@@ -149,8 +149,14 @@ function pairEdge(graph: Graph, { ends }: Graph["pairs"][number], ids: Ids): str
 }
 
 /** From the machine that has the parent: nothing of its own stands between. */
-function macvlanEdge(graph: Graph, node: GraphNode, parent: GraphLink, { node: far, link }: Station, ids: Ids): string {
-  const text = [`${node.name} ${linkLabel(parent)}`, stationLabel(graph, link), `${far.name} ${linkLabel(link)}`];
+function macvlanEdge(
+  graph: Graph,
+  node: GraphNode,
+  parent: GraphLink,
+  { node: far, link }: MacvlanEndpoint,
+  ids: Ids,
+): string {
+  const text = [`${node.name} ${linkLabel(parent)}`, macvlanLabel(graph, link), `${far.name} ${linkLabel(link)}`];
   return `${ids(node.name)} -- "${label(text)}" --- ${ids(far.name)}`;
 }
 

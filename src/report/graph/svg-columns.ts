@@ -6,7 +6,7 @@
 import type { Graph, GraphLink, GraphNode } from "../../observe/graph.ts";
 import { type Card, placeCard, type Sheet, type Wire } from "./svg-card.ts";
 import { bridgeCard, containerCard, parentCard, portText } from "./svg-text.ts";
-import { linkLabel, parentsOf, stationLabel } from "./words.ts";
+import { linkLabel, macvlanLabel, parentsOf } from "./words.ts";
 
 /** Containers of a column, above each other. */
 const ROWS = 6;
@@ -52,7 +52,7 @@ export function blocksOf(graph: Graph, host: GraphNode): Block[] {
   const otherEnd = (node: GraphNode, link: GraphLink): string | undefined => {
     const port = portOf(host, node, link);
     if (port) return portText(port);
-    return link.parent?.node === host.name ? `${stationLabel(graph, link)} on ${link.parent.link}` : undefined;
+    return link.parent?.node === host.name ? `${macvlanLabel(graph, link)} on ${link.parent.link}` : undefined;
   };
   const plugsOf = (node: GraphNode): Plug[] =>
     node.links.flatMap((link): Plug[] => {

@@ -85,7 +85,7 @@ const arrow = (sheet: Sheet, x: number, y: number, from = x - ARROW): void =>
 interface HostParts {
   readonly card: Card;
   readonly published: readonly Card[];
-  readonly residents: readonly Card[];
+  readonly hostCards: readonly Card[];
   readonly blocks: readonly Block[];
   /** With its borders. */
   readonly width: number;
@@ -94,14 +94,14 @@ interface HostParts {
 function hostParts(graph: Graph, host: GraphNode): HostParts {
   const card = cardOf("host", machineLines(graph, host));
   const published = publishedCards(graph);
-  const residents = sharersOf(graph, host).map(hostModeCard);
+  const hostCards = sharersOf(graph, host).map(hostModeCard);
   const blocks = blocksOf(graph, host);
   const widest = (cards: readonly Card[]): number => Math.max(0, ...cards.map((c) => c.width));
-  const beside = widest(published) + (published.length > 0 ? GAP : 0) + widest(residents);
+  const beside = widest(published) + (published.length > 0 ? GAP : 0) + widest(hostCards);
   return {
     card,
     published,
-    residents,
+    hostCards,
     blocks,
     width: Math.max(card.width, 2 * PAD + beside, 2 * PAD + blocksWidth(blocks)),
   };
@@ -110,7 +110,7 @@ function hostParts(graph: Graph, host: GraphNode): HostParts {
 /** @returns the lower end of all that was placed */
 function placeHost(
   graph: Graph,
-  { card, published, residents, blocks }: HostParts,
+  { card, published, hostCards, blocks }: HostParts,
   { y, width, wireAt }: { readonly y: number; readonly width: number; readonly wireAt: number },
   lan: Placed,
   sheet: Sheet,
@@ -120,7 +120,7 @@ function placeHost(
   const pillWidth = Math.max(0, ...published.map((c) => c.width));
   const pills = stack(published, top);
   const flowLeft = left + (published.length > 0 ? pillWidth + GAP : 0);
-  const beside = flow(residents, { left: flowLeft, top, right: EDGE + width - PAD });
+  const beside = flow(hostCards, { left: flowLeft, top, right: EDGE + width - PAD });
   const bridgesTop = Math.max(pills.bottom, beside.bottom, top);
   const hostBottom = bridgesTop + blocksHeight(blocks) + PAD;
   const host = sheet.add(placeCard(card, EDGE, y, { width, height: hostBottom - y }));
@@ -129,9 +129,9 @@ function placeHost(
     const placed = sheet.add(placeCard(pill, left, pills.tops[i] ?? top, { width: pillWidth }));
     arrow(sheet, left, placed.heightAt(""), EDGE - ARROW);
   });
-  residents.forEach((resident, i) => {
+  hostCards.forEach((hostCard, i) => {
     const [x, at] = beside.places[i] ?? [flowLeft, top];
-    sheet.add(placeCard(resident, x, at));
+    sheet.add(placeCard(hostCard, x, at));
   });
   placeBlocks(blocks, { x: left, y: bridgesTop, hostBottom }, sheet);
   return sheet.drawing(0).height;

@@ -24,15 +24,15 @@ import {
   describeSharer,
   linkLabel,
   linkTrouble,
-  type Station as Macvlan,
+  type MacvlanEndpoint,
+  macvlanLabel,
+  macvlansOn,
   networksOn,
   networkTraits,
   parentsOf,
   publishedPorts,
   servedText,
   sharersOf,
-  stationLabel,
-  stationsOn,
   waysIn,
 } from "./words.ts";
 
@@ -44,13 +44,13 @@ export function renderGraphText(dirty: Graph, options: PenOptions): string {
   const graph = cleanStrings(dirty);
   const pen = new Pen(options);
   const width = pen.width - MARGIN;
-  const stations = graph.nodes.filter((n) => n.kind !== "container" && n.kind !== "neighbour");
+  const blocks = graph.nodes.filter((n) => n.kind !== "container" && n.kind !== "neighbour");
   const shown = new Set<string>();
   const lines = [
     ...titleLines(graph, pen),
     [],
-    ...stations.flatMap((node, i) =>
-      indent(stationRows({ graph, node, width, up: i > 0, down: i < stations.length - 1, shown })),
+    ...blocks.flatMap((node, i) =>
+      indent(blockRows({ graph, node, width, up: i > 0, down: i < blocks.length - 1, shown })),
     ),
     ...apartLines(graph, width),
   ];
@@ -77,7 +77,7 @@ const isNamespace = ({ status, sandbox }: GraphNode): boolean =>
 
 // --- machines --------------------------------------------------------------------------------------------------------
 
-interface Station {
+interface NodeBlock {
   readonly graph: Graph;
   readonly node: GraphNode;
   /** Columns of the box, borders included. */
@@ -98,13 +98,13 @@ interface Row {
 const bare = (line: Line): Row => ({ line });
 
 /** The head as wide as the page, the bridges below it in a column of their own, what hangs on them beside. */
-function stationRows(station: Station): Row[] {
-  const { graph, node, width, up, down, shown } = station;
+function blockRows(block: NodeBlock): Row[] {
+  const { graph, node, width, up, down, shown } = block;
   const rails = [
-    ...node.links.filter((l) => l.kind === "bridge").map((bridge) => bridgeRail(station, bridge)),
-    ...parentsOf(graph, node).map((parent) => parentRail(station, parent)),
+    ...node.links.filter((l) => l.kind === "bridge").map((bridge) => bridgeRail(block, bridge)),
+    ...parentsOf(graph, node).map((parent) => parentRail(block, parent)),
   ];
-  const head = headRows(station);
+  const head = headRows(block);
   const column = rails.length > 0 ? railsWidth(rails, width) : width;
   const title: Piece = { text: node.name, style: "bold" };
   const below = rails.flatMap((rail, i) => [
@@ -127,7 +127,7 @@ const separator = (column: number, width: number): Line => [
 const indent = (rows: readonly Row[]): Line[] =>
   rows.map(({ line, arrow }) => [arrow ?? plain(" ".repeat(MARGIN)), ...line]);
 
-function headRows({ graph, node, width }: Station): Row[] {
+function headRows({ graph, node, width }: NodeBlock): Row[] {
   const text = (pieces: readonly Piece[]): Row[] =>
     wrapWords(pieces, width - 4).map((line) => ({ line: row(line, width) }));
   const arrow = (pieces: readonly Piece[]): Row[] =>
@@ -177,7 +177,7 @@ function sharerPieces(node: GraphNode): Piece[] {
 // --- bridges and parents ---------------------------------------------------------------------------------------------------------
 
 /** A bridge and what is plugged into it: boxes last, so that wires to other machines cross none. */
-function bridgeRail({ graph, node }: Station, bridge: GraphLink): Rail {
+function bridgeRail({ graph, node }: NodeBlock, bridge: GraphLink): Rail {
   const ports = node.links
     .filter((l) => l.master === bridge.name)
     .map((link) => {
@@ -200,17 +200,17 @@ function bridgeRail({ graph, node }: Station, bridge: GraphLink): Rail {
 }
 
 /** What stands on a link: its addresses are told in the head of the box. */
-function parentRail({ graph, node }: Station, parent: GraphLink): Rail {
+function parentRail({ graph, node }: NodeBlock, parent: GraphLink): Rail {
   const info = networkPieces(graph, node, parent);
-  const port = ({ node: far, link }: Macvlan): RailPort => {
+  const port = ({ node: far, link }: MacvlanEndpoint): RailPort => {
     const isBoxed = far.kind === "container" || far.kind === "neighbour";
     // by its address alone nobody sees which of several it is on
     const network = link.network !== undefined && info.length > 1 ? words(`network ${link.network}`, "dim") : [];
     const there = [...(isBoxed ? [] : [plain(far.name)]), ...linkPieces(link), ...network];
     const box = isBoxed ? { box: { node: far, link, details: detailsOf(graph, far, link) } } : {};
-    return { label: stationLabel(graph, link), trouble: "", there, ...box };
+    return { label: macvlanLabel(graph, link), trouble: "", there, ...box };
   };
-  const ports = stationsOn(graph, node, parent).map(port);
+  const ports = macvlansOn(graph, node, parent).map(port);
   return {
     title: [...words("macvlans on"), plain(linkLabel(parent))],
     info,

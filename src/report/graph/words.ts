@@ -105,13 +105,13 @@ function isPlugged(graph: Graph, { peer, parent }: GraphLink): boolean {
 }
 
 /** A macvlan with the node that it is in. */
-export interface Station {
+export interface MacvlanEndpoint {
   readonly node: GraphNode;
   readonly link: GraphLink;
 }
 
 /** The macvlans on a link. */
-export function stationsOn(graph: Graph, node: GraphNode, parent: GraphLink): Station[] {
+export function macvlansOn(graph: Graph, node: GraphNode, parent: GraphLink): MacvlanEndpoint[] {
   return graph.nodes.flatMap((n) =>
     n.links
       .filter((l) => l.kind === "macvlan" && l.parent?.node === node.name && l.parent.link === parent.name)
@@ -124,7 +124,7 @@ export function parentsOf(graph: Graph, node: GraphNode): GraphLink[] {
   return node.links.filter(
     (l) =>
       l.kind !== "bridge" &&
-      (stationsOn(graph, node, l).length > 0 || (node.kind === "host" && networksOn(graph, l).length > 0)),
+      (macvlansOn(graph, node, l).length > 0 || (node.kind === "host" && networksOn(graph, l).length > 0)),
   );
 }
 
@@ -134,7 +134,7 @@ export function networksOn({ networks }: Graph, { name }: GraphLink): GraphNetwo
 }
 
 /** "macvlan private"; of what is no network's only "macvlan". */
-export function stationLabel({ networks }: Graph, { network }: GraphLink): string {
+export function macvlanLabel({ networks }: Graph, { network }: GraphLink): string {
   const found = networks.find((n) => n.name === network);
   return found?.driver === "macvlan" ? `macvlan ${found.mode}` : "macvlan";
 }

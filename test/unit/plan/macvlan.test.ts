@@ -194,7 +194,7 @@ describe("who reaches whom", () => {
     expect(verdictOf(predictTo(state, "@host", "web@front", "80"))).toBe("reach as 172.18.0.1 by web");
   });
 
-  test("two stations of one container on one link: either may answer ARP, so neither is promised", () => {
+  test("two macvlans of one container on one link: either may answer ARP, so neither is promised", () => {
     const two = withNetwork(lan(), "other", { subnet: "10.1.0.0/24", macvlan: { parent: "eth0" } });
     const state = withContainer(two, "web", { networks: ["lan", "other"], serves: ["80"] });
     const { legs, unsure, outcome } = predictTo(state, "@neighbour", "web@lan", "80");

@@ -11,7 +11,7 @@ import type { CaptureOptions } from "./capture.ts";
 import { BATCH, type Packet, readBatch } from "./packet-batch.ts";
 import { openPacketSocket, type PacketStatistics } from "./packet-socket.ts";
 
-export interface LinkTap {
+export interface LinkFrames {
   stats(): PacketStatistics;
   /** No `onFrame` from now on; settles when the kernel has let go. Idempotent. */
   close(): Promise<void>;
@@ -20,11 +20,11 @@ export interface LinkTap {
 let arrivals = 0;
 
 /** The first frame after it returns is seen. The caller closes it. @throws DocknetError as `openPacketSocket` */
-export function openLinkTap(
+export function openLinkFrames(
   ns: Netns,
   ifName: IfName,
   { filter = "", onFrame }: Pick<CaptureOptions, "filter" | "onFrame">,
-): LinkTap {
+): LinkFrames {
   const socket = openPacketSocket(ns, ifName, { filter });
   const read = (): void => {
     for (let more = true; more; ) {

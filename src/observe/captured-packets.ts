@@ -1,11 +1,11 @@
-/** All captures of a verification as one list of sightings: which packet was seen on which link of which node, in which direction. */
+/** All captures of a verification as one list of packets: which packet was seen on which link of which node, in which direction. */
 import { DocknetError } from "../errors.ts";
 import { type Frame, type Ipv4Packet, PROTO_TCP } from "../net/frame.ts";
 import { HOST, type IfName, type NodeName, ROUTER } from "../net/name.ts";
 import type { Layout } from "../plan/layout.ts";
 import type { CapturedLink, CaptureHandle, Instruments } from "./instruments.ts";
 
-export interface Sighting {
+export interface CapturedPacket {
   /** Order of arrival at this process; per link it is the order on the wire. */
   readonly order: number;
   readonly node: NodeName;
@@ -69,23 +69,23 @@ function linkFault(error: unknown): UncapturedLink["why"] | undefined {
   return why === "down" || why === "missing" ? why : undefined;
 }
 
-export class Recorder {
-  readonly sightings: Sighting[] = [];
+export class CapturedPackets {
+  readonly packets: CapturedPacket[] = [];
   private readonly captures: CaptureHandle[] = [];
-  private readonly byFlow = new Map<string, Sighting[]>();
-  private readonly byLink = new Map<string, Sighting[]>();
-  private readonly requestsBySource = new Map<number | undefined, Sighting[]>();
-  private readonly byTargetPort = new Map<number | undefined, Sighting[]>();
+  private readonly byFlow = new Map<string, CapturedPacket[]>();
+  private readonly byLink = new Map<string, CapturedPacket[]>();
+  private readonly requestsBySource = new Map<number | undefined, CapturedPacket[]>();
+  private readonly byTargetPort = new Map<number | undefined, CapturedPacket[]>();
   private delivered = 0;
-  private readonly captured = new Set<string>();
-  /** Links that nothing can be captured on: a finding, and no obstacle to what other links show. */
+  private readonly capturedLinks = new Set<string>();
+  /** Links that nothing can be capturedLinks on: a finding, and no obstacle to what other links show. */
   readonly uncaptured: UncapturedLink[] = [];
 
   constructor(instruments: Instruments, links: readonly CapturedLink[]) {
     for (const link of links) {
       try {
         this.captures.push(instruments.capture(link, (frame, direction) => this.see(link, frame, direction)));
-        this.captured.add(`${link.node} ${link.link}`);
+        this.capturedLinks.add(`${link.node} ${link.link}`);
       } catch (error) {
         const why = linkFault(error);
         if (why === undefined) {
@@ -101,13 +101,13 @@ export class Recorder {
     return this.captures.length;
   }
 
-  /** The `order` of the newest sighting. */
+  /** The `order` of the newest packet. */
   get last(): number {
     return this.delivered;
   }
 
   isCaptured(node: NodeName, link: IfName): boolean {
-    return this.captured.has(`${node} ${link}`);
+    return this.capturedLinks.has(`${node} ${link}`);
   }
 
   /** Waits until every frame that the kernel accepted has been read; false when the deadline came first. */
@@ -129,21 +129,21 @@ export class Recorder {
   }
 
   /** The same packet on other links: its transport identity outlives translation. */
-  sameFlow(sighting: Sighting): readonly Sighting[] {
-    return this.byFlow.get(flowKey(sighting.ip)) ?? [];
+  sameFlow(packet: CapturedPacket): readonly CapturedPacket[] {
+    return this.byFlow.get(flowKey(packet.ip)) ?? [];
   }
 
   /** Requests of one source port (for icmp: echo id), in order of arrival. */
-  requestsFrom(port: number): readonly Sighting[] {
+  requestsFrom(port: number): readonly CapturedPacket[] {
     return this.requestsBySource.get(port) ?? [];
   }
 
   /** Packets to this port (for icmp: with this echo id), whatever they are. */
-  answersTo(port: number): readonly Sighting[] {
+  answersTo(port: number): readonly CapturedPacket[] {
     return this.byTargetPort.get(port) ?? [];
   }
 
-  on(node: NodeName, link: IfName): readonly Sighting[] {
+  on(node: NodeName, link: IfName): readonly CapturedPacket[] {
     return this.byLink.get(`${node} ${link}`) ?? [];
   }
 
@@ -161,7 +161,7 @@ export class Recorder {
       frame.dstMac !== link.mac &&
       !isGroup(frame.dstMac);
     if (!frame.ip || isForOthers) return;
-    const sighting: Sighting = {
+    const packet: CapturedPacket = {
       order: this.delivered,
       node: link.node,
       link: link.link,
@@ -169,11 +169,11 @@ export class Recorder {
       ip: frame.ip,
       frame,
     };
-    this.sightings.push(sighting);
-    if (isRequest(frame.ip)) push(this.requestsBySource, sourcePortOf(frame.ip), sighting);
-    push(this.byTargetPort, targetPortOf(frame.ip) ?? frame.ip.icmp?.id, sighting);
-    push(this.byFlow, flowKey(frame.ip), sighting);
-    push(this.byLink, `${link.node} ${link.link}`, sighting);
+    this.packets.push(packet);
+    if (isRequest(frame.ip)) push(this.requestsBySource, sourcePortOf(frame.ip), packet);
+    push(this.byTargetPort, targetPortOf(frame.ip) ?? frame.ip.icmp?.id, packet);
+    push(this.byFlow, flowKey(frame.ip), packet);
+    push(this.byLink, `${link.node} ${link.link}`, packet);
   }
 }
 

@@ -1,14 +1,14 @@
-/** The links of a lab that a recording is of, with a packet socket for each; and when the lab has changed, what came and what went. */
+/** The links of a lab that a capture is of, with a packet socket for each; and when the lab has changed, what came and what went. */
 import { SystemError } from "../kernel/libc.ts";
 import { indexOf } from "../kernel/netlink/link-address.ts";
 import type { Netns } from "../kernel/netns.ts";
 import { openPacketSocket, type PacketSocket } from "../kernel/packets/packet-socket.ts";
 import type { NodeName } from "../net/name.ts";
-import { type CapturePlan, planCapture, replanCapture, type TappedLink } from "../observe/capture-plan.ts";
+import { type CaptureLink, type CapturePlan, planCapture, replanCapture } from "../observe/capture-plan.ts";
 import type { Site } from "./site.ts";
 
 /** Which frames of a link are kept, and how much of them. */
-export interface TapOptions {
+export interface LinkChoice {
   /** pcap-filter(7) */
   readonly filter?: string;
   /** Bytes kept of a frame; all of it unless said. */
@@ -16,13 +16,13 @@ export interface TapOptions {
 }
 
 /** What is captured, and a socket for each of its links, in their order. */
-export interface Taps {
+export interface OpenSockets {
   readonly plan: CapturePlan;
   readonly sockets: readonly PacketSocket[];
 }
 
 /** `plan.links` are those that came. */
-export interface TapChange extends Taps {
+export interface CaptureChange extends OpenSockets {
   /** Positions of those that went, counted from the first link that there ever was. */
   readonly gone: readonly number[];
 }
@@ -35,28 +35,28 @@ interface Known {
   readonly index: number;
 }
 
-export class TappedLinks {
+export class CaptureLinks {
   private readonly site: Site;
   private readonly wanted: readonly string[];
-  private readonly options: TapOptions;
+  private readonly options: LinkChoice;
   /** By position; undefined: it went. */
   private readonly known: (Known | undefined)[] = [];
 
   /** @param wanted "web", "web/eth0", "@host"; none: all links */
-  constructor(site: Site, wanted: readonly string[], options: TapOptions) {
+  constructor(site: Site, wanted: readonly string[], options: LinkChoice) {
     this.site = site;
     this.wanted = wanted;
     this.options = options;
   }
 
   /** From its return on every frame is seen. The caller owns the sockets. @throws DocknetError NOT_FOUND, USAGE; then no socket is open */
-  open(): Taps {
+  open(): OpenSockets {
     const plan = planCapture(this.site.state, this.site.layout, this.wanted, (name) => this.nodesOf(name));
-    return this.tap(plan);
+    return this.openSockets(plan);
   }
 
   /** The same when the lab has changed since. */
-  follow(): TapChange {
+  follow(): CaptureChange {
     const plan = replanCapture(this.site.state, this.site.layout, this.wanted, (name) => this.nodesOf(name));
     const there = plan.links.flatMap((link) => {
       const found = this.identify(link);
@@ -67,10 +67,10 @@ export class TappedLinks {
     );
     const came = there.filter(({ found }) => !this.known.some((old) => old && isSame(found, old)));
     for (const position of gone) this.known[position] = undefined;
-    return { ...this.tap({ ...plan, links: came.map(({ link }) => link) }), gone };
+    return { ...this.openSockets({ ...plan, links: came.map(({ link }) => link) }), gone };
   }
 
-  private tap(plan: CapturePlan): Taps {
+  private openSockets(plan: CapturePlan): OpenSockets {
     const sockets: PacketSocket[] = [];
     try {
       for (const { node, link } of plan.links)
@@ -84,7 +84,7 @@ export class TappedLinks {
   }
 
   /** undefined: somebody has deleted it by hand. */
-  private identify({ node, link }: TappedLink): Known | undefined {
+  private identify({ node, link }: CaptureLink): Known | undefined {
     const ns = this.site.netns(node);
     try {
       return { node, link, ns, index: ns.enter(() => indexOf(link)) };

@@ -22,8 +22,8 @@ import { lookupName, reverseName } from "../state/names.ts";
 import { type Container, type State, sandboxOwner } from "../state/state.ts";
 
 /** Something that listens in a namespace. */
-export interface Resident {
-  /** Says all that it depends on: another key is another resident. */
+export interface LabServer {
+  /** Says all that it depends on: another key is another server. */
   readonly key: string;
   /** How many sockets it listens on; absent: one. */
   readonly sockets?: number;
@@ -33,7 +33,7 @@ export interface Resident {
   open(): { close(): void | Promise<void> };
 }
 
-export interface Surroundings {
+export interface LabContext {
   /** The state at the moment of asking: a name server answers from it. */
   state(): State;
   netns(node: NodeName): Netns;
@@ -48,11 +48,11 @@ export function sandboxNode(state: State, container: Container): NodeName | unde
   return owner === "gone" || owner.status !== "running" ? undefined : owner.node;
 }
 
-export function residentsOf(state: State, around: Surroundings): Resident[] {
+export function serversOf(state: State, context: LabContext): LabServer[] {
   return [
-    ...respondersOf(state, around),
-    internetDns(state, around),
-    ...state.containers.flatMap((c) => embeddedDns(c, around)),
+    ...respondersOf(state, context),
+    internetDns(state, context),
+    ...state.containers.flatMap((c) => embeddedDns(c, context)),
   ];
 }
 
@@ -66,7 +66,7 @@ interface ResponderPlace {
 }
 
 /** One responder per port of a sandbox, but for sctp, which Node has no sockets for: that of the container whose program has the port. */
-function respondersOf(state: State, around: Surroundings): Resident[] {
+function respondersOf(state: State, context: LabContext): LabServer[] {
   const places = state.containers.flatMap((c): ResponderPlace[] => {
     const node = sandboxNode(state, c);
     const stack = sandboxOwner(state, c);
@@ -89,30 +89,30 @@ function respondersOf(state: State, around: Surroundings): Resident[] {
     ...(place.container ? { serves: { container: place.container, port: place.port } } : {}),
     open: () => {
       const { container } = place;
-      const onAnswer = container && around.onAnswer;
+      const onAnswer = container && context.onAnswer;
       const request = {
         service: place.service,
         port: place.port,
         ...(onAnswer ? { onAnswer: (line: string) => onAnswer(container, line) } : {}),
       };
-      const ns = around.netns(place.node);
+      const ns = context.netns(place.node);
       if (place.port.port !== DNS_PORT) return openResponder(ns, request);
       return openDnsResponder(ns, {
         ...request,
         answer: answerResolver,
-        servers: () => upstreamsOf(around.state(), container, around),
+        servers: () => upstreamsOf(context.state(), container, context),
       });
     },
   }));
 }
 
-function internetDns({ world }: State, around: Surroundings): Resident {
+function internetDns({ world }: State, context: LabContext): LabServer {
   const zones = worldZones(world);
   return {
     key: `name server ${world.internet.dns}`,
     sockets: 2,
     open: () =>
-      openNameServer(around.netns(INTERNET), world.internet.dns, (query, transport, { from, to }) => {
+      openNameServer(context.netns(INTERNET), world.internet.dns, (query, transport, { from, to }) => {
         const asked = renderAnswer(INTERNET, { port: DNS_PORT, proto: transport }, from, to);
         return answerQuery([...zones, ROOT_ZONE, whoamiZone(asked)], query, transport);
       }),
@@ -120,23 +120,23 @@ function internetDns({ world }: State, around: Surroundings): Resident {
 }
 
 /** None for a container whose sandbox is another's: the owner's server answers there, with the owner's names. */
-function embeddedDns(container: Container, around: Surroundings): Resident[] {
+function embeddedDns(container: Container, context: LabContext): LabServer[] {
   const ports = resolverPorts(container);
   if (!ports) return [];
-  const live = (): Container | undefined => around.state().containers.find((c) => c.id === container.id);
+  const live = (): Container | undefined => context.state().containers.find((c) => c.id === container.id);
   return [
     {
       key: `DNS of ${container.node} ${container.sandboxId}`,
       sockets: 2,
       open: () =>
-        openEmbeddedDns(around.netns(container.node), {
+        openEmbeddedDns(context.netns(container.node), {
           udpPort: ports.udp,
           tcpPort: ports.tcp,
           answer: (query, transport) =>
-            answerEmbedded(nameView(around.state(), live()), query, transport, shuffleByChance),
+            answerEmbedded(nameView(context.state(), live()), query, transport, shuffleByChance),
           servers: () => {
-            const [state, asker] = [around.state(), live()];
-            return asker ? openable(state, embeddedSources(state, asker), around) : [];
+            const [state, asker] = [context.state(), live()];
+            return asker ? openable(state, embeddedSources(state, asker), context) : [];
           },
         }),
     },
@@ -153,16 +153,16 @@ function nameView(state: State, asker: Container | undefined): NameView {
 }
 
 /** Whom a name server in a container asks in turn. */
-function upstreamsOf(state: State, id: string | undefined, around: Surroundings): ForwardServer[] {
+function upstreamsOf(state: State, id: string | undefined, context: LabContext): ForwardServer[] {
   const resolver = state.containers.find((c) => c.id === id);
-  return resolver ? openable(state, resolverSources(state, resolver), around) : [];
+  return resolver ? openable(state, resolverSources(state, resolver), context) : [];
 }
 
 /** Servers with IPv6 addresses are not asked: nothing leads there. */
-function openable(state: State, sources: readonly NameSource[], around: Surroundings): ForwardServer[] {
+function openable(state: State, sources: readonly NameSource[], context: LabContext): ForwardServer[] {
   return sources.flatMap(({ from, address }) => {
     const container = state.containers.find((c) => c.node === from);
     const node = container ? sandboxNode(state, container) : from;
-    return node !== undefined && isIpv4(address) ? [{ address, port: DNS_PORT, ns: around.netns(node) }] : [];
+    return node !== undefined && isIpv4(address) ? [{ address, port: DNS_PORT, ns: context.netns(node) }] : [];
   });
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { CheckResult, DataSeen, Hop, Report } from "../../../src/observe/report.ts";
+import { factsOf, gist, plainLines, relatedDrift, ruleText } from "../../../src/report/facts.ts";
 import { foldStories } from "../../../src/report/fold.ts";
-import { factsOf, gist, plainLines, relatedDrift, ruleText } from "../../../src/report/story.ts";
 import { failingReport, passingReport } from "../../support/sample-report.ts";
 
 const check = (report: Report, id: string): CheckResult => report.checks.find((c) => c.id === id)!;

@@ -1,7 +1,7 @@
 /** Which processes use a network namespace: by /proc/<pid>/ns/net, which names its inode (namespaces(7)). */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
-import { DocknetError } from "../../errors.ts";
-import type { NetnsIdentity } from "../manifest.ts";
+import { DocknetError } from "../errors.ts";
+import type { NetnsIdentity } from "./manifest.ts";
 
 /** As long as `commitRules` lets its tool run. */
 const DEADLINE_MS = 20_000;

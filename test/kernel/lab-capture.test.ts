@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, test } from "vitest";
-import { createLab, type Lab, labFile, type Recording } from "../../src/index.ts";
+import { createLab, type Lab, type LabCapture, labFile } from "../../src/index.ts";
 import { AF_PACKET, bind, closeFd, SOCK_RAW, send, socket } from "../../src/kernel/libc.ts";
 import { indexOf } from "../../src/kernel/netlink/link-address.ts";
 import type { Netns } from "../../src/kernel/netns.ts";
@@ -21,11 +21,11 @@ import type { Mac } from "../../src/net/mac.ts";
 import { descriptors, ifName, openedSince, run, TinyNet, waitFor } from "../support/tiny-net.ts";
 
 const BURST = fileURLToPath(new URL("../support/udp-burst.mjs", import.meta.url));
-const folder = mkdtempSync(join(tmpdir(), "docknet-recording-"));
+const folder = mkdtempSync(join(tmpdir(), "docknet-capture-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 /** @returns the file and what tshark and capinfos must not say: warnings */
-async function write(recording: Recording, name: string): Promise<string> {
+async function write(recording: LabCapture, name: string): Promise<string> {
   const pieces: Buffer[] = [];
   for await (const piece of recording.pcapng()) pieces.push(piece);
   const file = join(folder, name);
@@ -59,7 +59,7 @@ async function counters(lab: Lab): Promise<Counters> {
 }
 
 /** Links send on their own now and then: begins where none did between the reading and the recording. */
-async function recordFromStill(lab: Lab): Promise<{ recording: Recording; before: Counters }> {
+async function recordFromStill(lab: Lab): Promise<{ recording: LabCapture; before: Counters }> {
   for (let tries = 0; tries < 50; tries++) {
     const before = await counters(lab);
     const recording = lab.capture();
