@@ -79,7 +79,7 @@ async function captureLiving(places: readonly string[], flags: CaptureFlags, sig
         // the capture ends with it
         else if (flags.while)
           report = follow<Report>(client, "verify", {}, { signal, onProgress: () => {} }).finally(end);
-        report?.catch(() => {}); // told below
+        report?.catch(() => {}); // awaited below
       }
       for (const bytes of data.splice(0)) if (!(await output?.write(bytes))) return {};
     }
@@ -113,7 +113,7 @@ async function captureFile(places: readonly string[], flags: CaptureFlags, signa
   const stop = (): void => capture.stop();
   signal.addEventListener("abort", stop, { once: true });
   const verified = lab.verify().finally(stop);
-  verified.catch(() => {}); // told below, when the capture is whole
+  verified.catch(() => {}); // awaited below, when the capture is whole
   try {
     for await (const bytes of flags.write === undefined ? linesOf(capture) : capture.pcapng())
       if (!(await output.write(bytes))) return {};

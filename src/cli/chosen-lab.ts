@@ -43,7 +43,7 @@ export async function specToBuild(flags: LabFlags): Promise<Spec> {
   // standard input can be read once only: by the process that builds
   if (flags.file?.includes("-") && !docknet.canCreateNamespaces()) docknet.enterUserNamespace();
   const spec = docknet.loadSpec(await loadOptionsOf(flags));
-  // what Docker would refuse is told before privilege is asked for
+  // what Docker would refuse is reported before privilege is asked for
   docknet.resolveState(spec);
   if (!docknet.canCreateNamespaces()) docknet.enterUserNamespace();
   docknet.prepareUserNamespace();

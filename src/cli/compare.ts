@@ -1,4 +1,4 @@
-/** docknet compare: who reaches what, and by which rules, under two lines of Docker releases. Builds nothing unless told to measure. */
+/** docknet compare: who reaches what, and by which rules, under two lines of Docker releases. Builds nothing unless --measure is given. */
 import { InvalidArgumentError } from "commander";
 import type { Comparison, FirewallProfile } from "../index.ts";
 import { EXIT } from "./exit.ts";

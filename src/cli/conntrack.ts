@@ -72,7 +72,7 @@ async function show(table: NatTable, flags: ConntrackFlags): Promise<void> {
   print(renderNatTable(table, { colour: useColour(process.stdout), ...(columns ? { width: columns } : {}) }));
 }
 
-/** @returns undefined when its changes were told instead */
+/** @returns undefined when its changes were printed instead */
 async function ofFile(
   options: ConntrackOptions,
   flags: ConntrackFlags,

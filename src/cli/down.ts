@@ -72,7 +72,7 @@ function byRecords({ removed, left }: Cleaned): Removal {
 const END_MS = 10_000;
 const LOOK_AGAIN_MS = 5;
 
-/** The daemon ends by itself when it has answered; what it has not freed by then is told by who comes next. */
+/** The daemon ends by itself when it has answered; the next command reports what it has not freed by then. */
 async function ended(pid: number, isRunning: (pid: number) => boolean): Promise<void> {
   const deadline = performance.now() + END_MS;
   // one that nobody asks how it ended keeps its pid, for ever where pid 1 does not ask

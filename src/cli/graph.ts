@@ -51,7 +51,7 @@ async function graphFile(only: readonly string[], flags: GraphFlags, signal: Abo
     return graphState(state, only);
   }
   const spec = await specToBuild(flags);
-  // a name that is not there is told before anything is built
+  // an unknown name is refused before anything is built
   graphState(resolveState(spec).state, only);
   await using lab = await buildLab(spec, { signal });
   return lab.graph({ only });

@@ -57,7 +57,7 @@ async function matrixFile(flags: MatrixFlags, signal: AbortSignal): Promise<Matr
   const { buildLab, loadSpec, predictLab } = await import("../index.ts");
   if (flags.predicted) return predictLab(loadSpec(await loadOptionsOf(flags)), optionsOf(flags));
   const spec = await specToBuild(flags);
-  // a name that is not there is told before anything is built
+  // an unknown name is refused before anything is built
   if (flags.from || flags.to) predictLab(spec, optionsOf(flags));
   const progress = new Progress();
   progress.show(`building ${spec.name} ...`);

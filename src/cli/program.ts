@@ -98,7 +98,7 @@ export function createProgram(
     )
     .option("--junit <file>", "also write a JUnit XML report")
     .option("--tap", "the same as --format tap")
-    .option("-v, --verbose", "tell every check in full")
+    .option("-v, --verbose", "show every check in full")
     .option("--silence <ms>", "how long silence must last to count as dropped (250)", milliseconds)
     .option("--deadline <ms>", "how long an expected answer may take (3000)", milliseconds)
     .addHelpText(
@@ -172,7 +172,7 @@ ${EXIT_HELP}`,
     .argument("[node]", "a service, a container or a machine of the world (default: @host and @router)")
     .option("--all", "also connections that nothing translates")
     .addOption(new Option("--proto <proto>", "only this protocol").choices(["tcp", "udp", "icmp", "sctp"]))
-    .option("--watch", "tell each change as it happens, a line each; Ctrl-C ends")
+    .option("--watch", "print each change as it happens, a line each; Ctrl-C ends")
     .addOption(new Option("--after <work>", "do this first, so that there is something to see").choices(["verify"]))
     .addOption(new Option("--format <format>", "output").choices(["table", "json"]).default("table"))
     .addHelpText("after", CONNTRACK_HELP)

@@ -24,7 +24,7 @@ export async function up(flags: UpFlags): Promise<number> {
     texts[path] = text;
     return text;
   };
-  // what is wrong with the file is told before a daemon is started
+  // faults of the file are reported before a daemon is started
   const spec = docknet.loadSpec({ ...load, readFile });
   docknet.resolveState(spec);
   const client = await daemonOf(spec);

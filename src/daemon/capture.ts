@@ -62,13 +62,13 @@ export class Captures {
       closeFd(receiver);
     }
     this.running.set(id, child);
-    const tell = (told: object, { plan, sockets }: OpenSockets): void => {
+    const send = (message: object, { plan, sockets }: OpenSockets): void => {
       try {
         sendDescriptors(
           sender,
           sockets.map((s) => s.fd),
         );
-        child.stdin.write(`${JSON.stringify({ ...told, plan })}\n`);
+        child.stdin.write(`${JSON.stringify({ ...message, plan })}\n`);
       } catch {
         // it has ended, or does not read any more
         child.kill("SIGKILL");
@@ -79,7 +79,7 @@ export class Captures {
     };
     const follow = (): void => {
       const { gone, ...came }: CaptureChange = links.follow();
-      if (gone.length > 0 || came.sockets.length > 0) tell({ gone }, came);
+      if (gone.length > 0 || came.sockets.length > 0) send({ gone }, came);
     };
     child.once("close", () => {
       this.running.delete(id);
@@ -88,7 +88,7 @@ export class Captures {
     });
     child.once("error", () => child.stdout.destroy());
     child.stdin.on("error", () => {}); // it has ended
-    tell({ limits, format }, opened);
+    send({ limits, format }, opened);
     engine.followers.add(follow);
     return { output: child.stdout, abandon: () => void child.kill("SIGKILL") };
   }

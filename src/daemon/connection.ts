@@ -101,7 +101,7 @@ function ping(path: string, onAnswer: () => void): void {
   });
   sent.on("socket", (socket) => socket.unref());
   sent.on("timeout", () => sent.destroy());
-  // a connection that breaks is told by the one that is waited for
+  // a broken connection is reported by the request that waits
   sent.on("error", () => {});
   sent.end();
 }

@@ -130,7 +130,7 @@ export class Engine {
         return await work();
       } finally {
         if (this.taken.length > 0) await this.commit(this.state);
-        await this.tellUnbound();
+        await this.reportUnbound();
       }
     });
     this.turn = run.catch(() => {});
@@ -202,11 +202,11 @@ export class Engine {
     }
   }
 
-  private async tellUnbound(): Promise<void> {
+  private async reportUnbound(): Promise<void> {
     for (const id of [...this.unbound]) {
       this.unbound.delete(id);
       const container = this.state.containers.find((c) => c.id === id);
-      if (container?.status === "exited") await this.tellEnd(container, container.exitCode);
+      if (container?.status === "exited") await this.reportEnd(container, container.exitCode);
     }
   }
 
@@ -222,8 +222,8 @@ export class Engine {
   }
 
   /**
-   * A container's process has ended, or one without a process is told to. @throws DocknetError when that cannot be written down: it
-   * still counts as running then, those who wait for its end are told so, and it may be tried again
+   * Records that a container has ended: its process exited, or it has none and was stopped. @throws DocknetError when that cannot be
+   * written: the container still counts as running then, waiters get the error, and the call may be repeated
    */
   ended(id: string, exitCode: number, options: { readonly keep?: boolean } = {}): Promise<void> {
     return this.exclusive(async () => {
@@ -244,10 +244,10 @@ export class Engine {
       throw error;
     }
     this.processes.acknowledge(id);
-    await this.tellEnd(container, exitCode, options);
+    await this.reportEnd(container, exitCode, options);
   }
 
-  private async tellEnd(
+  private async reportEnd(
     container: Container,
     exitCode: number,
     options: { readonly keep?: boolean } = {},

@@ -1,5 +1,5 @@
 /**
- * What happened, as `docker events` tells it: a bounded memory of the last events, and those who follow.
+ * What happened, as `docker events` shows it: the last events, bounded, and their followers.
  * Source: moby daemon/events/events.go (256 are kept), api/types/events.
  */
 import { epochNano } from "../kernel/clock.ts";
@@ -59,7 +59,7 @@ interface Publisher {
   readonly events: EventLog;
 }
 
-/** @param more of what the action tells beside name, image and labels */
+/** @param more attributes of the action beside name, image and labels */
 export function publish(
   { events }: Publisher,
   action: string,

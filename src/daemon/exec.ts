@@ -16,7 +16,7 @@ export async function createExec(engine: Engine, ref: string, config: ExecConfig
   const containerId = isNode ? ref : engine.container(ref).id;
   const id = engine.freshId();
   engine.execs.add({ id, containerId, config, running: false, started: false, exitCode: null, pid: 0 });
-  tell(engine, "exec_create", engine.execs.get(id));
+  publishExec(engine, "exec_create", engine.execs.get(id));
   return id;
 }
 
@@ -43,7 +43,7 @@ export async function startExec(
     if (!detach) streams = await engine.processes.attach(key, id);
     if (!config.workingDir.startsWith("/") && config.workingDir !== "") throw relativeDirectory();
     instance.running = true;
-    tell(engine, "exec_start", instance);
+    publishExec(engine, "exec_start", instance);
     const info = await engine.processes.exec(instance, size);
     instance.pid = info.pid;
     if (info.exit) engine.execs.ended(id, info.exit.exitCode);
@@ -86,7 +86,7 @@ export async function resizeExec(engine: Engine, ref: string, size: Size): Promi
 }
 
 /** "exec_create: sh -c true" of a container, with the blank even where no argument follows; the nodes of the world have no events. */
-function tell(engine: Engine, action: string, { id, containerId, config }: ExecInstance): void {
+function publishExec(engine: Engine, action: string, { id, containerId, config }: ExecInstance): void {
   if (containerId.startsWith("@")) return;
   const [program = "", ...args] = config.argv;
   publish(engine, `${action}: ${program} ${args.join(" ")}`, engine.container(containerId), { execID: id });

@@ -1,4 +1,4 @@
-/** A lab that is told so ends by itself: when nothing has run in it and nobody has asked anything for some time. */
+/** Ends a lab by itself, where that is asked for: nothing has run in it and no request has come for some time. */
 import type { FastifyInstance } from "fastify";
 import type { Engine } from "./engine.ts";
 

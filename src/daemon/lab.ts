@@ -59,7 +59,7 @@ export function up(engine: Engine, { load, removeOrphans, forceRecreate }: UpReq
     await engine.commit(state, records, spec);
     for (const container of gone) engine.forget(container);
     const failures = await startProcesses(engine, before.containers);
-    tell(engine, steps);
+    publishSteps(engine, steps);
     return { steps, warnings, failures };
   });
 }
@@ -89,7 +89,7 @@ async function startProcesses(
   return failures;
 }
 
-function tell(engine: Engine, steps: readonly UpStep[]): void {
+function publishSteps(engine: Engine, steps: readonly UpStep[]): void {
   for (const { kind, id, action } of steps) {
     if (kind === "network") {
       const network = engine.state.networks.find((n) => n.id === id);

@@ -89,7 +89,7 @@ export class Processes {
     return { ...(shim ? { shim } : {}), hasAll: (ids) => ids.every((id) => inits.has(id)) };
   }
 
-  /** Goes on with what was found, and tells the engine what has ended. */
+  /** Continues with what was found, and reports to the engine what has ended. */
   async takeUp({ shim }: Found): Promise<void> {
     if (!shim) return this.takeUpAll([]);
     this.shim = Promise.resolve(this.adopt(shim));
@@ -99,7 +99,7 @@ export class Processes {
     this.followNames();
     for (const { id, execId, kind, exit } of list) {
       const wanted = this.running.has(id) || kind === "exec" || id.startsWith("node.") || this.isUp(id);
-      // execs of a daemon that is gone have nobody to tell; what belongs to no running container is the rest of a half-done step
+      // execs of a dead daemon have no waiter; what belongs to no running container is the rest of an unfinished step
       if (exit) await unlessGone(shim.acknowledge({ id, execId }));
       else if (!wanted) await unlessGone(shim.signal({ id, execId }, 9));
     }
@@ -149,7 +149,7 @@ export class Processes {
     if (shim) await unlessGone(shim.signal({ id }, signal));
   }
 
-  /** SIGKILL, and waits for its end; the engine is told as of any other end. @throws DocknetError TIMEOUT in moby's words */
+  /** SIGKILL, and waits for its end, which the engine gets like any other. @throws DocknetError TIMEOUT in moby's words */
   async kill(id: string): Promise<void> {
     if (!this.has(id)) return this.endPause(id);
     const gone = this.gone(id);
@@ -305,11 +305,11 @@ export class Processes {
     this.ends.set(id, exitCode);
     for (const done of this.onGone.get(id) ?? []) done();
     this.onGone.delete(id);
-    // whoever waits for the end is told why it cannot be written down
+    // whoever waits for the end gets the reason why it cannot be written down
     this.engine.ended(id, exitCode).catch((error: unknown) => reportProblem(`the end of container ${id}`, error));
   }
 
-  /** What its legacy links tell it of other containers. */
+  /** The environment variables that its legacy links give it. */
   private linked(container: Container): readonly string[] {
     return linkEnvironment(this.engine.state, container, (id) => this.engine.record(id).env);
   }

@@ -8,7 +8,7 @@ interface Waiter {
 export class Waiters {
   private readonly table = new Map<string, Set<Waiter>>();
 
-  /** The exit code, when it happens the next time. Pending for ever, and forgotten, when `signal` aborts. @throws what `fail` is told */
+  /** The exit code, when it happens the next time. Never settles once `signal` aborts. @throws what `fail` gets */
   next(id: string, signal?: AbortSignal): Promise<number> {
     const result = new Promise<number>((resolve, reject) => {
       const waiter = { resolve, reject };

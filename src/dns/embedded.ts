@@ -56,7 +56,7 @@ export interface EmbeddedForward {
   readonly query: Uint8Array;
   /** Judges what came back. Never throws. */
   readReply(reply: Uint8Array): ForwardVerdict;
-  /** What the client is told when nobody has an answer, or too much is under way. */
+  /** What the client gets when no server has an answer, or too much is under way. */
   fail(rcode: "SERVFAIL" | "REFUSED"): Uint8Array;
 }
 

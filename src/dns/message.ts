@@ -78,7 +78,7 @@ export interface Response {
   readonly question?: Question;
   readonly answers?: readonly Answer[];
   readonly authorities?: readonly Answer[];
-  /** Present when the query had EDNS: what is told back. */
+  /** Present when the query had EDNS: what is sent back. */
   readonly edns?: { readonly udpBytes: number; readonly dnssecOk: boolean };
 }
 

@@ -122,7 +122,7 @@ export const readTableNames = (ns: Netns): string[] => listTables(ns, undefined)
 
 interface Tables {
   readonly facts: readonly TableFacts[];
-  /** What is in those of iptables, where that could be told without `iptables-save`. */
+  /** What is in those of iptables, where that could be read without `iptables-save`. */
   readonly read?: TablesReading;
 }
 

@@ -193,7 +193,7 @@ export function startTicksOf(pid: number): number | undefined {
   }
 }
 
-/** By SIGSTOP, a terminal's Ctrl-Z or a debugger: it runs, and does nothing until it is told to go on (proc_pid_stat(5)). */
+/** By SIGSTOP, a terminal's Ctrl-Z or a debugger: it exists, and does nothing until SIGCONT (proc_pid_stat(5)). */
 export function isStopped(pid: number): boolean {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");

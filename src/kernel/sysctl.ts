@@ -1,4 +1,4 @@
-/** Setting sysctls of a node, and leaving out those that a new namespace is born with. */
+/** Setting sysctls of a node, and leaving out those that a new namespace starts with. */
 import { readFileSync } from "node:fs";
 import { DocknetError } from "../errors.ts";
 import { type Netns, sysctlPath } from "./netns.ts";
@@ -10,7 +10,7 @@ export interface Setting {
 }
 
 /**
- * What namespaces are born with. All start as copies of the machine's first one, so what one of them was born with is asked once;
+ * The initial values of namespaces. All start as copies of the machine's first one, so what one of them was born with is asked once;
  * most of what a lab wants is the kernel's default.
  */
 export class InitialValues {

@@ -77,7 +77,7 @@ export class LabCapture implements AsyncDisposable {
   private readonly translations: TranslationWatch;
   private readonly delivered: number[] = [];
   private names: readonly AddressName[];
-  /** Links and names that the file has been told of. */
+  /** Links and names that the file has already. */
   private described = 0;
   private readonly named = new Set<string>();
   private readonly startedAt = Date.now();

@@ -35,7 +35,7 @@ const trackedNodes = (state: State, { node }: ConntrackOptions): NodeName[] =>
   node === undefined ? [HOST, ROUTER] : [nodeNamed(state, node, "list the connections of")];
 
 /**
- * Tells each change from its return on. The caller closes it. @param onLost a node's kernel had more to tell than its buffer took
+ * Reports each change from its return on. The caller closes it. @param onLost a node's kernel sent more than its buffer took
  * @throws DocknetError NOT_FOUND, CONFLICT
  */
 export function watchSite(

@@ -155,7 +155,7 @@ export class Lab implements AsyncDisposable {
     return conntrackOfSite(this.parts.site, options);
   }
 
-  /** Tells each change of them from its return on; the caller closes it. @throws DocknetError NOT_FOUND, CONFLICT */
+  /** Reports each change of them from its return on; the caller closes it. @throws DocknetError NOT_FOUND, CONFLICT */
   watchConntrack(onEvent: (event: NatEvent) => void, options: ConntrackOptions = {}): ConntrackWatch {
     return watchSite(this.parts.site, options, onEvent);
   }

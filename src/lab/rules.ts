@@ -43,7 +43,7 @@ async function readNode(site: Site, node: NodeName): Promise<NodeRules> {
   const ns = site.netns(node);
   const planned = rulesIn(site.layout, node);
   const names = readTableNames(ns);
-  // where no table is and none should be, a process would tell nothing
+  // where no table is and none should be, a process would show nothing
   const isEmpty = names.length === 0 && planned.chains.length === 0 && !hasLegacyTables(ns);
   const { unreadable, ...found } = isEmpty ? NO_TABLES : await readTables(ns);
   const isOwn = (name: string): boolean => IPTABLES.test(name) && !unreadable.some((u) => name === `table ip ${u}`);

@@ -152,7 +152,7 @@ export class Site {
     };
   }
 
-  /** Tells the bridges of a container which MAC its addresses have now. @param network only that one's */
+  /** Announces to the bridges of a container which MAC its addresses have now. @param network only that one's */
   announce(container: Container, network?: string): void {
     for (const endpoint of container.endpoints) {
       if (network !== undefined && endpoint.network !== network) continue;

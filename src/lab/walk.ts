@@ -26,9 +26,9 @@ import type { Site } from "./site.ts";
 import { VERSION } from "./verify.ts";
 
 export interface WalkOptions {
-  /** Also tell the way of the answer. */
+  /** Also show the way of the answer. */
   readonly reply?: boolean;
-  /** Also send and tell a second packet of the same flow. */
+  /** Also send and show a second packet of the same flow. */
   readonly second?: boolean;
   /** Milliseconds after which silence counts as silence; 250 unless said. */
   readonly silenceMs?: number;

@@ -107,7 +107,7 @@ const ECHO_TYPES = [0, 8];
 /** Destination unreachable, source quench, redirect, time exceeded, parameter problem: they quote a packet. */
 const ERROR_TYPES = [3, 4, 5, 11, 12];
 
-/** Never throws and never reads past the end: what is missing or wrong is told in `problem` of the layer concerned. */
+/** Never throws and never reads past the end: what is missing or wrong stands in `problem` of its layer. */
 export function decodeFrame(bytes: Uint8Array): Frame {
   const r = readerOf(bytes);
   if (bytes.length < 14) {

@@ -8,7 +8,7 @@ import { INTERNET_PORTS } from "../plan/predict/internet.ts";
 import { bridgesOf, type Container, networkById, type State, sandboxOwner } from "../state/state.ts";
 import type { GraphEnd, GraphGateway, GraphLink, GraphNode } from "./graph.ts";
 
-/** Of a link that nobody has told another (net/ethernet: ETH_DATA_LEN). */
+/** Of a link without a setting of its own (net/ethernet: ETH_DATA_LEN). */
 const DEFAULT_MTU_BYTES = 1500;
 
 const WORLD: readonly (readonly [NodeName, GraphNode["kind"]])[] = [

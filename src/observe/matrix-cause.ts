@@ -34,7 +34,7 @@ function linesOf({ predicted, observed }: MatrixCell, i: number, width: number):
   return [`column ${i % width} ${how}`, `row ${Math.floor(i / width)} ${how}`];
 }
 
-/** Walks that one rule ended are one explanation, told once. */
+/** Walks that one rule ended are one explanation, shown once. */
 export function countWalks(walks: readonly MatrixWalk[]): MatrixWalk[] {
   const told = new Map<string, MatrixWalk>();
   for (const [i, walked] of walks.entries()) {

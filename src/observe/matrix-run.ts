@@ -67,7 +67,7 @@ export async function measureMatrix(
 /** An answer or a refusal where none should be is its own proof; a silence may be a packet that got lost. */
 const isDoubtful = (finding: Finding | undefined): boolean => finding?.silent === true && finding.wrong.length > 0;
 
-/** One lost packet, or a machine that is too busy, is no fault of the lab; that it happened is told all the same. */
+/** One lost packet, or a machine that is too busy, is no fault of the lab; the report says so all the same. */
 const unsteady = (first: Finding, { observed }: Finding): Finding => ({
   observed,
   wrong: [],
@@ -102,7 +102,7 @@ interface Finding {
 const keyOf = ({ sandbox, probe: { address, port, proto } }: PlannedProbe): string =>
   `${sandbox} ${address} ${port} ${proto}`;
 
-/** "No way" is told at once, or else it is ARP that nobody answers: the kernel gives that up after three seconds, its table tells it sooner. */
+/** "No way" comes at once, or else ARP goes unanswered: the kernel gives up after three seconds, its table shows it sooner. */
 const isSilent = ({ predicted: { outcome } }: Probing): boolean => outcome === "drop" || outcome === "unreachable";
 
 function findingOf(instruments: MatrixInstruments, run: ProbeRun<Stimulus>): Finding {

@@ -132,7 +132,7 @@ interface Pair {
   readonly has: ObservedLink;
 }
 
-/** Nobody deletes those that a namespace is born with; up they might carry something. */
+/** Nobody deletes those that a namespace starts with; up they might carry something. */
 const strayDevices = (node: ObservedNode): IfName[] =>
   node.links.filter((l) => BORN_WITH.has(l.name) && l.up).map((l) => l.name as IfName);
 

@@ -179,7 +179,7 @@ function referrers(chains: readonly ListedChain[], { table, name }: ListedChain)
   return chains.filter((c) => c.table === table && c.rules.some((r) => r.target === name)).map((c) => c.name);
 }
 
-/** Built-in chains as a packet meets them, each followed by the chains that it leads to and that were not told yet; last those that nothing leads to. */
+/** Built-in chains as a packet meets them, each followed by the chains that it leads to and that were not shown yet; last those that nothing leads to. */
 function inStoryOrder(chains: readonly ListedChain[]): ListedChain[] {
   const told = new Set<ListedChain>();
   const byKey = new Map(chains.map((c) => [keyOf(c), c]));

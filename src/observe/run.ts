@@ -46,7 +46,7 @@ export interface RunOptions {
 const BURST = 32;
 /** A transfer is some ten round trips between two ends that share this thread: many at once would all be late. */
 const TRANSFERS_AT_ONCE = 16;
-/** ARP gives up after three tries a second apart (arp(7), ucast/mcast_solicit), later on a busy machine; no route at all is told at once. */
+/** ARP gives up after three tries a second apart (arp(7), ucast/mcast_solicit), later on a busy machine; no route at all fails at once. */
 const ARP_FAILURE_MS = 5000;
 
 export async function runProbes<C extends Probing>(

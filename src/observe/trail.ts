@@ -40,7 +40,7 @@ export interface Trail {
   readonly extra: readonly CapturedPacket[];
 }
 
-/** @param serverSaw the source port that the server told: it singles out the proxy's own connection among many */
+/** @param serverSaw the source port that the server reported: it singles out the proxy's own connection among many */
 export function followTrail(
   captured: CapturedPackets,
   flow: Flow,

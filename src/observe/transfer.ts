@@ -7,7 +7,7 @@ import type { Flow } from "./trail.ts";
 export interface FlowRun {
   readonly flow: Flow;
   readonly source?: ProbeSource;
-  /** The source port that the server told: it singles out the proxy's own connection among many. */
+  /** The source port that the server reported: it singles out the proxy's own connection among many. */
   readonly serverSaw?: number;
 }
 
@@ -53,5 +53,5 @@ export function wrongDataSource(check: Check, { reply }: ProbeRun): string[] {
   const wanted = check.predicted.transfer?.dataSeenAs;
   const { data } = reply;
   if (!wanted || !data || data.seenAs?.address === wanted) return [];
-  return [`the data connection came from ${data.seenAs?.address ?? "nowhere that was told"}, not ${wanted}`];
+  return [`the data connection came from ${data.seenAs?.address ?? "an unreported address"}, not ${wanted}`];
 }

@@ -1,6 +1,6 @@
 /**
- * What NAT did to a packet, told while packets are captured: the same packet on the link before, compared. The rule is found among
- * those that the lab wants; answers are translated back by conntrack without a rule, and told as the undoing of one. Pure.
+ * What NAT did to a packet, found while packets are captured: the same packet on the link before, compared. The rule is found among
+ * those that the lab wants; answers are translated back by conntrack without a rule, and shown as the undoing of one. Pure.
  */
 import { contains, fromNumber, type Ipv4, type Subnet } from "../net/address.ts";
 import { type Flow, readFlow } from "../net/flow.ts";

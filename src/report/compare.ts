@@ -62,7 +62,7 @@ export function renderComparisonMarkdown(dirty: Comparison): string {
   return `${blocks.join("\n\n")}\n`;
 }
 
-// --- what is told ----------------------------------------------------------------------------------------------------
+// --- what is shown ----------------------------------------------------------------------------------------------------
 
 const changedCells = ({ cells }: Comparison): Cell[] =>
   cells.filter((c) => c.change === "outcome" || c.change === "source");
@@ -80,7 +80,7 @@ function ruleSummary(rules: readonly RuleChange[]): string {
     .join(", ");
 }
 
-/** Cells that one reason changes, told together. */
+/** Cells that one reason changes, shown together. */
 function groups(cells: readonly Cell[]): Cell[][] {
   const found = new Map<string, Cell[]>();
   for (const cell of cells) found.set(cell.why ?? "", [...(found.get(cell.why ?? "") ?? []), cell]);

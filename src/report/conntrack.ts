@@ -25,8 +25,8 @@ export function renderNatTable(table: NatTable, options: NatTableOptions): strin
 export const renderNatTableJson = (table: NatTable): string => renderCleanJson(table);
 
 /** "10:31:49.123  NEW      @host  tcp MASQUERADE out  inside web 172.17.0.4:41234  outside ...  remote ...  SYN_SENT" */
-export function renderNatEvent(told: NatEvent, options: { readonly colour: boolean }): string {
-  const { time, change, node, row } = cleanStrings(told);
+export function renderNatEvent(event: NatEvent, options: { readonly colour: boolean }): string {
+  const { time, change, node, row } = cleanStrings(event);
   const pen = new Pen({ colour: options.colour, width: 0 });
   const parts = [
     pen.paint("dim", time.slice("2026-01-01T".length, -1)),

@@ -1,5 +1,5 @@
 /**
- * Passing checks that tell the same story are told once. A story is told by what happened to the packet, not by addresses:
+ * Passing checks with the same story are shown once. A story is what happened to the packet, not its addresses:
  * "DNAT by the host", "dropped by raw PREROUTING of the host", "no route". What is not PASS is never folded.
  */
 import type { CheckResult } from "../observe/report.ts";

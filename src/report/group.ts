@@ -1,4 +1,4 @@
-/** The sections of the report, in the order in which they are told: what each is called, and what a beginner should know first. */
+/** The sections of the report, in order: what each is called, and what a beginner should know first. */
 import type { CheckResult, Report } from "../observe/report.ts";
 import type { CheckGroup } from "../plan/check/check.ts";
 

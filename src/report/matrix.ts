@@ -77,7 +77,7 @@ interface Column extends MatrixTarget {
   readonly head: string;
 }
 
-/** Names above the columns where all fit beside each other; else numbers, told block by block. */
+/** Names above the columns where all fit beside each other; else numbers, with a legend per block. */
 function tableBlocks(pen: Pen, matrix: Matrix): string[][] {
   const { columns } = matrix;
   if (columns.length === 0) return [];

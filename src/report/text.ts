@@ -165,7 +165,7 @@ class Writer {
     return [...lines, ...this.pen.wrap(shown, column).map(dim)];
   }
 
-  /** What a translation changed stands out; a rule stands back, its words have told it. */
+  /** What a translation changed stands out; a rule stands back, since its words are above. */
   private paintFact({ kind, label, changed = [] }: Fact, line: string): string {
     if (kind === "rule") return this.pen.paint("cyan", line);
     if (label === "reason") return this.pen.paint("bold", line);

@@ -11,8 +11,8 @@ export interface WalkTextOptions extends PenOptions {
 }
 
 /** With a line break at the end. */
-export function renderWalk(told: Walk, options: WalkTextOptions): string {
-  const walk = cleanStrings(told);
+export function renderWalk(found: Walk, options: WalkTextOptions): string {
+  const walk = cleanStrings(found);
   const pen = new Pen(options);
   const lines = [
     ...walk.ways.flatMap((way) => [

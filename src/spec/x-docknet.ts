@@ -237,7 +237,7 @@ function reportIssue(issue: z.core.$ZodIssue, entry: Entry, path: string, proble
   else problems.error(at, `${where}: ${describeIssue(issue)}`);
 }
 
-/** Of several forms, the one that the value has: a mapping with a wrong key is not told that a text was expected. */
+/** Of several forms, the one that the value has: a mapping with a wrong key gets no message about an expected text. */
 const isRightKind = (issues: readonly z.core.$ZodIssue[]): boolean =>
   issues.every(({ path, code }) => path.length > 0 || code === "unrecognized_keys");
 

@@ -1,5 +1,5 @@
 /**
- * What dockerd 20.10 does not know yet. An engine ignores what it does not know; a lab file that asks for it is told so.
+ * What dockerd 20.10 does not know yet. An engine ignores what it does not know; a lab file that asks for it gets a warning.
  * Source: libnetwork drivers/bridge/labels.go at moby v20.10.24, and that daemon itself.
  */
 import type { Problem } from "../errors.ts";

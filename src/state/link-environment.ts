@@ -3,7 +3,7 @@ import type { Ipv4 } from "../net/address.ts";
 import type { ProtoPort } from "../net/port.ts";
 import { type Container, networkById, type State } from "./state.ts";
 
-/** Not told to others: they are of the image. */
+/** Not passed to others: they are of the image. */
 const OWN: readonly string[] = ["HOME", "PATH"];
 
 /**
@@ -31,7 +31,7 @@ export function linkEnvironment(
   });
 }
 
-/** The first port, then each; a range of consecutive ports is told when it is over, after the port that ended it. */
+/** The first port, then each; a range of consecutive ports comes when it is over, after the port that ended it. */
 function portLines(prefix: string, address: Ipv4, ports: readonly ProtoPort[]): string[] {
   const url = ({ port, proto }: ProtoPort): string => `${proto}://${address}:${port}`;
   const called = ({ port, proto }: ProtoPort): string => `${prefix}_PORT_${port}_${proto.toUpperCase()}`;

@@ -17,7 +17,7 @@ function codeOf(status: HttpStatus): ErrorCode {
   return status === 404 ? "NOT_FOUND" : "CONFLICT";
 }
 
-/** Runs a step; what it refuses is told with `prefix` before it, all else as it was, but for the status when one is given. */
+/** Runs a step; a refusal gets `prefix` before its text, and the status when one is given. */
 export function prefixRefusals<T>(prefix: string, step: () => T, status?: HttpStatus): T {
   try {
     return step();

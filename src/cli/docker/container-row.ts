@@ -24,7 +24,7 @@ export interface ContainerSummary {
   readonly Mounts?: readonly { readonly Name?: string; readonly Source: string; readonly Driver?: string }[] | null;
 }
 
-/** A row as templates see it; ages are told as of `now`. */
+/** A row as templates see it; ages are relative to `now`. */
 export function containerRow(container: ContainerSummary, truncates: boolean, now: Date): GoStruct {
   const mounts = container.Mounts ?? [];
   return rowOf(

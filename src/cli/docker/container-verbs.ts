@@ -149,7 +149,7 @@ export const rename: CommandSpec = {
   },
 };
 
-/** Does it for one name after another and prints what each gives; what failed is told at the end. */
+/** Does it for one name after another and prints what each gives; what failed comes at the end. */
 async function inTurn(names: readonly string[], work: (name: string) => Promise<string>): Promise<number> {
   const errors: string[] = [];
   for (const name of names) {

@@ -48,7 +48,7 @@ export function dockerCall(argv: readonly string[]): GlobalCall | undefined {
   return isDockerWord(first) || (first === "help" && isDockerWord(second)) ? call : undefined;
 }
 
-/** Does what the words say; every failure is told on stderr. @returns the exit code */
+/** Does what the words say; every failure goes to stderr. @returns the exit code */
 export async function runDocker(call: GlobalCall, env: NodeJS.ProcessEnv): Promise<number> {
   try {
     return await dispatch(call.words, openSession(call, env));

@@ -29,7 +29,7 @@ export const exec: CommandSpec = {
     const [name = "", ...command] = args;
     const body = readExecConfig(flags, command);
     const client = await session.client();
-    // a container that does not exist is told before a terminal that does not
+    // a missing container is reported before a missing terminal
     await client.get(`${containerPath(name)}/json`);
     const detach = flags.bool("detach");
     if (!detach) checkTty(body.AttachStdin, body.Tty);

@@ -1,4 +1,4 @@
-/** One request for each of several names: done together, told in the order typed. Source: docker/cli container/utils.go parallelOperation. */
+/** One request for each of several names: done together, printed in the order typed. Source: docker/cli container/utils.go parallelOperation. */
 import { print } from "../terminal.ts";
 import { StatusError } from "./status.ts";
 
@@ -13,7 +13,7 @@ export interface ManyOptions {
 }
 
 /**
- * Does the work for each name and prints the names that succeeded. What failed is told together at the end.
+ * Does the work for each name and prints the names that succeeded. Failures come together at the end.
  * @returns 0; throws StatusError when any failed
  */
 export async function forEachName(

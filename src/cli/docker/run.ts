@@ -50,7 +50,7 @@ async function runContainer(
           headers: { "Content-Type": "text/plain" },
         })
       : undefined;
-  // the output is read from the first moment on; a failing start is told after it has ended
+  // the output is read from the first moment on; a failing start is reported after it has ended
   const streams: Promise<StreamEnd> = attached
     ? copyStreams(attached, { stdin, stdout, stderr, tty, detachKeys }, abort.signal)
     : Promise.resolve("ended");

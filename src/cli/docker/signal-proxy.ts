@@ -21,7 +21,7 @@ const FORWARDED = [
 /** @returns what ends it and gives the signals their own effect back */
 export function proxySignals(client: EngineClient, id: string): () => void {
   const forward = (signal: NodeJS.Signals): void => {
-    // a container that has just ended gets no signal: its exit is told by the wait
+    // a container that has just ended gets no signal: the wait reports its exit
     void client
       .post(`/containers/${encodeURIComponent(id)}/kill`, { query: { signal: signal.slice("SIG".length) } })
       .catch(() => undefined);

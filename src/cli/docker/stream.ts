@@ -110,7 +110,7 @@ function copyInput({ socket }: Hijacked, options: StreamOptions): Input {
       socket.off("drain", resume);
     };
     socket.on("drain", resume);
-    // a lost connection is told by the side that reads
+    // the reading side reports a lost connection
     socket.on("error", stop);
     stdin.on("data", take).on("end", end).on("error", end);
   });

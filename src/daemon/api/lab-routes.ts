@@ -17,7 +17,7 @@ import { JSON_TYPE } from "./json.ts";
 const MAX_UP_BYTES = 32 * 1024 * 1024;
 /** What a client gets to read the end of what it follows. */
 const UNREAD_MS = 1000;
-/** Progress is told at most this often. */
+/** Progress is reported at most this often. */
 const PROGRESS_MS = 50;
 
 /** @param end called when the lab is gone and its answer sent */
@@ -81,7 +81,7 @@ export function registerLabRoutes(server: FastifyInstance, engine: Engine, end: 
     };
     return stream(reply, (listener) => lab.matrix(engine, { ...options, ...listener }));
   });
-  // the last of these hooks: what had an end to tell has told it; who does not read it is not waited for
+  // the last of these hooks: all ends have been reported; a client that does not read is not waited for
   server.addHook("preClose", async () => {
     setTimeout(() => server.server.closeAllConnections(), UNREAD_MS).unref();
   });
@@ -122,7 +122,7 @@ async function answer(reply: FastifyReply, work: () => Promise<unknown>): Promis
   try {
     return sendJson(reply, { result: await work() });
   } catch (error) {
-    // told in the body, with places and remedies: HTTP itself went well
+    // in the body, with places and remedies: the HTTP request itself succeeded
     return sendJson(reply, { error: describe(error) });
   }
 }

@@ -1,11 +1,11 @@
 /**
- * What nf_tables does with chosen packets, told by the kernel itself: each rule that they match, each chain that they leave, each policy
+ * What nf_tables does with chosen packets, as the kernel itself traces it: each rule that they match, each chain that they leave, each policy
  * (NFNLGRP_NFTRACE; what `nft monitor trace` and `xtables-monitor --trace` read). The packets are chosen by a table of our own that
  * sets their trace bit before any other table sees them; no rule of the namespace is touched, and the table goes with the trace: it
  * belongs to our socket, and the kernel removes it when that is closed, be it because the process was killed.
  * Source: include/uapi/linux/netfilter/{nf_tables,nfnetlink}.h; net/netfilter/{nf_tables_trace,nf_tables_core}.c.
  *
- * A rule that does not match is not told. Headers and links come with the first message of each base chain only, and a trace's number
+ * A rule that does not match is not traced. Headers and links come with the first message of each base chain only, and a trace's number
  * may change from hook to hook: what belongs together is known by order and by the packet's own headers. The trace bit is lost with
  * each veth (net/core/skbuff.c skb_scrub_packet): every namespace is traced by itself.
  */
@@ -112,7 +112,7 @@ export interface TraceSelector {
 }
 
 export interface Trace {
-  /** Reads what waits now. @returns false when the kernel had more to tell than its buffer took */
+  /** Reads what waits now. @returns false when the kernel sent more than its buffer took */
   drain(): boolean;
   /** Removes the table and stops. Idempotent. @throws NetlinkError */
   close(): void;
@@ -123,7 +123,7 @@ const PROTOCOLS = { tcp: PROTO_TCP, udp: PROTO_UDP, icmp: PROTO_ICMP } as const;
 let tables = 0;
 
 /**
- * Traces until closed; the first packet after it returns is told. The caller closes it before the namespace goes.
+ * Traces until closed; the first packet after it returns is reported. The caller closes it before the namespace goes.
  * @throws NetlinkError when the kernel has no nf_tables
  */
 export function openTrace(ns: Netns, selectors: readonly TraceSelector[], onEvent: (event: TraceEvent) => void): Trace {

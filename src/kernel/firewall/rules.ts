@@ -71,7 +71,7 @@ export interface CountedChain extends ObservedChain {
 export interface TablesReading {
   readonly chains: readonly CountedChain[];
   readonly rules: readonly ObservedRule[];
-  /** Tables of iptables that nft changed so that iptables cannot read them whole: of those nothing is told. */
+  /** Tables of iptables that nft changed so that iptables cannot read them whole: those are not read. */
   readonly unreadable: readonly string[];
 }
 

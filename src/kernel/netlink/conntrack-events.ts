@@ -1,6 +1,6 @@
 /**
  * Changes of a namespace's conntrack table as they happen (NFNLGRP_CONNTRACK_*; what `conntrack -E` reads). With the kernel's default,
- * net.netfilter.nf_conntrack_events = 2, an entry tells of itself only when somebody listened at its birth (nf_conntrack_ecache.c).
+ * net.netfilter.nf_conntrack_events = 2, an entry sends events only when a listener existed at its creation (nf_conntrack_ecache.c).
  * Source: include/uapi/linux/netfilter/{nfnetlink,nfnetlink_conntrack}.h.
  */
 
@@ -18,8 +18,8 @@ export interface ConntrackWatch {
 const GROUPS = [1, 2, 3];
 
 /**
- * Watches until closed; the first change after it returns is told. The caller closes it.
- * @param onLost the kernel had more to tell than its buffer took. @throws SystemError
+ * Watches until closed; the first change after it returns is reported. The caller closes it.
+ * @param onLost the kernel sent more than its buffer took. @throws SystemError
  */
 export function watchConntrack(
   ns: Netns,

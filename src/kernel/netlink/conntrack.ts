@@ -109,7 +109,7 @@ export function readConntrack(ns: Netns): ConntrackEntry[] {
   }
 }
 
-/** What an entry was born with, or is looked for by. */
+/** What identifies an entry from its creation on. */
 export interface FirstPacket extends Tuple {
   readonly proto: "tcp" | "udp" | "icmp";
 }

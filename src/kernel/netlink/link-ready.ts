@@ -7,7 +7,7 @@
 import type { NetlinkSocket } from "./netlink.ts";
 import { decodeLinkReadiness, dumpLinks } from "./rtnetlink-read.ts";
 
-/** Then the lab is used as it is: what cannot be sent is told where it is sent. */
+/** Then the lab is used as it is: an error shows where something is sent. */
 const DEADLINE_MS = 20_000;
 const LOOK_AGAIN_MS = 5;
 

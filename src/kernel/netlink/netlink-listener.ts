@@ -1,5 +1,5 @@
 /**
- * What the kernel tells by itself: messages of netlink groups of a namespace, read as they come and decoded with care. Source:
+ * What the kernel sends by itself: messages of netlink groups of a namespace, read as they come and decoded with care. Source:
  * netlink(7); include/uapi/linux/netlink.h.
  */
 import {
@@ -36,8 +36,8 @@ const HEADER_BYTES = 16;
 const BUFFER_BYTES = 4 << 20;
 
 /**
- * Listens until closed: the first message after it returns is told. The caller closes it.
- * @param onBytes gets what came in one read. @param onLost the kernel had more to tell than its buffer took. @throws SystemError
+ * Listens until closed: the first message after it returns is reported. The caller closes it.
+ * @param onBytes gets what came in one read. @param onLost the kernel sent more than its buffer took. @throws SystemError
  */
 export function openNetlinkListener(
   ns: Netns,
@@ -57,7 +57,7 @@ export function openNetlinkListener(
   let closed = false;
   const drain = (): void => {
     try {
-      // who listens may close while it is told
+      // the listener may close during the call
       for (let got = closed ? undefined : recvmsg(fd); got; got = closed ? undefined : recvmsg(fd)) onBytes(got.data);
     } catch (error) {
       if (!(error instanceof SystemError) || error.code !== "ENOBUFS") throw error;

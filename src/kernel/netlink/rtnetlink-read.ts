@@ -266,11 +266,11 @@ export function decodeRouteFacts({ body }: Message): RouteFacts | undefined {
 
 // --- what docknet never makes ----------------------------------------------------------------------------------------
 
-/** Priority -> table of the rules that every namespace is born with (net/ipv4/fib_rules.c fib_default_rules_init). */
+/** Priority -> table of the rules that every namespace starts with (net/ipv4/fib_rules.c fib_default_rules_init). */
 const BORN_POLICIES: Readonly<Record<number, number>> = { 0: 255, 32766: 254, 32767: 253 };
 const FRA_PLAIN = new Set([FRA_PRIORITY, FRA_TABLE, 14 /* SUPPRESS_PREFIXLEN */, 21 /* PROTOCOL */, 19 /* L3MDEV */]);
 
-/** struct fib_rule_hdr. undefined for those that a namespace is born with. */
+/** struct fib_rule_hdr. undefined for those that a namespace starts with. */
 export function decodePolicy({ body }: Message): ForeignObject | undefined {
   const attributes = decodeAttributes(body.subarray(12));
   const priority = attributes.get(FRA_PRIORITY)?.readUInt32LE(0) ?? 0;

@@ -24,7 +24,7 @@ export interface WatchedFrame {
 export interface FrameWatch {
   /** Reads what waits now. @returns false when frames were lost */
   drain(): boolean;
-  /** Nothing is told any more. The kernel lets go after an RCU grace period, for which nobody here waits. Idempotent. */
+  /** Ends the calls. The kernel lets go after an RCU grace period, for which nothing here waits. Idempotent. */
   close(): void;
 }
 

@@ -99,7 +99,7 @@ export function readBatch(fd: number, position: number, packets: Packet[]): numb
   if (count < 0) {
     const errno = koffi.errno();
     if (errno === EAGAIN) return 0;
-    // told once; packets may wait behind it
+    // comes once; packets may wait behind it
     if (errno === ENETDOWN || errno === EINTR) return readBatch(fd, position, packets);
     throw new SystemError("recvmmsg", errno);
   }

@@ -80,7 +80,7 @@ export async function startShim(
   const args = ["--pid", "--fork", "--kill-child", "--uts", "--ipc", "--", process.execPath, "--", bundle, directory];
   const child = spawn(tool("unshare"), args, { detached: true, stdio: ["pipe", "pipe", log], cwd: "/" });
   closeSync(log);
-  child.stdin?.on("error", () => {}); // it has died, which is told otherwise
+  child.stdin?.on("error", () => {}); // it has died, which `exit` reports
   try {
     await ready(child, directory, base);
     const shim = await connectShim(directory, base);

@@ -200,7 +200,7 @@ export function launch(
         stdio: [...io.theirs, ...(guard === undefined ? [] : [guard])],
         detached: !command.tty,
       });
-      child.on("error", () => {}); // told by the missing pid
+      child.on("error", () => {}); // the missing pid reports it
       return { child, io };
     } catch (error) {
       for (const fd of io.ours) closeSync(fd);

@@ -8,7 +8,7 @@ const [directory = ""] = process.argv.slice(2);
 process.chdir("/");
 process.umask(0o022);
 closeInheritedOnExec();
-// One mistake must not end every container of the lab: it is told, and the others go on.
+// One mistake must not end every container of the lab: it is logged, and the others go on.
 process.on("uncaughtException", (error) => process.stderr.write(`docknet-shim: ${error.stack ?? error.message}\n`));
 // Who started it writes down whose it is, and says so; who dies before leaves nothing behind.
 let said = "";

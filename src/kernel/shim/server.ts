@@ -47,7 +47,7 @@ const SHUTDOWN_MS = 5000;
 const SIGKILL = 9;
 
 /**
- * Listens in `directory` until it is told to end. Resolves when it listens.
+ * Listens in `directory` until a request ends it. Resolves when it listens.
  * @throws DocknetError CONFLICT when a shim already runs there
  */
 export async function serveShim(directory: string): Promise<void> {
@@ -116,7 +116,7 @@ class ShimServer {
     }
   }
 
-  /** A wrong request is answered; who does not speak in requests at all is told so, once. */
+  /** A wrong request is answered; a client that does not send requests at all gets one error. */
   private request(socket: Socket, line: string, rest: Buffer): "attached" | "answered" {
     let n: number | undefined;
     const answer = (value: object): void => {

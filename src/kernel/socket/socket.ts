@@ -194,7 +194,7 @@ export function localAddressOf(fd: number): SocketAddress {
 
 /**
  * The error that waits on the socket, by name, and clears it. SO_ERROR also gives the soft error (net/core/sock.c): an ICMP
- * error that came while connect(2) still held the socket is only there, and would else be told after a second's retransmission.
+ * error that came while connect(2) still held the socket is only there, and would else come only with a retransmission a second later.
  */
 export function takeSocketError(fd: number): string | undefined {
   const errno = getsockopt(fd, SOL_SOCKET, SO_ERROR, 4).readInt32LE();

@@ -5,7 +5,7 @@
  * | outcome     | of the data connection; of the control connection where it got no further                                    |
  * | reach       | the file's line came over it                                                                                 |
  * | refuse      | reset; or the control connection ended, or answered something else than FTP's consent                        |
- * | unreachable | EHOSTUNREACH, ENETUNREACH, told by this socket, or by the server's 425 when that is who opens it             |
+ * | unreachable | EHOSTUNREACH, ENETUNREACH, from this socket, or from the server's 425 when the server opens it              |
  * | silent      | nothing until the deadline                                                                                   |
  *
  * The server is one of ours (ftp-server.ts): it tells in its 150 reply which two ends an active data connection has, in its 425 the errno.
@@ -123,7 +123,7 @@ class Client {
     return { outcome: "reach", ...this.withEnds(content) };
   }
 
-  /** The server opens the data connection: what becomes of it is told by the server, or by the connection's coming. */
+  /** The server opens the data connection: the outcome comes from the server, or with the connection. */
   private async fetchActive(talk: Talk): Promise<string | ReturnType<typeof decideErrno>> {
     const waiting = waitForOne(this.request.ns, talk.local.address);
     this.closers.push(waiting.close);

@@ -331,7 +331,7 @@ class Session {
 
 const isFile = (path: string): boolean => path === FTP_FILE || path === `/${FTP_FILE}`;
 
-/** What a client is told: an errno's name. */
+/** What a client gets: an errno's name. */
 function codeOf(error: unknown): string {
   if (error instanceof NoData) return error.errno;
   return error instanceof SystemError ? error.code : "ENOBUFS";

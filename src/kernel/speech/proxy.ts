@@ -138,7 +138,7 @@ function connectUpstream(ns: Netns, binding: ProxyBinding, client: Socket): () =
   };
 }
 
-/** Both ways; the end of one way is told on (half close), back pressure is pipe's. An error of one side ends the other when its data is out. */
+/** Both ways; the end of one way is passed on (half close), back pressure is pipe's. An error of one side ends the other when its data is out. */
 function join(client: Socket, upstream: Socket): void {
   upstream.on("error", () => client.destroySoon());
   upstream.on("close", () => client.destroySoon());

@@ -39,7 +39,7 @@ export interface Responder {
 /** Bytes and time that a client has for the first line of its request, and time to take the answer. */
 const REQUEST_BYTES = 8192;
 const REQUEST_MS = 5000;
-/** Of a datagram, as many bytes are told back. */
+/** Of a datagram, as many bytes are sent back. */
 const ECHO_BYTES = 64;
 
 /**

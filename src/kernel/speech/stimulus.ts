@@ -50,7 +50,7 @@ export interface StimulusRequest {
 export type Reaction =
   /** The connection stands, or a datagram or an echo reply came. */
   | { readonly kind: "answer" }
-  /** "ECONNREFUSED", "EHOSTUNREACH", "EPERM" and the like, as the sender is told it. */
+  /** "ECONNREFUSED", "EHOSTUNREACH", "EPERM" and the like, as the sender gets it. */
   | { readonly kind: "errno"; readonly errno: string };
 
 export interface Stimulus {

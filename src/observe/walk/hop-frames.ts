@@ -39,7 +39,7 @@ function hopsIn(record: WalkRecord, isIt: Identity): HopFrames[] {
       else hops.push({ node: packet.node, in: { packet, link: packet.link } });
     } else if (!same) hops.push({ node: packet.node, out: { packet, link: packet.link } });
     else if (!same.out) same.out = { packet, link: packet.link };
-    // from a bridge out of its port; a flood leaves by several, of which the first is told
+    // from a bridge out of its port; a flood leaves by several, of which the first is shown
     else if (same.out.link === bridge && !same.out.port) same.out = { packet, link: same.out.link, port: packet.link };
   }
   return hops;

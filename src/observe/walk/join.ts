@@ -42,13 +42,13 @@ export function joinWalk(record: WalkRecord, course: WalkCourse): Story {
   const answer = end && answerTo(record, end);
   const refusal = end && answer && refusalOf(end, answer.frame.ip, course.proto);
   const words = packet ? packetWords(packet) : WORDS[course.proto];
-  const request = told("request", words, visits, record, proxied ? undefined : refusal);
+  const request = wayOf("request", words, visits, record, proxied ? undefined : refusal);
   const own = proxied && {
-    ...told("proxy", packetWords(proxied.packet), proxied.visits, record, refusal),
+    ...wayOf("proxy", packetWords(proxied.packet), proxied.visits, record, refusal),
     note: `the userland proxy of ${proxied.proxy.owner.label} opens a connection of its own`,
   };
   const back = answer ? followPacket(record, answer.node, identityOf(answer.frame.ip)) : [];
-  const reply = answer && told("reply", packetWords(answer.frame.ip), back, record);
+  const reply = answer && wayOf("reply", packetWords(answer.frame.ip), back, record);
   const second = course.second && packet ? secondOf(record, course, packet) : undefined;
   const because = (own ?? request).hops.at(-1)?.because ?? "it was not seen anywhere";
   return {
@@ -140,7 +140,7 @@ function secondOf(record: WalkRecord, { sender, sport }: WalkCourse, first: Ipv4
   const sent = record.packets
     .filter((s) => s.node === sender && s.direction === "out" && s.frame.ip && follows(s.frame.ip))
     .sort(byOrder)[0]?.frame.ip;
-  return sent && told("second", packetWords(sent), followPacket(record, sender, identityOf(sent)), record);
+  return sent && wayOf("second", packetWords(sent), followPacket(record, sender, identityOf(sent)), record);
 }
 
 /** The listener may be the userland proxy, which opens a connection of its own. */
@@ -189,7 +189,7 @@ export function packetWords({ tcp, udp, icmp, proto }: Ipv4Packet): string {
 }
 
 /** @param refusal what is to be said of its last namespace in place of "delivered" */
-function told(kind: Way["kind"], packet: string, visits: readonly Visit[], record: WalkRecord, refusal?: string): Way {
+function wayOf(kind: Way["kind"], packet: string, visits: readonly Visit[], record: WalkRecord, refusal?: string): Way {
   const hops = visits.map((visit, i) => {
     const isLast = i === visits.length - 1;
     const because = isLast ? (refusal ?? endWords(visit, record)) : undefined;
@@ -337,12 +337,12 @@ function judge(
 /** What the sender takes for a closed port (net/ipv4/tcp_ipv4.c tcp_v4_err). */
 const REFUSALS = / --reject-with (tcp-reset|icmp-port-unreachable)\b/;
 
-/** REJECT tells the sender; so may a rule of nftables' own. */
+/** REJECT answers the sender; so may a rule of nftables' own. */
 function rejected(rule: MetRule, reaction: Reaction | undefined): WalkVerdict | undefined {
   const errno = reaction?.kind === "errno" ? reaction.errno : undefined;
   // EPERM: the sender's own chain took it
   const tells = rule.verdict === "REJECT" || (rule.see !== undefined && errno !== undefined && errno !== "EPERM");
-  // where it is the userland proxy that was told, the sender has its connection all the same
+  // where the userland proxy got the refusal, the sender has its connection all the same
   const isRefusal = errno === "ECONNREFUSED" || (reaction?.kind === "answer" && REFUSALS.test(rule.rule));
   return tells ? (isRefusal ? "refuse" : "unreachable") : undefined;
 }

@@ -91,7 +91,7 @@ export interface ChainRun {
 }
 
 /**
- * Runs of one packet in one namespace, in order. A rule that REJECTs sends its message before it is told itself: the message's runs stand
+ * Runs of one packet in one namespace, in order. A rule that REJECTs sends its message before its own trace: the message's runs stand
  * between the rule and the run that it belongs to.
  */
 export function runsOf(record: WalkRecord, node: NodeName, isIt: Identity): ChainRun[] {

@@ -74,14 +74,14 @@ export async function runWalk(instruments: WalkInstruments, order: WalkOrder): P
     });
     reacted.catch(() => watch.look());
     const early = observer.record();
-    // what other walks' tables choose is told here too: a drop must be ours
+    // the trace shows what other walks chose too: a drop must be ours
     const isDropped = (): boolean =>
       observer.traces.some((t) => t.verdict.kind === "DROP") && joinWalk(early, course).rule !== undefined;
     await watch.until(() => reaction !== undefined || isDropped(), silenceMs);
     if (reaction === undefined && isDropped()) {
       await observer.readRules();
       const { rule } = joinWalk(observer.record(), course);
-      // of a DROP nobody is told
+      // a DROP sends no message
       if (rule?.verdict === "REJECT" || rule?.see) await watch.until(() => reaction !== undefined, SOON_MS);
     }
     if (reaction?.kind === "answer") {
@@ -147,7 +147,7 @@ class WalkObserver {
     }
     const selectors = selectorsOf(order, stimulus);
     for (const node of this.tabled) {
-      // what goes wrong is told when they are needed
+      // errors surface when the rules are needed
       if (order.likely.has(node)) instruments.rules(node).catch(() => {});
       const trace = instruments.trace(node, selectors, (event) => {
         traces.push({ node, ...event });

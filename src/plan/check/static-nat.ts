@@ -1,6 +1,6 @@
 /**
  * What 1:1 NAT claims, as checks: the machine leaves with a public address of its own and keeps its source port, and ping to that
- * address comes to the machine. That its ports are reached from outside too is told beside the other ways to a published port.
+ * address comes to the machine. That its ports are reached from outside too is checked with the other ways to a published port.
  */
 import type { Ipv4 } from "../../net/address.ts";
 import { HOST, INTERNET, NEIGHBOUR, type NodeName } from "../../net/name.ts";

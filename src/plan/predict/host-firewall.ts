@@ -1,6 +1,6 @@
 /**
  * What Docker's rules on the host decide about a packet, by Docker's documented semantics and not by reading the rules: direct access
- * (raw), port bindings (nat DOCKER), forwarding (filter) and masquerading (nat POSTROUTING). The way between is told in packet-host.ts.
+ * (raw), port bindings (nat DOCKER), forwarding (filter) and masquerading (nat POSTROUTING). The way between is in packet-host.ts.
  */
 import { type Origin, renderOrigin } from "../../errors.ts";
 import { contains, isIpv4 } from "../../net/address.ts";

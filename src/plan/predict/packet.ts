@@ -1,6 +1,6 @@
 /**
  * One packet under way: its addresses now, the links it was seen on, what changed it, and the ways in which it can end. What happens to
- * it where is told in the files beside this one: packet-container.ts, -host.ts, -router.ts, -lan.ts.
+ * it where stands in the files beside this one: packet-container.ts, -host.ts, -router.ts, -lan.ts.
  */
 import { contains, type Ipv4, prefixLength, type Subnet } from "../../net/address.ts";
 import type { IfName, NodeName } from "../../net/name.ts";

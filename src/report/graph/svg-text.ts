@@ -55,7 +55,7 @@ export function bridgeCard(graph: Graph, bridge: GraphLink, colour: number): Car
   );
 }
 
-/** A link of the host on which macvlans stand; its addresses are the host's, and told there. */
+/** A link of the host on which macvlans stand; its addresses are the host's, and stand there. */
 export function parentCard(graph: Graph, parent: GraphLink, colour: number): Card {
   const networks = networksOn(graph, parent);
   return cardOf(

@@ -116,7 +116,7 @@ function wireElement({ kind, points, network, tip }: Wire): string {
   return kind === "arrow" ? `${line}<path class="head" d="M${x},${y} l-9,-4.5 v9 z"/>` : line;
 }
 
-/** The reader's font may lack a letter, and take it from one with other widths: then the line is told how wide to be. */
+/** The reader's font may lack a letter, and take it from one with other widths: then the line states its width. */
 function textElement({ kind, x, y, text, width }: TextLine): string {
   const forced = PLAIN.test(text) ? "" : ` textLength="${width}" lengthAdjust="spacingAndGlyphs"`;
   return `<text class="${kind}" x="${x}" y="${y}"${forced}>${escapeXml(text)}</text>`;

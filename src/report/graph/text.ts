@@ -199,7 +199,7 @@ function bridgeRail({ graph, node }: NodeBlock, bridge: GraphLink): Rail {
   };
 }
 
-/** What stands on a link: its addresses are told in the head of the box. */
+/** What stands on a link: its addresses stand in the head of the box. */
 function parentRail({ graph, node }: NodeBlock, parent: GraphLink): Rail {
   const info = networkPieces(graph, node, parent);
   const port = ({ node: far, link }: MacvlanEndpoint): RailPort => {

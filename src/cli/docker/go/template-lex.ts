@@ -28,7 +28,7 @@ export type TokenType =
 export interface Token {
   readonly type: TokenType;
   readonly text: string;
-  /** In bytes of UTF-16; columns are told in it. */
+  /** In code units of UTF-16, the unit of columns. */
   readonly at: number;
   readonly line: number;
 }

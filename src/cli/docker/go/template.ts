@@ -1,5 +1,5 @@
 /**
- * Go's text/template as `--format` uses it: fields, pipes, variables, if, with, range, docker's functions. Failures are told in Go's
+ * Go's text/template as `--format` uses it: fields, pipes, variables, if, with, range, docker's functions. Failures have Go's
  * words, with Go's columns. Source: text/template/exec.go; docker/cli templates/templates.go.
  */
 import { quoteGo } from "../flags.ts";
