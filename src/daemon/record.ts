@@ -25,6 +25,4 @@ export interface ContainerRecord {
   /** The bodies of POST /containers/create, normalised as inspect shows them. */
   readonly config: JsonObject;
   readonly hostConfig: JsonObject;
-  /** The services compose hash, when `docknet up` made it. */
-  readonly specHash?: string;
 }

@@ -288,18 +288,6 @@ export function execve(
 
 // --- locks -----------------------------------------------------------------------------------------------------------
 
-const LOCK_EX = 2;
-const LOCK_NB = 4;
-const nativeFlock = libc.func("int flock(int fd, int operation)");
-
-/** Takes the whole file for this open descriptor; the kernel frees it with the descriptor (flock(2)). @returns false when another has it */
-export function flock(fd: number): boolean {
-  if (nativeFlock(fd, LOCK_EX | LOCK_NB) === 0) return true;
-  const errno = nativeErrno();
-  if (ERRNO[errno] === "EAGAIN") return false;
-  throw new SystemError("flock", errno);
-}
-
 /** Of the UTS namespace that this thread is in. */
 export const sethostname = (name: string): void =>
   void check("sethostname", native.sethostname(name, byteLength(name)));
@@ -330,9 +318,10 @@ export function socketpair(domain: number, type: number): readonly [number, numb
   return [one, other];
 }
 
-/** @returns false when another process holds the lock, which ends with the last descriptor of its holder (flock(2)) */
+const LOCK_EX_NB = 2 | 4;
+
+/** Takes the whole file; the lock ends with the last descriptor of its holder (flock(2)). @returns false when another process holds it */
 export function tryLock(fd: number): boolean {
-  const LOCK_EX_NB = 2 | 4;
   if (native.flock(fd, LOCK_EX_NB) === 0) return true;
   const errno = nativeErrno();
   if (ERRNO[errno] === "EAGAIN") return false;

@@ -1,6 +1,6 @@
 /** One owner per lab: a lock in the lab's directory that the kernel frees when its holder ends, however it ends. */
 import { closeSync, constants, fstatSync, openSync, statSync } from "node:fs";
-import { flock } from "./libc.ts";
+import { tryLock } from "./libc.ts";
 import { openOwnLog, type TrustedDirectory } from "./trusted-directory.ts";
 
 /** Not inherited by children: Node opens with O_CLOEXEC. */
@@ -19,7 +19,7 @@ export function lockDirectory(directory: string): DirectoryLock | undefined {
     fd = undefined;
   };
   // who had it before may have removed the directory: then this is a lock on a file that nobody else will ever see
-  if (flock(fd) && isStillThere(fd, path)) return { close };
+  if (tryLock(fd) && isStillThere(fd, path)) return { close };
   close();
   return undefined;
 }
@@ -29,7 +29,7 @@ export function lockDirectory(directory: string): DirectoryLock | undefined {
  * lives.
  */
 export function lockFromCleaners(place: TrustedDirectory): void {
-  flock(openSync(place.base, constants.O_RDONLY | constants.O_DIRECTORY));
+  tryLock(openSync(place.base, constants.O_RDONLY | constants.O_DIRECTORY));
 }
 
 function openOrNothing(path: string): number | undefined {

@@ -1,7 +1,9 @@
 /** The columns of `docknet ps`. Pure. Source: docker/cli cli/command/formatter/container.go. */
+
+import { humanDuration } from "../../daemon/human-duration.ts";
 import { quoteGo } from "./flags.ts";
 import { GoNil, type GoStruct } from "./go/value.ts";
-import { ellipsis, goTimeOf, humanDuration, humanSize, shortId } from "./human.ts";
+import { ellipsis, goTimeOf, humanSize, shortId } from "./human.ts";
 import { joinLabels, type Labels, rowOf } from "./listing.ts";
 import { type PortSummary, renderPorts } from "./ports.ts";
 

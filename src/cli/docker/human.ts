@@ -1,22 +1,4 @@
-/** Durations, sizes, ids and orders as docker prints them. Sources: go-units duration.go, size.go; fvbommel/sortorder; docker/cli formatter. */
-
-/** `3 seconds`, `About a minute`, `2 weeks`; the duration is in milliseconds. */
-export function humanDuration(milliseconds: number): string {
-  const seconds = Math.trunc(milliseconds / 1000);
-  if (seconds < 1) return "Less than a second";
-  if (seconds === 1) return "1 second";
-  if (seconds < 60) return `${seconds} seconds`;
-  const minutes = Math.trunc(milliseconds / 60_000);
-  if (minutes === 1) return "About a minute";
-  if (minutes < 60) return `${minutes} minutes`;
-  const hours = Math.trunc(milliseconds / 3_600_000 + 0.5);
-  if (hours === 1) return "About an hour";
-  if (hours < 48) return `${hours} hours`;
-  if (hours < 24 * 7 * 2) return `${Math.trunc(hours / 24)} days`;
-  if (hours < 24 * 30 * 2) return `${Math.trunc(hours / 24 / 7)} weeks`;
-  if (hours < 24 * 365 * 2) return `${Math.trunc(hours / 24 / 30)} months`;
-  return `${Math.trunc(hours / 24 / 365)} years`;
-}
+/** Sizes, ids and orders as docker prints them. Sources: go-units size.go; fvbommel/sortorder; docker/cli formatter. */
 
 /** `59MB`, `1.09kB`: steps of 1000, so many significant digits. */
 export const humanSize = (bytes: number, digits = 4): string =>

@@ -2,11 +2,11 @@
 import { findContainer } from "../../state/find.ts";
 import { publishingEndpoint } from "../../state/port-binding.ts";
 import { type Container, gatewayEndpoint, type State } from "../../state/state.ts";
+import { humanDuration } from "../human-duration.ts";
 import type { ContainerRecord } from "../record.ts";
 import { namesOf, networkMode } from "./container-json.ts";
 import { networkSummaries } from "./endpoint-json.ts";
 import type { Filters } from "./filter.ts";
-import { humanDuration } from "./human-duration.ts";
 import { imageId, parseImageName } from "./image-name.ts";
 import { sortedMap } from "./json.ts";
 import { atoi } from "./query.ts";

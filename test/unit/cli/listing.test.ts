@@ -3,13 +3,14 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type ContainerSummary, containerRow } from "../../../src/cli/docker/container-row.ts";
 import { formatGoTime } from "../../../src/cli/docker/go/time.ts";
-import { compareNatural, ellipsis, humanBytes, humanDuration, humanSize } from "../../../src/cli/docker/human.ts";
+import { compareNatural, ellipsis, humanBytes, humanSize } from "../../../src/cli/docker/human.ts";
 import { splitDocuments } from "../../../src/cli/docker/json-stream.ts";
 import { compactJson, indentJson } from "../../../src/cli/docker/json-text.ts";
 import { renderListing, rowOf } from "../../../src/cli/docker/listing.ts";
 import { type PortSummary, renderPorts } from "../../../src/cli/docker/ports.ts";
 import { StatusError } from "../../../src/cli/docker/status.ts";
 import { alignColumns } from "../../../src/cli/docker/table.ts";
+import { humanDuration } from "../../../src/daemon/human-duration.ts";
 
 test("a column is as wide as its widest cell and three, at least ten; the last one is not padded", () => {
   expect(alignColumns("A\tLONG HEADER\tC\n1\t2\t3\n")).toBe("A         LONG HEADER   C\n1         2             3\n");
