@@ -152,6 +152,8 @@ export const isProtocol = (protocol: number): Buffer[] => [
 ];
 
 /** struct iphdr (RFC 791, section 3.1) */
+export const isIpProtocol = (protocol: number): Buffer[] =>
+  field(NFT_PAYLOAD_NETWORK_HEADER, 9, Uint8Array.of(protocol));
 export const isSource = (address: Ipv4): Buffer[] => field(NFT_PAYLOAD_NETWORK_HEADER, 12, toBytes(address));
 export const isDestination = (address: Ipv4): Buffer[] => field(NFT_PAYLOAD_NETWORK_HEADER, 16, toBytes(address));
 

@@ -13,6 +13,7 @@ import {
   counter,
   isDestination,
   isDestinationPort,
+  isIpProtocol,
   isProtocol,
   isSource,
   isSourcePort,
@@ -105,12 +106,12 @@ const JUMPS = [
 ];
 
 export function resolverMessages(ports: ResolverPorts, order: RuleOrder): ResolverMessages {
-  const asks = <T>(protocol: readonly T[], address: readonly T[]): T[] =>
-    order === "protocol first" ? [...protocol, ...address] : [...address, ...protocol];
+  const asks = (protocol: number, address: readonly Buffer[]): Buffer[] =>
+    order === "protocol first" ? [...isProtocol(protocol), ...address] : [...address, ...isIpProtocol(protocol)];
   const protos = ["tcp", "udp"] as const;
   const queries = protos.map((proto) =>
     newRule(TABLE, "DOCKER_OUTPUT", PROTOCOL[proto], [
-      ...asks(isProtocol(PROTOCOL[proto]), TO_DNS),
+      ...asks(PROTOCOL[proto], TO_DNS),
       ...isDestinationPort(DNS_PORT),
       counter(),
       toDestination(EMBEDDED_DNS, ports[proto]),
@@ -118,7 +119,7 @@ export function resolverMessages(ports: ResolverPorts, order: RuleOrder): Resolv
   );
   const answers = protos.map((proto) =>
     newRule(TABLE, "DOCKER_POSTROUTING", PROTOCOL[proto], [
-      ...asks(isProtocol(PROTOCOL[proto]), isSource(EMBEDDED_DNS)),
+      ...asks(PROTOCOL[proto], isSource(EMBEDDED_DNS)),
       ...isSourcePort(ports[proto]),
       counter(),
       toSourcePort(DNS_PORT),

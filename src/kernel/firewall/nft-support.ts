@@ -15,7 +15,7 @@ export async function ruleOrder(): Promise<RuleOrder> {
   return (nftVersion(await versionText()) ?? 0) >= 1_008_011 ? "address first" : "protocol first";
 }
 
-/** 1.8.9 asks for the protocol before the addresses, 1.8.11 after them (both seen on the kernel, Debian 12 and 13). */
+/** 1.8.9 asks nf_tables' meta data for the protocol, and then for the addresses; 1.8.11 for the addresses, and then the IP header for the protocol (both seen on the kernel, Debian 12 and 13). */
 export type RuleOrder = "protocol first" | "address first";
 
 /** Asked once per process. */

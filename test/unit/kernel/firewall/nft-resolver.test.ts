@@ -100,3 +100,16 @@ test("what the kernel lacks is not asked for twice; what one namespace has is no
   const lacking = [2, 17, 1, 95, 22, 12].map((errno) => lacksFeature(new NetlinkError("create table nat", errno, "")));
   expect(lacking).toEqual([true, false, false, true, true, false]);
 });
+
+test("1.8.11 writes the same rules in another order, and the protocol from the IP header", () => {
+  const [first, second] = (["protocol first", "address first"] as const).map((order) => resolverMessages(PORTS, order));
+  expect(second?.chains).toEqual(first?.chains);
+  expect(second?.rules.slice(0, 2)).toEqual(first?.rules.slice(0, 2));
+  // as iptables-restore 1.8.11 of Debian 13 wrote it: 4 bytes at 16 are 127.0.0.11, 1 byte at 9 is 6
+  const theirs =
+    "340001000c0001007061796c6f6164002400020008000100000000010800020000000001080003000000001008000400000000042c00010008000100636d700020000200080001000000000108000200000000000c000300080001007f00000b" +
+    "340001000c0001007061796c6f6164002400020008000100000000010800020000000001080003000000000908000400000000012c00010008000100636d700020000200080001000000000108000200000000000c0003000500010006000000";
+  // the kernel's listing does not mark what is nested (NLA_F_NESTED, 0x8000)
+  const ours = Buffer.from(second?.rules[2]?.body ?? Buffer.alloc(0)).toString("hex");
+  expect(ours.replaceAll(/0([1-4])80/g, (_, type) => `0${type}00`)).toContain(theirs);
+});
