@@ -217,6 +217,7 @@ try_tree() { # SUITE
   chmod 755 "$tree"
   made+=("$tree")
   tar -C "$tree" -xf "$cache/$suite.tar"
+  chmod 755 "$tree" # the root of the tree, for users other than root
   reach_the_world "$tree" "$suite"
   [ "$suite" != bookworm ] || copy_node "$tree"
   git clone -q --no-checkout --no-hardlinks "$(git rev-parse --path-format=absolute --git-common-dir)" "$tree/root/docknet"

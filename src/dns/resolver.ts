@@ -1,6 +1,6 @@
 /**
  * What a name server in a container says, the stand-in of pihole, unbound and the like: it has no names of its own and passes every
- * question on (a container's name is NXDOMAIN there, as the internet's server says). One question it answers itself, as BIND and unbound
+ * question on (a container's name is refused there, as the internet's server does). One question it answers itself, as BIND and unbound
  * do: `id.server. CH TXT` (RFC 4892) gives the line of a responder, with the source that the question came from.
  */
 import { answerEmbedded, type EmbeddedAnswer, type NameView } from "./embedded.ts";

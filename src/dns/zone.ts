@@ -6,9 +6,6 @@
  *   router.example.test                   A  the home router's public side
  *   80.113.0.203.in-addr.arpa             PTR www.example.test, and so on
  *   whoami.example.test                   TXT who asks, as the server sees it, like whoami.akamai.net
- *
- * Beside them the root, which has nothing in it: this internet has no other names, so all are NXDOMAIN, as they are for a machine that asks
- * a real provider's server.
  */
 import type { Ipv4 } from "../net/address.ts";
 import type { State } from "../state/state.ts";
@@ -75,8 +72,6 @@ export function whoamiZone(line: string): Zone {
   return { ...zone(WHOAMI, [{ name: WHOAMI, type: "TXT", data: line }]), ttl: 0 };
 }
 
-export const ROOT_ZONE: Zone = zone("", []);
-
 /** "203.0.113.80" is "80.113.0.203.in-addr.arpa" (RFC 1035 3.5). */
 export function reverseName(address: Ipv4): string {
   return `${address.split(".").reverse().join(".")}.in-addr.arpa`;
@@ -96,7 +91,7 @@ export function nameExists(zone: Zone, name: string): boolean {
 
 /** The name itself counts too. */
 function isBelow(name: string, ancestor: string): boolean {
-  return ancestor === "" || name === ancestor || name.endsWith(`.${ancestor}`);
+  return name === ancestor || name.endsWith(`.${ancestor}`);
 }
 
 function zone(origin: string, records: readonly ZoneRecord[]): Zone {

@@ -5,7 +5,7 @@
 import { answerQuery } from "../dns/authority.ts";
 import { answerEmbedded, type NameView, shuffleByChance } from "../dns/embedded.ts";
 import { answerResolver } from "../dns/resolver.ts";
-import { ROOT_ZONE, whoamiZone, worldZones } from "../dns/zone.ts";
+import { whoamiZone, worldZones } from "../dns/zone.ts";
 import type { Netns } from "../kernel/netns.ts";
 import { openDnsResponder } from "../kernel/speech/dns-responder.ts";
 import { type ForwardServer, openEmbeddedDns } from "../kernel/speech/embedded-dns.ts";
@@ -114,7 +114,7 @@ function internetDns({ world }: State, context: LabContext): LabServer {
     open: () =>
       openNameServer(context.netns(INTERNET), world.internet.dns, (query, transport, { from, to }) => {
         const asked = renderAnswer(INTERNET, { port: DNS_PORT, proto: transport }, from, to);
-        return answerQuery([...zones, ROOT_ZONE, whoamiZone(asked)], query, transport);
+        return answerQuery([...zones, whoamiZone(asked)], query, transport);
       }),
   };
 }

@@ -35,9 +35,8 @@ const env = { ...process.env, DOCKNET_PROJECT: lab, DOCKNET_RUN_DIR: join(folder
 
 beforeAll(() => {
   chmodSync(folder, 0o755);
-  for (const name of ["bin", "marks", "run"]) mkdirSync(join(folder, name));
+  for (const name of ["bin", "marks"]) mkdirSync(join(folder, name));
   chmodSync(join(folder, "marks"), 0o777);
-  chmodSync(join(folder, "run"), 0o777);
   const code = join(folder, "evil.cjs");
   writeFileSync(code, `require("node:fs").appendFileSync(${JSON.stringify(mark)}, process.argv.join(" ") + "\\n");\n`);
   writeFileSync(envFile, `NODE_OPTIONS=--require=${code}\nLAB_PORT=8123\n`);
@@ -93,7 +92,7 @@ test("every script of npm that starts Node ends Node's options first", () => {
 
 test.each(FORMS)("a command that starts itself again in a user namespace: %s", (_, ...flag) => {
   const { stdout, stderr, status } = start([
-    ...(canBecome ? asNobody : []),
+    ...(canBecome ? [...asNobody, "env", `DOCKNET_RUN_DIR=${join(folder, "marks", "run")}`] : []),
     installed,
     "verify",
     "-f",

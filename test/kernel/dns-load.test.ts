@@ -157,8 +157,8 @@ function askingsOf(container: Container): Asking[] {
         { name: `pool.${full}`, type: A, wanted: found(`pool.${full}`, "A", ...pool) },
       ];
     }),
-    outside(strangerOf(container).name, "NXDOMAIN aa rd: "),
-    outside(`nobody-${container.node}`, "NXDOMAIN aa rd: "),
+    { name: strangerOf(container).name, type: A, wanted: none },
+    { name: `nobody-${container.node}`, type: A, wanted: none },
     outside("www.example.test", "NOERROR aa rd: www.example.test 300 A 203.0.113.80"),
     outside("router.example.test", "NOERROR aa rd: router.example.test 300 A 203.0.113.91"),
     outside(`${container.node}.example.test`, "NXDOMAIN aa rd: "),

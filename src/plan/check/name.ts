@@ -121,7 +121,7 @@ function byId(state: State, asker: Container, name: string, control: string | un
   return [...found, missed];
 }
 
-/** With ndots set, Docker forwards no name of one label. */
+/** With ndots set, Docker forwards no name of one label. The internet's server refuses names outside its zones, which Docker makes SERVFAIL. */
 function stranger(
   asker: Container,
   { name, node }: Container,
@@ -130,13 +130,17 @@ function stranger(
 ): NameCheck {
   const because = `${node} is on none of its networks`;
   const isKept = !name.includes(".") && asker.dns.options.some((option) => /^ndots:[1-9]\d*$/.test(option));
-  const isUnknown = isKept || forwarded.outcome === "answered";
+  const isRefused = forwarded.outcome === "answered";
   return {
     ...of(asker, name),
     claim: `${asker.node} does not resolve ${name}`,
-    expected: isUnknown ? { kind: "unknown" } : unanswered(forwarded),
+    expected: isKept
+      ? { kind: "unknown" }
+      : isRefused
+        ? { kind: "unanswered", afterSilence: false }
+        : unanswered(forwarded),
     because: isKept ? because : `${because}, and ${forwarded.because}`,
-    ...(isUnknown && !isKept && forwarded.afterMs > 0 ? { afterMs: forwarded.afterMs } : {}),
+    ...(isRefused && !isKept && forwarded.afterMs > 0 ? { afterMs: forwarded.afterMs } : {}),
     ...(control ? { control } : {}),
   };
 }

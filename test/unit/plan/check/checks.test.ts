@@ -71,6 +71,11 @@ describe("for any state", () => {
   test("what is derived expects what is predicted, and a claim of reaching a container is about who answers", () => {
     always((checks, state) => {
       for (const check of checks) {
+        // a port that another program has: whatever answers there, it is not the one that is asked for
+        if (check.group === "listen") {
+          expect(check.fault).toBeDefined();
+          continue;
+        }
         expect(check.expected.outcome).toBe(check.predicted.outcome);
         if (check.group !== "publish" || check.predicted.outcome !== "reach") continue;
         const named = state.containers.find((c) => check.id.startsWith(`publish/${c.node}:`));
