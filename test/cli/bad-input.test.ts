@@ -2,13 +2,14 @@
  * What a user gets wrong, one by one: the message in Docker's or Compose's words, the place in the file, exit code 2, and nothing
  * made on the machine. Runs dist/bin/docknet.js as a child: build first.
  */
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { namedNamespaces } from "../support/named-namespaces.ts";
+import { asNobody, canBecomeNobody } from "../support/nobody.ts";
 import { inSession } from "../support/session.ts";
 
 const CLI = fileURLToPath(new URL("../../dist/bin/docknet.js", import.meta.url));
@@ -216,20 +217,16 @@ describe("the command line", () => {
   });
 });
 
-/** docknet must be readable for nobody: an installation is, a checkout under /root is not. */
 describe.runIf(isRoot)("without root", () => {
   // inside a user namespace that maps one id there is nobody to become: root without capabilities then stands for him
-  const mapped = readFileSync("/proc/self/uid_map", "utf8").trim().split(/\s+/);
-  const canBecome = Number(mapped[2]) > 65534;
-  const asNobody = canBecome
-    ? ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"]
-    : ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--"];
+  const canBecome = canBecomeNobody();
+  const unprivileged = canBecome ? asNobody(CLI) : ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--"];
   beforeAll(() => {
     write("fine.yaml", `name: ${LAB}\nservices:\n  a: { image: nginx }\n`);
   });
 
   test("validate needs none", async () => {
-    const outcome = await docknet(["validate", "-f", "fine.yaml"], asNobody);
+    const outcome = await docknet(["validate", "-f", "fine.yaml"], unprivileged);
     expect(outcome.stderr).toBe("");
     expect(outcome.stdout).toContain(`fine.yaml: valid: lab ${LAB}`);
     expect(outcome.exitCode).toBe(0);
@@ -237,7 +234,7 @@ describe.runIf(isRoot)("without root", () => {
 
   test("verify tells its report from within a user namespace", async () => {
     // where nobody can be become, this suite as a whole runs inside such a namespace (scripts/test.sh)
-    const outcome = await docknet(["verify", "-f", "fine.yaml"], canBecome ? asNobody : []);
+    const outcome = await docknet(["verify", "-f", "fine.yaml"], canBecome ? unprivileged : []);
     expect(outcome.stderr).toBe("");
     expect(outcome.stdout).toMatch(/^PASS {2}\d+ checks, 0 failed/m);
     expect(outcome.exitCode).toBe(0);

@@ -18,12 +18,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { asNobody, canBecomeNobody } from "../support/nobody.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const lab = `t${process.pid}options`;
-const asNobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"];
 /** Inside a user namespace of one user nobody else can be become: there this suite is itself behind such a start. */
-const canBecome = spawnSync(asNobody[0] ?? "", [...asNobody.slice(1), "true"]).status === 0;
+const canBecome = canBecomeNobody();
 const folder = mkdtempSync(join(tmpdir(), `${lab}-`));
 const envFile = join(folder, "evil.env");
 /** The file that the code of the variable NODE_OPTIONS makes when it runs. */
@@ -92,7 +92,9 @@ test("every script of npm that starts Node ends Node's options first", () => {
 
 test.each(FORMS)("a command that starts itself again in a user namespace: %s", (_, ...flag) => {
   const { stdout, stderr, status } = start([
-    ...(canBecome ? [...asNobody, "env", `DOCKNET_RUN_DIR=${join(folder, "marks", "run")}`] : []),
+    ...(canBecome
+      ? [...asNobody(join(ROOT, "dist/bin/docknet.js")), "env", `DOCKNET_RUN_DIR=${join(folder, "marks", "run")}`]
+      : []),
     installed,
     "verify",
     "-f",

@@ -19,6 +19,8 @@ const env: NodeJS.ProcessEnv = {
   DOCKNET_PROJECT: lab,
   NO_COLOR: undefined,
   FORCE_COLOR: undefined,
+  // a dumb terminal has no colours, forced or not
+  TERM: "xterm",
   GITHUB_ACTIONS: "",
 };
 afterAll(() => rmSync(runDirectory, { recursive: true, force: true }));
