@@ -59,19 +59,19 @@ export function readWorld(
     ...(entry ? { at: entry.at } : {}),
   };
   checkAddresses(world, at, problems);
-  for (const forward of world.router.forwards) {
-    if (!contains(world.lan, forward.to))
-      problems.error(forward.at, `forward to ${forward.to}: the LAN ${world.lan} doesn't contain this address`);
+  for (const { to, at: place } of world.router.forwards) {
+    const fault = machineFault(world, to);
+    if (fault) problems.error(place, `forward to ${to}: ${fault}`);
   }
   for (const { to, at: place } of world.router.static) {
-    const fault = staticFault(world, to);
+    const fault = machineFault(world, to);
     if (fault) problems.error(place, `static NAT to ${to}: ${fault}`);
   }
   return world;
 }
 
-/** Why the machine behind a 1:1 mapping cannot be one; undefined where it can. */
-function staticFault({ lan, router }: WorldSpec, to: Ipv4): string | undefined {
+/** Why the machine that a forward or a 1:1 mapping leads to cannot be one; undefined where it can. */
+function machineFault({ lan, router }: WorldSpec, to: Ipv4): string | undefined {
   if (!contains(lan, to)) return `the LAN ${lan} doesn't contain this address`;
   if (isEdge(lan, to)) return `it is the network or broadcast address of the LAN ${lan}`;
   return to === router.lan ? "it is the router itself" : undefined;

@@ -292,6 +292,14 @@ test.for([
     "world: {router: {forwards: [{public: 80, to: 10.0.0.1:80}]}}",
     "31: forward to 10.0.0.1: the LAN 192.168.0.0/24 doesn't contain this address",
   ],
+  [
+    "world: {router: {forwards: [{public: 80, to: 192.168.0.1:80}]}}",
+    "31: forward to 192.168.0.1: it is the router itself",
+  ],
+  [
+    "world: {router: {forwards: [{public: 80, to: 192.168.0.255:80}]}}",
+    "31: forward to 192.168.0.255: it is the network or broadcast address of the LAN 192.168.0.0/24",
+  ],
   ["world: {router: {static: [{public: 203.0.113.92}]}}", "29: x-docknet.world.router.static.0 missing property 'to'"],
   [
     "world: {router: {static: [{public: 203.0.113.92, to: host, port: 80}]}}",
