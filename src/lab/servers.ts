@@ -109,7 +109,8 @@ function respondersOf(state: State, context: LabContext): LabServer[] {
 function internetDns({ world }: State, context: LabContext): LabServer {
   const zones = worldZones(world);
   return {
-    key: `name server ${world.internet.dns}`,
+    // with other addresses in its zones it is another one: it would go on to answer with the old ones
+    key: `name server ${world.internet.dns} of ${JSON.stringify(zones)}`,
     sockets: 2,
     open: () =>
       openNameServer(context.netns(INTERNET), world.internet.dns, (query, transport, { from, to }) => {

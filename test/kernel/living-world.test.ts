@@ -80,6 +80,15 @@ test("whatever the world becomes, everything of the lab goes on in it", { timeou
   }
 });
 
+test("the name server stays where it is, and what it names moves", { timeout: 60_000 }, async () => {
+  const at = (www: string): LoadOptions =>
+    labText(`${SERVICES}\nx-docknet: { world: { internet: { www: ${www}, dns: 203.0.113.53 } } }\n`);
+  await using lab = await buildLab(loadSpec(at("203.0.113.80")));
+  const site = siteOf(lab);
+  await site.become(resolveState(loadSpec(at("203.0.113.81"))).state);
+  expect(troubles(await verify(site))).toEqual(WELL);
+});
+
 describe("broken by hand", () => {
   const inside = (site: Site, node: NodeName, command: string): string => run(site.netns(node), command);
 
