@@ -2,7 +2,7 @@
  * Checks that follow from a state alone: services among each other, published ports, direct access, the way out, NAPT, transfers. What is
  * expected is what is predicted.
  */
-import { type Ipv4, isIpv4, isLoopback, LOCALHOST } from "../../net/address.ts";
+import { ANY_IPV4, type Ipv4, isIpv4, isLoopback, LOCALHOST } from "../../net/address.ts";
 import { FTP_PORT, TRANSFERS, type Transfer, transferWords } from "../../net/ftp.ts";
 import { HOST, INTERNET, NEIGHBOUR, type NodeName } from "../../net/name.ts";
 import { type Port, type ProtoPort, renderProtoPort } from "../../net/port.ts";
@@ -60,6 +60,7 @@ class Derivation {
     for (const container of senders)
       for (const binding of samplePorts(container).bindings) this.published(container, binding);
     for (const container of senders) this.atHostAddress(container);
+    for (const container of senders) this.atOwnPublicAddress(container);
     for (const container of senders) this.direct(container);
     for (const check of forwardChecks(this.state, this.rules, this.checks)) this.add(check);
     for (const check of [...this.checks]) this.transfers(check);
@@ -104,6 +105,8 @@ class Derivation {
     const loopback = isLoopback(binding.hostIp) ? binding.hostIp : LOCALHOST;
     this.publishedAt(container, binding, HOST, loopback, port);
     this.publishedAt(container, binding, HOST, world.host, port);
+    // on one bridge's gateway alone, say: the other ways only show where it is not
+    if (binding.hostIp !== ANY_IPV4) this.publishedAt(container, binding, HOST, binding.hostIp, port);
     this.publishedAt(container, binding, NEIGHBOUR, world.host, port);
     // a container goes by the host's address too, even one of the same network or the published one itself
     for (const from of this.state.containers)
@@ -124,6 +127,16 @@ class Derivation {
       this.publishedAt(container, meant, NEIGHBOUR, world.host, served.port);
       this.atStaticAddress(container, meant, served.port);
     }
+  }
+
+  /** A macvlan with a public address of its own: each port that it serves is on the internet. */
+  private atOwnPublicAddress(container: Container): void {
+    if (container.sandbox.kind !== "own") return;
+    for (const { public: address } of this.state.world.router.static.filter((s) =>
+      container.endpoints.some((e) => e.address === s.to && isMacvlan(networkById(this.state, e.network))),
+    ))
+      for (const served of samplePorts(container).serves)
+        this.publishedAt(container, { ...served, target: served.port }, INTERNET, address, served.port);
   }
 
   /** Where the host has a public address of its own, each of its ports is on the internet, forwarded or not. */
