@@ -1,7 +1,7 @@
 /** Proves what stands on the kernel, whoever built it: checks from the State, packets, verdicts, one Report. */
 import { DocknetError, type Problem } from "../errors.ts";
 import { kernelRelease } from "../kernel/machine.ts";
-import type { UncapturedLink } from "../observe/captured-packets.ts";
+import { type DeadLink, deadLink } from "../observe/drift.ts";
 import { verifyNames } from "../observe/names.ts";
 import { excuseSilence } from "../observe/neighbour-table.ts";
 import type { CheckResult, Drift, Report } from "../observe/report.ts";
@@ -69,14 +69,17 @@ export async function verifySite(site: Site, options: VerifySiteOptions): Promis
     files: options.files,
     profile: state.engine.profile,
     kernel: kernelRelease(),
-    ...summarise(results, options.drift ? verified.drift : []),
+    ...summarise(
+      results,
+      verified.drift.filter((d) => options.drift || deadLink(d)),
+    ),
     topology: describeTopology(state),
     checks: results,
     drift: verified.drift,
     warnings: [
       ...options.warnings,
       ...(options.checks.length > 0 ? [] : sampleWarnings(state)),
-      ...verified.uncaptured.map((link) => brokenLink(link, state.lab)),
+      ...verified.drift.flatMap((d) => deadLink(d) ?? []).map((link) => brokenLink(link, state.lab)),
       ...nothingToCheck(results),
       ...unsteadiness(verified.askedAgain + resolved.askedAgain),
     ],
@@ -85,7 +88,7 @@ export async function verifySite(site: Site, options: VerifySiteOptions): Promis
   };
 }
 
-function brokenLink({ node, link, why }: UncapturedLink, lab: string): Problem {
+function brokenLink({ node, link, why }: DeadLink, lab: string): Problem {
   if (why === "missing")
     return {
       message: `link ${link} of ${node} is missing: nothing can be captured on it`,
@@ -115,7 +118,7 @@ function unsteadiness(askedAgain: number): Problem[] {
   ];
 }
 
-/** @param drift where it was looked for in any case: a lab that was changed by hand is not the lab that was asked for */
+/** @param drift that counts: a lab that was changed by hand is not the lab that was asked for, and no lab wants a dead link */
 function summarise(results: readonly CheckResult[], drift: readonly Drift[]): Pick<Report, "verdict" | "counts"> {
   const count = (verdict: CheckResult["verdict"]): number => results.filter((r) => r.verdict === verdict).length;
   const counts = {

@@ -151,7 +151,7 @@ function compareLinks(node: Node, reading: NodeReading): Drift[] {
       report("missing", "link", link.name);
       continue;
     }
-    if (!has.up) report("changed", "link", `${link.name} state`, "up", "down");
+    if (!has.up) report("changed", "link", `${link.name}${STATE}`, "up", "down");
     if ((has.master ?? "") !== (link.master ?? ""))
       report("changed", "link", `${link.name} bridge`, link.master ?? "none", has.master ?? "none");
     if (link.kind === "macvlan" && has.mode !== link.mode)
@@ -215,6 +215,22 @@ function compareSysctls(node: Node, reading: NodeReading): Drift[] {
 export function relatedDrift(drift: readonly Drift[], nodes: readonly string[]): Drift[] {
   return drift.filter((d) => nodes.includes(d.node));
 }
+
+export interface DeadLink {
+  readonly node: string;
+  readonly link: string;
+  readonly why: "down" | "missing";
+}
+
+/** undefined for other drift. Also of links that are not captured, or captured though they are down. */
+export function deadLink({ node, kind, problem, what, found }: Drift): DeadLink | undefined {
+  if (kind !== "link") return undefined;
+  if (problem === "missing") return { node, link: what, why: "missing" };
+  const isState = problem === "changed" && what.endsWith(STATE) && found === "down";
+  return isState ? { node, link: what.slice(0, -STATE.length), why: "down" } : undefined;
+}
+
+const STATE = " state";
 
 export function renderDrift(d: Drift): string {
   const change = d.wanted !== undefined ? `: wanted ${d.wanted}, found ${d.found ?? "nothing"}` : "";

@@ -7,15 +7,15 @@
 import type { KernelRule } from "../kernel/firewall/rules.ts";
 import type { ConntrackEntry } from "../kernel/netlink/conntrack.ts";
 import { addressOf } from "../net/address.ts";
-import { HOST, type NodeName, ROUTER, WORLD_NODES } from "../net/name.ts";
+import { HOST, LAN, type NodeName, ROUTER, WORLD_NODES } from "../net/name.ts";
 import type { Check } from "../plan/check/check.ts";
 import type { Rule } from "../plan/firewall/rule.ts";
 import { type Layout, rulesIn } from "../plan/layout.ts";
-import type { Outcome } from "../plan/predict/prediction.ts";
+import type { Outcome, Prediction } from "../plan/predict/prediction.ts";
 import { CapturedPackets, linksToCapture, type UncapturedLink } from "./captured-packets.ts";
 import { describeRule, isDrop, isRule, type Moved, movedRules } from "./counters.ts";
 import { chooseAlone, type DropCounts, isUnanswered, isUncounted } from "./doubt.ts";
-import { findDrift, relatedDrift, renderDrift } from "./drift.ts";
+import { deadLink, findDrift, relatedDrift, renderDrift } from "./drift.ts";
 import type { Instruments } from "./instruments.ts";
 import { indexConntrack, judge, observedOf, tupleKey } from "./judge.ts";
 import { compareNapt } from "./napt.ts";
@@ -141,7 +141,7 @@ class Session {
     const drift = wanted ? await findDrift(this.instruments, this.layout) : [];
     const { received } = this.captured.totals();
     return {
-      results: judged.map((r) => withDrift(r, drift)),
+      results: judged.map((r, i) => withDrift(r, drift, checks[i]?.predicted.legs)),
       drift,
       captures: { links: this.captured.links, frames: received, dropped },
       uncaptured,
@@ -324,13 +324,21 @@ function withControls(results: readonly CheckResult[]): CheckResult[] {
 }
 
 /** A failed check names what in the kernel is otherwise on the nodes of its way. */
-function withDrift(result: CheckResult, drift: readonly Drift[]): CheckResult {
+function withDrift(result: CheckResult, drift: readonly Drift[], legs: Prediction["legs"] = []): CheckResult {
   if (result.verdict !== "FAIL") return result;
   const hops = [...result.evidence.hops, ...(result.data?.evidence.hops ?? [])];
-  const nodes = [...new Set([result.from, ...hops.map((h) => h.node), HOST, ROUTER, result.to.split(":")[0] ?? ""])];
-  const related = relatedDrift(drift, nodes).slice(0, 5);
-  return {
-    ...result,
-    reasons: [...result.reasons, ...related.map((d) => `the kernel differs from the lab: ${renderDrift(d)}`)],
-  };
+  const target = result.to.split(":")[0] ?? "";
+  const way = [...legs, ...hops].map((h) => h.node);
+  const nodes = [...new Set([result.from, ...way, HOST, ROUTER, LAN, target])];
+  // what else went, went with the link
+  const related = relatedDrift(drift, nodes).sort((a, b) => Number(!deadLink(a)) - Number(!deadLink(b)));
+  return { ...result, reasons: [...result.reasons, ...related.slice(0, 5).map(reasonOf)] };
+}
+
+/** A dead link as walk says it: "link eth0 of @host is down". */
+function reasonOf(drift: Drift): string {
+  const dead = deadLink(drift);
+  return dead
+    ? `link ${dead.link} of ${dead.node} is ${dead.why}`
+    : `the kernel differs from the lab: ${renderDrift(drift)}`;
 }

@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { buildLab, type Lab, type LoadOptions, loadSpec, type Report, resolveState } from "../../src/index.ts";
 import type { Site } from "../../src/lab/site.ts";
 import { verifySite } from "../../src/lab/verify.ts";
-import { HOST, NEIGHBOUR, type NodeName } from "../../src/net/name.ts";
+import { HOST, LAN, NEIGHBOUR, type NodeName } from "../../src/net/name.ts";
 import { labText } from "../support/lab-text.ts";
 import { run } from "../support/tiny-net.ts";
 
@@ -139,5 +139,42 @@ describe("broken by hand", () => {
     expect(passed.flatMap((c) => c.evidence.hops).filter((h) => h.node === node && h.link === link)).toEqual([]);
     await site.reconcile();
     expect(troubles(await verify(site))).toEqual(WELL);
+  });
+
+  const MACVLAN = `
+  station: { image: nginx, networks: { wire: { ipv4_address: 192.168.0.50 } } }
+networks:
+  back: {}
+  wire:
+    driver: macvlan
+    driver_opts: { parent: eth0 }
+    ipam: { config: [{ subnet: 192.168.0.0/24, gateway: 192.168.0.1 }] }
+`;
+  const withStation = SERVICES.replace(/networks: \{ back: \{\} \}\s*$/, MACVLAN.trimStart().replace(/^/, "  "));
+  // captured in another way, or not at all: the finding does not depend on it
+  test.each([
+    ["the uplink with a macvlan on it", withStation, HOST, "eth0", "publish/web:80/@neighbour/192.168.0.10:8080/tcp"],
+    ["a macvlan", withStation, "station" as NodeName, "eth0", "direct/station/192.168.0.50:80/tcp"],
+    ["a port of the switch", SERVICES, LAN, "host", "publish/web:80/@neighbour/192.168.0.10:8080/tcp"],
+  ] as const)(
+    "a link that is down is a finding, however it is captured: %s",
+    { timeout: 60_000 },
+    async (_, file, node, link, id) => {
+      await using lab = await buildLab(loadSpec(labText(file)));
+      inside(siteOf(lab), node, `ip link set ${link} down`);
+      const report = await lab.verify({ answerDeadlineMs: 500 });
+      expect(report.warnings.map((w) => w.message)).toContainEqual(
+        expect.stringContaining(`link ${link} of ${node} is down`),
+      );
+      expect(report.checks.find((c) => c.id === id)?.reasons).toContain(`link ${link} of ${node} is down`);
+    },
+  );
+
+  test("a link that is down and that no check needs is no PASS", async () => {
+    await using lab = await buildLab(loadSpec(labText("services: { web: { image: nginx } }")));
+    inside(siteOf(lab), HOST, "ip link set docker0 down");
+    const { verdict, checks } = await lab.verify({ answerDeadlineMs: 500 });
+    expect(checks.filter((c) => c.verdict !== "PASS")).toEqual([]);
+    expect(verdict).toBe("FAIL");
   });
 });
