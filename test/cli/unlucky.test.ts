@@ -89,7 +89,8 @@ test("JSON that is nested very deep is a 400", async () => {
   }
 });
 
-test.each([20, 24, 28, 32, 40])("with %d descriptors a command ends with a sentence and a remedy", (limit) => {
+// Debian 13's Node reads parts of itself from files: with 21 descriptors it aborts before any program starts.
+test.each([24, 28, 32, 40])("with %d descriptors a command ends with a sentence and a remedy", (limit) => {
   const { status, stderr } = shell(`ulimit -n ${limit}; docknet verify --lab seed`);
   expect(status).toBeGreaterThan(0);
   expect(stderr).toMatch(/^docknet: .*(EMFILE|descriptors|ended before it listened)/m);

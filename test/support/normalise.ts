@@ -9,6 +9,8 @@
  *   <time> <date> <date:s>  RFC 3339, and Go's time.String() with and without a fraction; Go's zero time stays
  *   <ago> <up>              "3 seconds ago", "Up 3 seconds"; a table's column that holds them is no longer padded
  *   <veth> <netns>          a generated link name, a sandbox's path
+ *
+ * What `ip` of iproute2 6.10 and later adds about an address that the kernel gave, "proto kernel_lo", is left out.
  */
 export interface Known {
   /** Ids of 64 digits and the names that the session gave them. */
@@ -33,6 +35,7 @@ export function normaliser(known: Known): (text: string) => string {
     );
     out = out.replace(HEX_12, (id) => `<id12:${idName(id)}>`);
     out = out.replace(MAC, (mac) => (known.macs.has(mac) ? mac : `<mac:${macName(mac)}>`));
+    out = out.replace(/(?<= scope \w+) proto kernel_(?:lo|ll|ra)\b/g, "");
     return out.replace(/\bveth[0-9a-f]{7}\b/g, "<veth>");
   };
 }

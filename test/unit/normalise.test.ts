@@ -47,6 +47,11 @@ describe("ids", () => {
   });
 });
 
+test("what a newer iproute2 adds about an address of the kernel's own is left out; nothing else is", () => {
+  expect(plain("1: lo    inet6 ::1/128 scope host proto kernel_lo \\")).toBe("1: lo    inet6 ::1/128 scope host \\");
+  expect(plain("inet 10.0.0.1/8 scope global proto static")).toBe("inet 10.0.0.1/8 scope global proto static");
+});
+
 describe("times", () => {
   test.for([
     ["2026-11-22T03:18:44.641888692Z", "<time>Z"],
