@@ -1,5 +1,5 @@
 /**
- * Property tests on the kernel: the same labs at every `npm test`, so that a red run can be run again; other ones on demand, by
+ * Property tests of labs: the same ones at every `npm test`, so that a red run can be run again; other ones on demand, by
  * DOCKNET_PROP_SEED (a number, or "random") and DOCKNET_PROP_RUNS.
  */
 const DEFAULT_SEED = 20261122;

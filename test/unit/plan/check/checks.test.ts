@@ -8,6 +8,7 @@ import { resolveState } from "../../../../src/state/resolve.ts";
 import { type State, sandboxOwner } from "../../../../src/state/state.ts";
 import { stateAfter } from "../../../support/commands.ts";
 import { addressNamed, rulesOf } from "../../../support/predict.ts";
+import { propertyRuns } from "../../../support/property.ts";
 import { addressOn, newDaemon, protoPort, WORLD, withContainer, withNetwork } from "../../../support/state.ts";
 import { loadText } from "../../spec/lab.ts";
 
@@ -20,7 +21,8 @@ const explicit = (text: string): Check[] => {
 const isNegative = (c: Check): boolean => c.expected.outcome !== "reach";
 
 /** What a sentence gives as the reason that there is nothing to show alive: nobody listens, or nobody is there. */
-const REASONS = /nothing listens|nobody has|has no route|no route|do not exist on the internet|no such/;
+const REASONS =
+  /to itself: what is for|nothing listens|nobody has|has no route|no route|do not exist on the internet|no such/;
 
 describe("for any state", () => {
   const always = (look: (checks: readonly Check[], state: State) => void): void => {
@@ -28,7 +30,7 @@ describe("for any state", () => {
       fc.property(stateAfter(15), (state) => {
         look(derived(state), state);
       }),
-      { numRuns: 40 },
+      propertyRuns(40),
     );
   };
 
